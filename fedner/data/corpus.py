@@ -1,0 +1,66 @@
+"""Documents and what holds them: a `Shard` is one site's text, a `Corpus` what a study starts from."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fedner.data.labels import LabelContract
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words with one legal IOB2 tag each; `offsets` are (start, end) characters in the source, where it has them."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The unit that is never cut: partitions and resampling work on whole documents."""
+
+    id: str
+    sentences: tuple[Sentence, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One site's documents; the three splits are disjoint."""
+
+    site: str
+    train: tuple[Document, ...]
+    dev: tuple[Document, ...]
+    test: tuple[Document, ...]
+
+    def split(self, name: str) -> tuple[Document, ...]:
+        """Return the documents of `train`, `dev` or `test`."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}[name]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Pooled text under one label contract; `notice` is what the user must be told about it, such as its licence."""
+
+    name: str
+    contract: LabelContract
+    train: tuple[Document, ...]
+    dev: tuple[Document, ...]
+    test: tuple[Document, ...]
+    notice: str = ""
+
+    def split(self, name: str) -> tuple[Document, ...]:
+        """Return the documents of `train`, `dev` or `test`."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}[name]
+
+
+def num_sentences(documents: Iterable[Document]) -> int:
+    """Return how many sentences the documents have together."""
+    return sum(len(document.sentences) for document in documents)
+
+
+def num_words(documents: Iterable[Document]) -> int:
+    """Return how many words the documents have together."""
+    return sum(len(sentence.words) for document in documents for sentence in document.sentences)

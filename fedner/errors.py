@@ -1,0 +1,92 @@
+"""Every error fedner raises on purpose.
+
+    FednerError                    exit status 1
+    ├── InputError                 exit status 2: the user can mend the input
+    │   ├── ConfigError            a knob is unknown, ill-typed or out of range
+    │   ├── DataError              a corpus file is unreadable or wrong; carries file:line
+    │   ├── LabelError             tags or label contracts do not fit together
+    │   └── AssetError             a model or corpus file is missing, unreachable or altered
+    └── RunError                   exit status 1: the run started and could not go on
+        ├── StateError             tensors do not have the names, shapes or dtypes agreed on
+        ├── FederationError        too few sites, a refused handshake, no usable reply
+        └── RunDirectoryError      a run directory is incomplete, foreign or in use
+
+A message says what was wanted, what was found, where, and what to do. Messages of `InputError` may quote the user's
+own text on the user's own terminal; what leaves a site is `code` and a safe sentence only.
+"""
+
+from pathlib import Path
+
+
+class FednerError(Exception):
+    """Base of everything raised on purpose; `code` is a stable, safe identifier that may cross sites."""
+
+    code = "error"
+    exit_status = 1
+
+
+class InputError(FednerError):
+    """The user's input is at fault and the user can mend it."""
+
+    code = "input"
+    exit_status = 2
+
+
+class ConfigError(InputError):
+    """A configuration value is unknown, ill-typed or out of range."""
+
+    code = "config"
+
+
+class DataError(InputError):
+    """A corpus file is unreadable or its content is wrong.
+
+    Args:
+        message: what was wanted, what was found and what to do.
+        path: the file at fault.
+        line: 1-based line number, where one is known.
+    """
+
+    code = "data"
+
+    def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:
+        self.path = path
+        self.line = line
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(place + message)
+
+
+class LabelError(InputError):
+    """Tags or label contracts do not fit together."""
+
+    code = "labels"
+
+
+class AssetError(InputError):
+    """A model or corpus file is missing, unreachable or altered."""
+
+    code = "assets"
+
+
+class RunError(FednerError):
+    """The run started and could not go on."""
+
+    code = "run"
+
+
+class StateError(RunError):
+    """Tensors do not have the names, shapes or dtypes that were agreed on."""
+
+    code = "state"
+
+
+class FederationError(RunError):
+    """Too few sites, a refused handshake or no usable reply."""
+
+    code = "federation"
+
+
+class RunDirectoryError(RunError):
+    """A run directory is incomplete, foreign or in use."""
+
+    code = "run-directory"
