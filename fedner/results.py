@@ -1,0 +1,123 @@
+"""What a run and a study found: the typed form of metrics.json (schema 1), written by arms, read by the report."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedner.errors import RunDirectoryError
+from fedner.metrics import Score
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundResult:
+    """One round of one run; for arms without sites the fields about sites stay empty.
+
+    `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received.
+    """
+
+    round: int
+    dev: Score | None
+    seconds: float
+    bytes_up: int = 0
+    bytes_down: int = 0
+    sites: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    train_loss: float | None = None
+    public_dev: Score | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """One training of one configuration with one seed.
+
+    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `examples_seen` counts
+    sentences, `state_digest` identifies the final weights bit for bit.
+    """
+
+    test: Score
+    sites: Mapping[str, Score]
+    rounds: tuple[RoundResult, ...]
+    best_round: int
+    examples_seen: int
+    seconds: float
+    startup_seconds: float
+    lr: float
+    state_digest: str
+
+
+def run_to_json(result: RunResult) -> dict[str, Any]:
+    """Return RUN of metrics.json."""
+    return asdict(result) | {
+        "test": result.test.to_json(),
+        "sites": {site: score.to_json() for site, score in result.sites.items()},
+        "rounds": [_round_to_json(entry) for entry in result.rounds],
+    }
+
+
+def _round_to_json(entry: RoundResult) -> dict[str, Any]:
+    return asdict(entry) | {
+        "dev": entry.dev.to_json() if entry.dev else None,
+        "public_dev": entry.public_dev.to_json() if entry.public_dev else None,
+        "sites": list(entry.sites),
+        "refused": dict(entry.refused),
+    }
+
+
+def run_from_json(plain: Mapping[str, Any]) -> RunResult:
+    """Read RUN of metrics.json; the inverse of `run_to_json`."""
+    rounds = tuple(
+        RoundResult(
+            **{
+                **entry,
+                "dev": Score.from_json(entry["dev"]) if entry["dev"] else None,
+                "public_dev": Score.from_json(entry["public_dev"]) if entry["public_dev"] else None,
+                "sites": tuple(entry["sites"]),
+            }
+        )
+        for entry in plain["rounds"]
+    )
+    sites = {site: Score.from_json(score) for site, score in plain["sites"].items()}
+    return RunResult(**{**plain, "test": Score.from_json(plain["test"]), "sites": sites, "rounds": rounds})
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON atomically: a reader sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunDirectoryError: the file is missing or is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RunDirectoryError(f"{path}: wanted a JSON file of a run, found none that can be read ({error})") from error
+    if not isinstance(content, dict):
+        raise RunDirectoryError(f"{path}: wanted a JSON object, found {type(content).__name__}")
+    return content
+
+
+DocumentCounts = NDArray[np.int64]
+"""Shape (documents, types, 3): tp, fp, fn of each test document, the raw material of every interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FederatedOutcome:
+    """What the server's loop hands back; `test_counts` per site where the sites may tell counts by document."""
+
+    result: RunResult
+    test_counts: Mapping[str, DocumentCounts]
