@@ -1,0 +1,200 @@
+"""Every knob of fedner: typed, documented where it is declared, checked when it is loaded.
+
+The classes are Hydra structured configs, so they are not frozen; nothing assigns to them after loading. A group whose
+options differ in their fields (data, partition, aggregation) has one class per option, told apart by `kind`.
+Enum members are lower case because OmegaConf reads and writes them by member name.
+`dumps` and `loads` carry a whole `Config` as one JSON string, which is how it crosses to the sites.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fedner.config.checks import require
+from fedner.config.data import (
+    DATA_CLASSES,
+    PARTITION_CLASSES,
+    Conll2003Data,
+    ContractConfig,
+    CountedPartition,
+    DataConfig,
+    DataKind,
+    DirichletPartition,
+    FilesData,
+    HubData,
+    IidPartition,
+    NaturalPartition,
+    OnIllegal,
+    PartitionConfig,
+    PartitionKind,
+    QuantityPartition,
+    SitesData,
+    SyntheticData,
+    TagScheme,
+    TextFormat,
+)
+from fedner.config.federation import (
+    AGGREGATION_CLASSES,
+    AdaptiveAggregation,
+    AggregationConfig,
+    AggregationKind,
+    Arm,
+    BulyanAggregation,
+    ExperimentConfig,
+    FedAdagradAggregation,
+    FedAdamAggregation,
+    FedAvgAggregation,
+    FedAvgMAggregation,
+    FederationConfig,
+    FedYogiAggregation,
+    KrumAggregation,
+    MedianAggregation,
+    TrimmedMeanAggregation,
+    Weighting,
+)
+from fedner.config.learning import (
+    ModelConfig,
+    OptimizerState,
+    Precision,
+    Schedule,
+    TrainingConfig,
+)
+from fedner.errors import ConfigError
+
+__all__ = [
+    "AGGREGATION_CLASSES",
+    "AdaptiveAggregation",
+    "AggregationConfig",
+    "AggregationKind",
+    "Arm",
+    "BulyanAggregation",
+    "CLASSES_BY_GROUP",
+    "Config",
+    "Conll2003Data",
+    "ContractConfig",
+    "CountedPartition",
+    "DATA_CLASSES",
+    "DataConfig",
+    "DataKind",
+    "DirichletPartition",
+    "ExperimentConfig",
+    "FedAdagradAggregation",
+    "FedAdamAggregation",
+    "FedAvgAggregation",
+    "FedAvgMAggregation",
+    "FedYogiAggregation",
+    "FederationConfig",
+    "FilesData",
+    "HubData",
+    "IidPartition",
+    "KrumAggregation",
+    "MedianAggregation",
+    "ModelConfig",
+    "NaturalPartition",
+    "OnIllegal",
+    "OptimizerState",
+    "PARTITION_CLASSES",
+    "PartitionConfig",
+    "PartitionKind",
+    "Precision",
+    "QuantityPartition",
+    "Schedule",
+    "SitesData",
+    "SyntheticData",
+    "TagScheme",
+    "TextFormat",
+    "TrainingConfig",
+    "TrimmedMeanAggregation",
+    "Weighting",
+    "dumps",
+    "from_plain",
+    "loads",
+    "to_plain",
+]
+
+
+@dataclass(kw_only=True)
+class Config:
+    """One run or one comparison."""
+
+    name: str | None = None
+    """Name of the run directory; None makes one from the command, the data and the time."""
+    output: str = "runs"
+    """Folder that holds the run directories."""
+    seed: int = 0
+    """Run seed: head, order of examples, dropout, sampling of sites (>= 0). `compare` uses experiment.seeds."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Where the text comes from."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The encoder."""
+    partition: PartitionConfig = field(default_factory=PartitionConfig)
+    """How the corpus becomes sites."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The local loop."""
+    aggregation: AggregationConfig = field(default_factory=AggregationConfig)
+    """How updates become the next global state."""
+    federation: FederationConfig = field(default_factory=FederationConfig)
+    """Rounds and participation."""
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
+    """What `compare` runs."""
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", "0 or more", self.seed)
+
+
+CLASSES_BY_GROUP: dict[str, dict[str, type]] = {
+    "data": dict(DATA_CLASSES),
+    "partition": dict(PARTITION_CLASSES),
+    "aggregation": dict(AGGREGATION_CLASSES),
+}
+
+
+def to_plain(config: Config) -> dict[str, Any]:
+    """Return the config as plain dicts, lists, strings and numbers, in declared order."""
+    plain = OmegaConf.to_container(OmegaConf.structured(config), resolve=True, enum_to_str=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def from_plain(plain: dict[str, Any]) -> Config:
+    """Build and check a `Config` from plain values.
+
+    Raises:
+        ConfigError: a key is unknown, a value is ill-typed or out of range, or `kind` is missing.
+    """
+    schema = OmegaConf.structured(Config)
+    try:
+        for group, classes in CLASSES_BY_GROUP.items():
+            kind = (plain.get(group) or {}).get("kind")
+            if kind not in classes:
+                raise ConfigError(f"{group}.kind: wanted one of {', '.join(sorted(classes))}, found {kind!r}")
+            schema[group] = OmegaConf.structured(classes[kind])
+        config = OmegaConf.to_object(OmegaConf.merge(schema, plain))
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "config"
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(config, Config)
+    return config
+
+
+def dumps(config: Config) -> str:
+    """Return the config as one line of JSON."""
+    return json.dumps(to_plain(config), ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(text: str) -> Config:
+    """Read what `dumps` wrote, strictly.
+
+    Raises:
+        ConfigError: the text is not JSON, or as `from_plain`.
+    """
+    try:
+        plain = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"config: wanted one JSON object, found invalid JSON ({error})") from error
+    if not isinstance(plain, dict):
+        raise ConfigError(f"config: wanted one JSON object, found {type(plain).__name__}")
+    return from_plain(plain)

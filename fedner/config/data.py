@@ -1,0 +1,265 @@
+"""Where the text comes from and how one corpus becomes simulated sites."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import MISSING
+
+from fedner.config.checks import require
+
+
+class DataKind(StrEnum):
+    """Where a corpus comes from."""
+
+    conll2003 = "conll2003"
+    synthetic = "synthetic"
+    files = "files"
+    sites = "sites"
+    hub = "hub"
+
+
+class TextFormat(StrEnum):
+    """How a corpus file is written; `auto` looks at the suffix and the first lines."""
+
+    auto = "auto"
+    conll = "conll"
+    jsonl = "jsonl"
+
+
+class TagScheme(StrEnum):
+    """How entity boundaries are written in the source; `auto` detects it from the whole file."""
+
+    auto = "auto"
+    iob1 = "iob1"
+    iob2 = "iob2"
+    bioes = "bioes"
+    bilou = "bilou"
+    bare = "bare"
+
+
+class OnIllegal(StrEnum):
+    """What happens to an illegal tag sequence in the source."""
+
+    repair = "repair"
+    refuse = "refuse"
+
+
+@dataclass(kw_only=True)
+class ContractConfig:
+    """The label contract, written down; tag ids follow from the order of `types` alone."""
+
+    name: str = "entities"
+    """Name of the contract, shown in refusals and reports."""
+    version: int = 1
+    """Version, raised whenever a meaning or the list of types changes."""
+    types: dict[str, str] = field(default_factory=dict)
+    """Entity type -> its meaning in one sentence, in tag order."""
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """What every source of text has in common."""
+
+    kind: DataKind = MISSING
+    contract: ContractConfig = field(default_factory=ContractConfig)
+    """The label contract, inline; leave `types` empty to use `contract_file`."""
+    contract_file: str | None = None
+    """YAML file with name, version and types, in place of the inline contract."""
+    scheme: TagScheme = TagScheme.auto
+    """Tagging scheme of the source."""
+    on_illegal: OnIllegal = OnIllegal.repair
+    """Repair illegal tag sequences and report their number, or refuse the file."""
+    train_sentences: int | None = None
+    """Keep seeded random whole documents until the training split has this many sentences (> 0); None keeps all."""
+    sample_seed: int = 0
+    """Seed of that choice; kept apart from the run seed so that every seed trains on the same text."""
+
+    def __post_init__(self) -> None:
+        if self.train_sentences is not None:
+            require(self.train_sentences > 0, "data.train_sentences", "a number above 0", self.train_sentences)
+
+
+@dataclass(kw_only=True)
+class Conll2003Data(DataConfig):
+    """The official English CoNLL-2003, fetched on first use; Reuters text, research use only."""
+
+    kind: DataKind = DataKind.conll2003
+
+
+@dataclass(kw_only=True)
+class SyntheticData(DataConfig):
+    """Generated notes of several institutions; for tests and first steps, never for a quality claim."""
+
+    kind: DataKind = DataKind.synthetic
+    institutions: int = 4
+    """How many institutions write, each with its own templates, name pools and entity mix (1 to 16)."""
+    train_documents: int = 80
+    """Training documents in all (> 0)."""
+    dev_documents: int = 24
+    """Development documents in all (> 0)."""
+    test_documents: int = 24
+    """Test documents in all (> 0)."""
+    generator_seed: int = 0
+    """Seed of the text itself, apart from the run seed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.institutions <= 16, "data.institutions", "1 to 16", self.institutions)
+        for name in ("train_documents", "dev_documents", "test_documents"):
+            require(getattr(self, name) > 0, f"data.{name}", "a number above 0", getattr(self, name))
+
+
+@dataclass(kw_only=True)
+class FilesData(DataConfig):
+    """The user's own files, one list per split."""
+
+    kind: DataKind = DataKind.files
+    format: TextFormat = TextFormat.auto
+    """File format of all files."""
+    train: list[str] = field(default_factory=list)
+    """Training files."""
+    dev: list[str] = field(default_factory=list)
+    """Development files; used to choose the round, never to train."""
+    test: list[str] = field(default_factory=list)
+    """Test files; scored once, at the end."""
+    encoding: str = "utf-8"
+    """Character encoding of the files."""
+    word_column: int = 0
+    """Column of the word in a CoNLL file, from 0; negative counts from the end."""
+    tag_column: int = -1
+    """Column of the tag in a CoNLL file, from 0; negative counts from the end."""
+
+
+@dataclass(kw_only=True)
+class SitesData(DataConfig):
+    """A folder with one sub-folder per site, each holding train, dev and test files: a natural partition."""
+
+    kind: DataKind = DataKind.sites
+    format: TextFormat = TextFormat.auto
+    """File format of all files."""
+    root: str = MISSING
+    """The folder; a site's name is its sub-folder's name, its files are train.*, dev.* and test.*."""
+    sites: list[str] = field(default_factory=list)
+    """Sub-folders that take part, in any order; empty takes all that are not in `unseen`."""
+    unseen: list[str] = field(default_factory=list)
+    """Sub-folders that no arm trains on; their test files are scored as a site of their own."""
+    encoding: str = "utf-8"
+    """Character encoding of the files."""
+    word_column: int = 0
+    """Column of the word in a CoNLL file, from 0; negative counts from the end."""
+    tag_column: int = -1
+    """Column of the tag in a CoNLL file, from 0; negative counts from the end."""
+
+
+@dataclass(kw_only=True)
+class HubData(DataConfig):
+    """A Hugging Face data set by name, or a directory written by `datasets` `save_to_disk`."""
+
+    kind: DataKind = DataKind.hub
+    path: str = MISSING
+    """Data set name on the hub, or a local directory."""
+    subset: str | None = None
+    """Configuration of the data set, where it has several."""
+    revision: str | None = None
+    """Commit or tag to pin."""
+    train_split: str = "train"
+    """Name of the training split."""
+    dev_split: str = "validation"
+    """Name of the development split."""
+    test_split: str = "test"
+    """Name of the test split."""
+    words_column: str = "tokens"
+    """Column with the list of words."""
+    tags_column: str = "ner_tags"
+    """Column with the list of tags, as ClassLabel ids or as strings."""
+    document_column: str | None = None
+    """Column that names the document of each row; None makes each row a document."""
+
+
+class PartitionKind(StrEnum):
+    """How one corpus becomes simulated sites."""
+
+    iid = "iid"
+    dirichlet = "dirichlet"
+    quantity = "quantity"
+    natural = "natural"
+
+
+@dataclass(kw_only=True)
+class PartitionConfig:
+    """What every way to partition has in common. Documents are never cut, and never in two sites."""
+
+    kind: PartitionKind = MISSING
+    seed: int = 0
+    """Seed of the partition, apart from the run seed so that every seed trains on the same sites."""
+
+
+@dataclass(kw_only=True)
+class CountedPartition(PartitionConfig):
+    """A partition into a chosen number of sites."""
+
+    sites: int = 4
+    """Number of sites (> 0), named site-0, site-1, …"""
+    min_train_documents: int = 2
+    """Every site gets at least this many training documents (> 0)."""
+
+    def __post_init__(self) -> None:
+        require(self.sites > 0, "partition.sites", "a number above 0", self.sites)
+        require(self.min_train_documents > 0, "partition.min_train_documents", "above 0", self.min_train_documents)
+
+
+@dataclass(kw_only=True)
+class IidPartition(CountedPartition):
+    """Documents dealt at random, equal numbers of sentences."""
+
+    kind: PartitionKind = PartitionKind.iid
+
+
+@dataclass(kw_only=True)
+class DirichletPartition(CountedPartition):
+    """Label skew: each entity type is spread over the sites by a Dirichlet draw."""
+
+    kind: PartitionKind = PartitionKind.dirichlet
+    alpha: float = 0.3
+    """Concentration (> 0); small is skewed, large approaches iid."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.alpha > 0, "partition.alpha", "a number above 0", self.alpha)
+
+
+@dataclass(kw_only=True)
+class QuantityPartition(CountedPartition):
+    """Size skew: the site of rank r gets a share proportional to r ** -exponent."""
+
+    kind: PartitionKind = PartitionKind.quantity
+    exponent: float = 1.0
+    """Power-law exponent (>= 0); 0 is equal sizes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.exponent >= 0, "partition.exponent", "0 or more", self.exponent)
+
+
+@dataclass(kw_only=True)
+class NaturalPartition(PartitionConfig):
+    """Sites given by the documents' own metadata, or by the folders of `data=sites`."""
+
+    kind: PartitionKind = PartitionKind.natural
+    by: str = "institution"
+    """Metadata key whose value is the site's name."""
+
+
+DATA_CLASSES: dict[str, type[DataConfig]] = {
+    DataKind.conll2003: Conll2003Data,
+    DataKind.synthetic: SyntheticData,
+    DataKind.files: FilesData,
+    DataKind.sites: SitesData,
+    DataKind.hub: HubData,
+}
+PARTITION_CLASSES: dict[str, type[PartitionConfig]] = {
+    PartitionKind.iid: IidPartition,
+    PartitionKind.dirichlet: DirichletPartition,
+    PartitionKind.quantity: QuantityPartition,
+    PartitionKind.natural: NaturalPartition,
+}

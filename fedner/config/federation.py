@@ -1,0 +1,217 @@
+"""Aggregation, rounds and participation, and what a comparison runs."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import MISSING
+
+from fedner.config.checks import require
+
+
+class AggregationKind(StrEnum):
+    """How the server turns updates into the next global state."""
+
+    fedavg = "fedavg"
+    fedavgm = "fedavgm"
+    fedadam = "fedadam"
+    fedyogi = "fedyogi"
+    fedadagrad = "fedadagrad"
+    median = "median"
+    trimmed_mean = "trimmed_mean"
+    krum = "krum"
+    bulyan = "bulyan"
+
+
+@dataclass(kw_only=True)
+class AggregationConfig:
+    """What every aggregation has in common."""
+
+    kind: AggregationKind = MISSING
+
+
+@dataclass(kw_only=True)
+class FedAvgAggregation(AggregationConfig):
+    """Weighted mean of the sites' states. McMahan et al. 2017."""
+
+    kind: AggregationKind = AggregationKind.fedavg
+
+
+@dataclass(kw_only=True)
+class FedAvgMAggregation(AggregationConfig):
+    """FedAvg with server momentum. Hsu et al. 2019."""
+
+    kind: AggregationKind = AggregationKind.fedavgm
+    server_lr: float = 1.0
+    """Server learning rate (> 0)."""
+    momentum: float = 0.9
+    """Server momentum, [0, 1)."""
+
+    def __post_init__(self) -> None:
+        require(self.server_lr > 0, "aggregation.server_lr", "a number above 0", self.server_lr)
+        require(0 <= self.momentum < 1, "aggregation.momentum", "a number in [0, 1)", self.momentum)
+
+
+@dataclass(kw_only=True)
+class AdaptiveAggregation(AggregationConfig):
+    """What FedAdam, FedYogi and FedAdagrad have in common. Reddi et al. 2021."""
+
+    server_lr: float = 1e-3
+    """Server learning rate (> 0)."""
+    beta1: float = 0.9
+    """First-moment decay, [0, 1); FedAdagrad ignores momentum when 0."""
+    beta2: float = 0.99
+    """Second-moment decay, [0, 1); not used by FedAdagrad."""
+    tau: float = 1e-3
+    """Degree of adaptivity (> 0)."""
+
+    def __post_init__(self) -> None:
+        for name in ("server_lr", "tau"):
+            require(getattr(self, name) > 0, f"aggregation.{name}", "a number above 0", getattr(self, name))
+        for name in ("beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, f"aggregation.{name}", "a number in [0, 1)", getattr(self, name))
+
+
+@dataclass(kw_only=True)
+class FedAdamAggregation(AdaptiveAggregation):
+    """Server Adam. Reddi et al. 2021."""
+
+    kind: AggregationKind = AggregationKind.fedadam
+
+
+@dataclass(kw_only=True)
+class FedYogiAggregation(AdaptiveAggregation):
+    """Server Yogi. Reddi et al. 2021."""
+
+    kind: AggregationKind = AggregationKind.fedyogi
+
+
+@dataclass(kw_only=True)
+class FedAdagradAggregation(AdaptiveAggregation):
+    """Server Adagrad. Reddi et al. 2021."""
+
+    kind: AggregationKind = AggregationKind.fedadagrad
+
+
+@dataclass(kw_only=True)
+class MedianAggregation(AggregationConfig):
+    """Coordinate-wise median. Yin et al. 2018."""
+
+    kind: AggregationKind = AggregationKind.median
+
+
+@dataclass(kw_only=True)
+class TrimmedMeanAggregation(AggregationConfig):
+    """Coordinate-wise trimmed mean. Yin et al. 2018."""
+
+    kind: AggregationKind = AggregationKind.trimmed_mean
+    trim: float = 0.2
+    """Share of the values cut off at each end, [0, 0.5)."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.trim < 0.5, "aggregation.trim", "a number in [0, 0.5)", self.trim)
+
+
+@dataclass(kw_only=True)
+class KrumAggregation(AggregationConfig):
+    """Krum (select 1) and Multi-Krum (select more). Blanchard et al. 2017."""
+
+    kind: AggregationKind = AggregationKind.krum
+    malicious: int = 1
+    """Number of sites assumed malicious (>= 0)."""
+    select: int = 1
+    """How many of the best-scored updates are averaged (> 0)."""
+
+    def __post_init__(self) -> None:
+        require(self.malicious >= 0, "aggregation.malicious", "0 or more", self.malicious)
+        require(self.select > 0, "aggregation.select", "a number above 0", self.select)
+
+
+@dataclass(kw_only=True)
+class BulyanAggregation(AggregationConfig):
+    """Krum selection, then a mean around the median. El Mhamdi et al. 2018."""
+
+    kind: AggregationKind = AggregationKind.bulyan
+    malicious: int = 1
+    """Number of sites assumed malicious (>= 0); needs at least 4 x malicious + 3 sites."""
+
+    def __post_init__(self) -> None:
+        require(self.malicious >= 0, "aggregation.malicious", "0 or more", self.malicious)
+
+
+class Weighting(StrEnum):
+    """What a site's update weighs."""
+
+    examples = "examples"
+    words = "words"
+    uniform = "uniform"
+
+
+@dataclass(kw_only=True)
+class FederationConfig:
+    """Rounds and participation."""
+
+    rounds: int = 10
+    """Number of rounds (> 0); the centralized and local arms evaluate at the same points."""
+    fraction: float = 1.0
+    """Share of the sites asked to train in a round, (0, 1]; seeded by run seed and round."""
+    min_sites: int = 1
+    """A round needs at least this many usable replies (> 0)."""
+    weighting: Weighting = Weighting.examples
+    """Weight of a site's update in mean-type aggregations."""
+    workers: int = 1
+    """Processes that train sites side by side in an in-process simulation (> 0); 1 stays in this process."""
+    public_dev: list[str] = field(default_factory=list)
+    """Files the server may evaluate on after every round, in the format of `data`; empty evaluates at the sites only."""
+    wait_seconds: float = 600.0
+    """How long the server waits for the sites to connect, and for silent sites in a round after the first reply (> 0)."""
+
+    def __post_init__(self) -> None:
+        require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)
+        require(0 < self.fraction <= 1, "federation.fraction", "a number in (0, 1]", self.fraction)
+        require(self.min_sites > 0, "federation.min_sites", "a number above 0", self.min_sites)
+        require(self.workers > 0, "federation.workers", "a number above 0", self.workers)
+        require(self.wait_seconds > 0, "federation.wait_seconds", "seconds above 0", self.wait_seconds)
+
+
+class Arm(StrEnum):
+    """A way to train on the same data."""
+
+    centralized = "centralized"
+    federated = "federated"
+    local = "local"
+
+
+@dataclass(kw_only=True)
+class ExperimentConfig:
+    """What `fedner compare` runs."""
+
+    arms: list[Arm] = field(default_factory=lambda: [Arm.centralized, Arm.federated, Arm.local])
+    """Arms to compare."""
+    seeds: list[int] = field(default_factory=lambda: [0])
+    """Run seeds; the data and the partition stay the same."""
+    lr_grid: list[float] = field(default_factory=list)
+    """Learning rates tried per arm on the first seed, the best on dev taken; empty keeps training.lr for all arms."""
+    bootstrap_samples: int = 1000
+    """Document resamples behind every interval (>= 100)."""
+    confidence: float = 0.95
+    """Coverage of the intervals, (0, 1)."""
+
+    def __post_init__(self) -> None:
+        require(len(self.arms) > 0, "experiment.arms", "at least one arm", self.arms)
+        require(len(self.seeds) > 0, "experiment.seeds", "at least one seed", self.seeds)
+        require(all(lr > 0 for lr in self.lr_grid), "experiment.lr_grid", "numbers above 0", self.lr_grid)
+        require(self.bootstrap_samples >= 100, "experiment.bootstrap_samples", "100 or more", self.bootstrap_samples)
+        require(0 < self.confidence < 1, "experiment.confidence", "a number in (0, 1)", self.confidence)
+
+
+AGGREGATION_CLASSES: dict[str, type[AggregationConfig]] = {
+    AggregationKind.fedavg: FedAvgAggregation,
+    AggregationKind.fedavgm: FedAvgMAggregation,
+    AggregationKind.fedadam: FedAdamAggregation,
+    AggregationKind.fedyogi: FedYogiAggregation,
+    AggregationKind.fedadagrad: FedAdagradAggregation,
+    AggregationKind.median: MedianAggregation,
+    AggregationKind.trimmed_mean: TrimmedMeanAggregation,
+    AggregationKind.krum: KrumAggregation,
+    AggregationKind.bulyan: BulyanAggregation,
+}

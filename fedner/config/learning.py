@@ -1,0 +1,107 @@
+"""The encoder and the local training loop."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fedner.config.checks import require
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """The encoder and how text is cut for it."""
+
+    name: str = "minilm"
+    """`minilm` (embedded default, fetched on first use), `tiny-random` (2 random layers, for tests and smoke runs), a
+    local Hugging Face directory or a hub name of a BERT-family encoder."""
+    revision: str | None = None
+    """Commit or tag to pin, for hub names."""
+    max_length: int = 128
+    """Window length in word pieces, special tokens included (8 to 512)."""
+    overlap_words: int = 16
+    """Words that neighbouring windows of a long sentence share as context (>= 0)."""
+    dropout: float | None = None
+    """Dropout of encoder and head, [0, 1); None keeps the encoder's own."""
+    frozen: list[str] = field(default_factory=list)
+    """Prefixes of parameter names that are neither trained nor sent, such as `bert.embeddings`."""
+
+    def __post_init__(self) -> None:
+        require(8 <= self.max_length <= 512, "model.max_length", "8 to 512 word pieces", self.max_length)
+        require(self.overlap_words >= 0, "model.overlap_words", "0 or more words", self.overlap_words)
+        if self.dropout is not None:
+            require(0 <= self.dropout < 1, "model.dropout", "a number in [0, 1)", self.dropout)
+
+
+class Schedule(StrEnum):
+    """Learning rate over the whole run, not over one round."""
+
+    linear = "linear"
+    constant = "constant"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the forward and backward pass; weights and optimizer stay float32."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class OptimizerState(StrEnum):
+    """What a site does with AdamW's moments between rounds."""
+
+    reset = "reset"
+    keep = "keep"
+
+
+@dataclass(kw_only=True)
+class TrainingConfig:
+    """The local loop, the same for all arms; one round is `epochs` (or `steps`) at a site."""
+
+    lr: float = 1e-4
+    """Peak learning rate of AdamW (> 0)."""
+    batch_size: int = 16
+    """Windows per batch (> 0)."""
+    gradient_accumulation: int = 1
+    """Batches per optimizer step (> 0)."""
+    epochs: float = 1.0
+    """Passes over the shard per round (> 0); fractions allowed, the passes continue where the last round stopped."""
+    steps: int | None = None
+    """Optimizer steps per round (> 0), in place of `epochs`."""
+    schedule: Schedule = Schedule.linear
+    """Shape of the learning rate after warm-up, over all rounds together."""
+    warmup: float = 0.1
+    """Share of the whole run's steps with a rising learning rate, [0, 1)."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay (>= 0); never on biases and LayerNorm."""
+    beta1: float = 0.9
+    """AdamW first-moment decay, [0, 1)."""
+    beta2: float = 0.999
+    """AdamW second-moment decay, [0, 1)."""
+    epsilon: float = 1e-8
+    """AdamW epsilon (> 0)."""
+    max_grad_norm: float | None = 1.0
+    """Global gradient norm limit (> 0); None does not clip."""
+    prox_mu: float = 0.0
+    """FedProx: weight of 1/2 ||w - w_round||^2 in the site's objective (>= 0). Li et al. 2020."""
+    optimizer_state: OptimizerState = OptimizerState.reset
+    """Forget or keep AdamW's moments between rounds at a site."""
+    precision: Precision = Precision.auto
+    """`auto` takes bf16 where the device computes it natively, else fp32."""
+    device: str = "auto"
+    """`auto` takes CUDA, then MPS, then CPU; or a torch device name."""
+    threads: int | None = None
+    """CPU threads (> 0); None takes all cores of the machine. Part of what makes runs reproducible bit by bit."""
+    eval_batch_size: int = 64
+    """Windows per batch in evaluation and prediction (> 0)."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "batch_size", "gradient_accumulation", "epochs", "epsilon", "eval_batch_size"):
+            require(getattr(self, name) > 0, f"training.{name}", "a number above 0", getattr(self, name))
+        for name in ("steps", "max_grad_norm", "threads"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"training.{name}", "a number above 0 or null", value)
+        for name in ("warmup", "beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, f"training.{name}", "a number in [0, 1)", getattr(self, name))
+        for name in ("weight_decay", "prox_mu"):
+            require(getattr(self, name) >= 0, f"training.{name}", "0 or more", getattr(self, name))
