@@ -161,9 +161,9 @@ class FederationConfig:
     workers: int = 1
     """Processes that train sites side by side in an in-process simulation (> 0); 1 stays in this process."""
     public_dev: list[str] = field(default_factory=list)
-    """Files the server may evaluate on after every round, in the format of `data`; empty evaluates at the sites only."""
+    """Files the server may evaluate on after every round, format detected; empty evaluates at the sites only."""
     wait_seconds: float = 600.0
-    """How long the server waits for the sites to connect, and for silent sites in a round after the first reply (> 0)."""
+    """How long the server waits for sites to connect and, in a round, for a reply (> 0)."""
 
     def __post_init__(self) -> None:
         require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)

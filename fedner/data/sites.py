@@ -1,0 +1,48 @@
+"""The sites of a simulation: one corpus, partitioned; made once per process and configuration."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fedner.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    NaturalPartition,
+    PartitionConfig,
+    dumps,
+    loads,
+)
+from fedner.config.federation import FedAvgAggregation
+from fedner.data.corpus import Corpus, Shard
+from fedner.data.loading import load_corpus
+from fedner.data.partition import partition as partition_corpus
+from fedner.data.partition import unseen_shards
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The sites of a simulation, by name, and test-only shards that no arm trains on."""
+
+    corpus: Corpus
+    shards: tuple[Shard, ...]
+    unseen: tuple[Shard, ...]
+
+
+def load_sites(data: DataConfig, partition: PartitionConfig) -> Sites:
+    """Read the corpus and partition it; the same arguments give the same objects within a process.
+
+    Raises:
+        InputError: as `load_corpus` and `partition`.
+    """
+    key = Config(data=data, partition=partition, model=ModelConfig(), aggregation=FedAvgAggregation())
+    return _load_sites(dumps(key))
+
+
+@lru_cache(maxsize=2)
+def _load_sites(key: str) -> Sites:
+    config = loads(key)
+    corpus = load_corpus(config.data)
+    unseen = ()
+    if isinstance(config.partition, NaturalPartition):
+        unseen = tuple(unseen_shards(corpus, config.partition.by))
+    return Sites(corpus=corpus, shards=tuple(partition_corpus(corpus, config.partition)), unseen=unseen)
