@@ -1,0 +1,225 @@
+"""A study as the report sees it: metrics.json, read once into types; everything but the arms may be absent."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fedner.errors import FednerError, RunDirectoryError
+from fedner.results import SCHEMA, RunResult, read_json, run_from_json
+
+Value = TypeVar("Value")
+Plain = Mapping[str, Any]
+Runs = Mapping[int, RunResult]
+"""Seed -> run, in order of seeds."""
+
+ARMS = ("centralized", "federated", "local")
+METRICS_PATH = Path("report") / "metrics.json"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds of an interval; both are None where nothing supports one."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean test micro F1 of an arm over its seeds, with the interval over seeds."""
+
+    mean: float
+    interval: Interval
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Micro F1 of one arm minus another on the same documents, with its interval; `p_value` is two-sided."""
+
+    delta: float
+    interval: Interval
+    p_value: float | None
+
+
+@dataclass(frozen=True)
+class ScoreIntervals:
+    """Document bootstrap intervals of one score."""
+
+    micro: Interval
+    types: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class ModelIntervals:
+    """Intervals of one arm (or one local model) on the pooled test set and on each site's own."""
+
+    test: ScoreIntervals
+    sites: Mapping[str, ScoreIntervals]
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """How much text one split of one site has; `entities` counts by type."""
+
+    documents: int
+    sentences: int
+    words: int
+    entities: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SiteData:
+    """A site's splits and how far its training types lie from the pool's (Jensen-Shannon, bits: 0 same, 1 disjoint)."""
+
+    splits: Mapping[str, SplitSize]
+    divergence_bits: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One study or one single run, ready to be told.
+
+    `per_site` holds federated minus the site's own local model, on the site's own test shard; `tuning` holds dev F1
+    by arm and learning rate, as written; `missing` names the runs that an interrupted comparison still lacks.
+    """
+
+    contract_hash: str
+    types: tuple[str, ...]
+    corpus: str
+    splits: Mapping[str, SplitSize]
+    partition: Mapping[str, SiteData]
+    centralized: Runs
+    federated: Runs
+    local: Mapping[str, Runs]
+    summaries: Mapping[str, Summary]
+    gap_closed: Summary | None
+    intervals: Mapping[str, ModelIntervals]
+    local_intervals: Mapping[str, ModelIntervals]
+    differences: Mapping[str, Difference]
+    per_site: Mapping[str, Difference]
+    tuning: Mapping[str, Mapping[str, float]]
+    config: Plain
+    environment: Plain
+    notices: tuple[str, ...]
+    signature: str
+    command: str
+    complete: bool
+    missing: tuple[str, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the text was generated, so that no claim about quality may rest on it."""
+        return _section(self.config, "data").get("kind") == "synthetic"
+
+    @property
+    def confidence(self) -> float:
+        """Coverage of the intervals, (0, 1)."""
+        return float(_section(self.config, "experiment").get("confidence", 0.95))
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Sites that no arm trained on."""
+        return tuple(str(site) for site in _section(self.config, "data").get("unseen") or ())
+
+
+def read_study(directory: Path) -> Study:
+    """Read `report/metrics.json` of a study or run directory.
+
+    Raises:
+        RunDirectoryError: the file is missing, of another schema, has no arms, or an entry is not as agreed.
+    """
+    path = directory / METRICS_PATH
+    plain = read_json(path)
+    if plain.get("schema") != SCHEMA:
+        found = plain.get("schema")
+        raise RunDirectoryError(f"{path}: wanted schema {SCHEMA}, found {found!r}; use the fedner that wrote it")
+    try:
+        return parse_study(plain)
+    except FednerError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise RunDirectoryError(
+            f"{path}: an entry is missing or not as agreed ({problem}); run compare again"
+        ) from error
+
+
+def parse_study(plain: Plain) -> Study:
+    """Return the typed form of the content of metrics.json."""
+    arms, summary = _section(plain, "arms"), _section(plain, "summary")
+    intervals, differences, data = (_section(plain, key) for key in ("intervals", "differences", "data"))
+    gap = summary.get("gap_closed")
+    return Study(
+        contract_hash=str(_section(plain, "contract").get("hash", "")),
+        types=tuple(_section(plain, "contract").get("types") or ()),
+        corpus=str(data.get("corpus") or ""),
+        splits=_each(_section(data, "splits"), _split_size),
+        partition=_each(_section(_section(data, "partition"), "sites"), _site_data),
+        centralized=_runs(_section(arms, "centralized")),
+        federated=_runs(_section(arms, "federated")),
+        local=_each(_section(_section(arms, "local"), "sites"), _runs),
+        summaries={arm: _summary(summary[arm]) for arm in ARMS if summary.get(arm)},
+        gap_closed=_summary(gap) if gap and gap.get("mean") is not None else None,
+        intervals={arm: _model_intervals(intervals[arm]) for arm in ARMS[:2] if intervals.get(arm)},
+        local_intervals=_each(_section(intervals, "local"), _model_intervals),
+        differences={name: _difference(value) for name, value in differences.items() if name != "per_site" and value},
+        per_site=_each(_section(differences, "per_site"), _difference),
+        tuning={arm: dict(scores) for arm, scores in _section(plain, "tuning").items()},
+        config=_section(plain, "config"),
+        environment=_section(plain, "environment"),
+        notices=tuple(plain.get("notices") or ()),
+        signature=str(plain.get("signature") or ""),
+        command=str(plain.get("command") or ""),
+        complete=bool(plain.get("complete", True)),
+        missing=tuple(plain.get("missing") or ()),
+    )
+
+
+def _section(plain: Plain, key: str) -> Plain:
+    """Return a nested object, or an empty one where it is absent or null."""
+    section = plain.get(key)
+    if section is not None and not isinstance(section, Mapping):
+        raise TypeError(f"{key!r} should be an object, found {type(section).__name__}")
+    return section or {}
+
+
+def _each(plain: Plain, read: Callable[[Any], Value]) -> dict[str, Value]:
+    return {name: read(value) for name, value in plain.items() if value is not None}
+
+
+def _runs(plain: Plain) -> Runs:
+    seeds = _section(plain, "seeds")
+    return {int(seed): run_from_json(seeds[seed]) for seed in sorted(seeds, key=int) if seeds[seed]}
+
+
+def _interval(bounds: Sequence[float | None] | None) -> Interval:
+    return Interval(*bounds) if bounds else Interval()
+
+
+def _summary(plain: Plain) -> Summary:
+    return Summary(plain["mean"], Interval(plain.get("low"), plain.get("high")), int(plain.get("seeds") or 0))
+
+
+def _difference(plain: Plain) -> Difference:
+    return Difference(plain["delta"], Interval(plain.get("low"), plain.get("high")), plain.get("p_value"))
+
+
+def _score_intervals(plain: Plain | None) -> ScoreIntervals:
+    found = plain or {}
+    return ScoreIntervals(_interval(found.get("micro")), _each(_section(found, "types"), _interval))
+
+
+def _model_intervals(plain: Plain) -> ModelIntervals:
+    return ModelIntervals(_score_intervals(plain.get("test")), _each(_section(plain, "sites"), _score_intervals))
+
+
+def _split_size(plain: Plain) -> SplitSize:
+    counts = (int(plain.get(key) or 0) for key in ("documents", "sentences", "words"))
+    return SplitSize(*counts, entities=dict(_section(plain, "entities")))
+
+
+def _site_data(plain: Plain) -> SiteData:
+    splits = _section(plain, "splits") or {name: plain[name] for name in ("train", "dev", "test") if name in plain}
+    return SiteData(_each(splits, _split_size), plain.get("divergence_bits"))
