@@ -1,0 +1,156 @@
+"""Command-line overrides -> a checked `Config`, by Hydra; or a saved run's config with overrides."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+
+import hydra
+import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fedner.config import CLASSES_BY_GROUP, Config, FederationConfig, ModelConfig, TrainingConfig, from_plain
+from fedner.errors import ConfigError, FednerError
+
+_SINGLE_CLASSES: dict[str, type] = {"model": ModelConfig, "training": TrainingConfig, "federation": FederationConfig}
+
+
+def config_folder() -> Path:
+    """Return the folder with fedner's own config groups: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def _register_schemas() -> None:
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for group, classes in CLASSES_BY_GROUP.items():
+        for kind, schema in classes.items():
+            store.store(group=group, name=f"schema_{kind}", node=schema)
+    for group, schema in _SINGLE_CLASSES.items():
+        store.store(group=group, name=f"schema_{group}", node=schema)
+
+
+def run_composed(verb: str, arguments: Sequence[str], task: Callable[[Config], None]) -> None:
+    """Compose the config from `arguments` and call `task` with it, once, or once per combination with --multirun.
+
+    `--from RUN` in place of groups takes the config saved in that run directory.
+
+    Raises:
+        ConfigError: a key or group is unknown (with a did-you-mean) or a value does not fit.
+    """
+    if "--from" in arguments:
+        task(_saved(arguments))
+        return
+    _register_schemas()
+    # Hydra prints and exits on its own unless told otherwise; we want the exception, to say it in our words.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [f"fedner {verb}", *arguments]
+
+    failures: list[FednerError] = []
+
+    def composed(config: DictConfig) -> None:
+        # Kept from Hydra, which would print it with its own advice; after a failure the rest of a sweep is skipped.
+        if not failures:
+            try:
+                task(_numbered(_checked(config)))
+            except FednerError as error:
+                failures.append(error)
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(composed)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_in_plain_words(error)) from error
+    if failures:
+        raise failures[0]
+
+
+def _numbered(config: Config) -> Config:
+    sweep = HydraConfig.get()
+    if sweep.mode is not RunMode.MULTIRUN:
+        return config
+    return replace(config, name=f"{config.name or 'run'}-{sweep.job.num:02d}")
+
+
+def _checked(config: DictConfig) -> Config:
+    plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    assert isinstance(plain, dict)
+    return from_plain({str(key): value for key, value in plain.items()})
+
+
+def _saved(arguments: Sequence[str]) -> Config:
+    position = list(arguments).index("--from")
+    if position + 1 >= len(arguments):
+        raise ConfigError("--from: wanted a run directory, found nothing after it")
+    path = Path(arguments[position + 1]) / "config.yaml"
+    try:
+        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"--from: wanted a run directory with a readable config.yaml, found {path} ({error})") from error
+    overrides = [*arguments[:position], *arguments[position + 2 :]]
+    config = from_plain(saved)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(overrides))
+    except OmegaConfBaseException as error:
+        raise ConfigError(_in_plain_words(error)) from error
+    assert isinstance(merged, DictConfig)
+    return _checked(merged)
+
+
+def _in_plain_words(error: BaseException) -> str:
+    # Hydra wraps the exception that knows what is wrong.
+    while error.__cause__ is not None:
+        error = error.__cause__
+    key = getattr(error, "full_key", None)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if key:
+        return _with_suggestion(key, f"{key}: {lines[0]}")
+    if isinstance(error, MissingConfigException):
+        return _unknown_option(lines)
+    return "\n".join(line for line in lines if "To append to your config" not in line)
+
+
+def _unknown_option(lines: list[str]) -> str:
+    # "In 'config': Could not find 'data/conl'", then the options one a line, then the search path.
+    group, _, option = lines[0].rpartition("'")[0].rpartition("'")[2].partition("/")
+    options = [line for line in lines[2:] if " " not in line and not line.startswith("schema_") and "=" not in line]
+    close = difflib.get_close_matches(option, options, n=2)
+    suggestion = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{group}={option}: wanted one of {', '.join(options)}, found '{option}'{suggestion}"
+
+
+def _with_suggestion(key: str, message: str) -> str:
+    parent, _, leaf = key.rpartition(".")
+    siblings = [known for known in known_keys() if known.rpartition(".")[0] == parent]
+    leaves = {known.rpartition(".")[2]: known for known in siblings}
+    if leaf in leaves:
+        return message
+    close = [leaves[name] for name in difflib.get_close_matches(leaf, leaves, n=2)]
+    close = close or difflib.get_close_matches(key, known_keys(), n=2)
+    return f"{message}; did you mean {' or '.join(close)}?" if close else message
+
+
+def known_keys() -> list[str]:
+    """Return every dotted key that some choice of groups accepts, sorted."""
+    keys = _keys_of(Config, "")
+    for group, classes in CLASSES_BY_GROUP.items():
+        for schema in classes.values():
+            keys |= _keys_of(schema, f"{group}.")
+    return sorted(keys)
+
+
+def _keys_of(schema: type, prefix: str) -> set[str]:
+    keys: set[str] = set()
+    for entry in fields(schema):
+        keys.add(prefix + entry.name)
+        if isinstance(entry.type, type) and is_dataclass(entry.type):
+            keys |= _keys_of(entry.type, f"{prefix}{entry.name}.")
+    return keys
