@@ -1,0 +1,195 @@
+"""Strict entity counts: what is pooled over documents, sites and rounds before anything is divided.
+
+The rules are those of seqeval with `mode="strict", scheme=IOB2` (https://github.com/chakki-works/seqeval): an entity
+starts at a B tag and runs over the I tags of its type that follow without a gap; an I tag that continues no entity is
+part of none; a predicted entity is right when type, start and end are those of a gold entity. They are written here on
+arrays because every site counts in every round, and property tests hold them equal to seqeval on any sequence of
+contract tags, legal or not.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedner.data.labels import LabelContract
+from fedner.errors import LabelError, RunError
+
+DocumentCounts = NDArray[np.int64]
+"""Shape (documents, types, 3): tp, fp, fn of each document and type, types in contract order."""
+
+_Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True positives, false positives and false negatives per entity type, each of shape (types,), in contract order.
+
+    Counts of one length form a commutative monoid under `+`, with `Counts.zero` as its identity.
+
+    Raises:
+        LabelError: the three have different lengths, or a count is negative.
+    """
+
+    tp: tuple[int, ...]
+    fp: tuple[int, ...]
+    fn: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.tp) == len(self.fp) == len(self.fn):
+            lengths = f"{len(self.tp)}, {len(self.fp)} and {len(self.fn)}"
+            raise LabelError(f"counts: wanted tp, fp and fn for the same entity types, found {lengths} numbers")
+        if any(number < 0 for number in chain(self.tp, self.fp, self.fn)):
+            raise LabelError(f"counts: wanted numbers of 0 or more, found {self}")
+
+    @classmethod
+    def zero(cls, num_types: int) -> "Counts":
+        """Return the counts of no text at all."""
+        return cls((0,) * num_types, (0,) * num_types, (0,) * num_types)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the counts of both texts together.
+
+        Raises:
+            LabelError: the two were counted under contracts with different numbers of types.
+        """
+        if len(self.tp) != len(other.tp):
+            raise LabelError(
+                f"counts of {len(self.tp)} and of {len(other.tp)} entity types cannot be added; "
+                "every site must count under the federation's label contract"
+            )
+        return Counts(_sum(self.tp, other.tp), _sum(self.fp, other.fp), _sum(self.fn, other.fn))
+
+
+class _Entities(NamedTuple):
+    """Entities of a flat tag sequence, ordered by start; every field has shape (entities,)."""
+
+    starts: _Indices
+    ends: _Indices
+    types: _Indices
+
+
+def pool(counts: Iterable[Counts]) -> Counts:
+    """Return the counts of all texts together, such as those of all sites.
+
+    Raises:
+        RunError: there is nothing to pool.
+        LabelError: the counts are of different numbers of types.
+    """
+    pooled: Counts | None = None
+    for entry in counts:
+        pooled = entry if pooled is None else pooled + entry
+    if pooled is None:
+        raise RunError("pooling: wanted the counts of at least one site, found none")
+    return pooled
+
+
+def total(document_counts: DocumentCounts) -> Counts:
+    """Return the counts of all documents together.
+
+    Args:
+        document_counts: shape (documents, types, 3).
+    """
+    tp, fp, fn = document_counts.sum(axis=0).T.tolist()
+    return Counts(tuple(tp), tuple(fp), tuple(fn))
+
+
+def count(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], contract: LabelContract) -> Counts:
+    """Count predicted entities against gold ones; one sequence of contract tags per sentence.
+
+    Raises:
+        LabelError: the two differ in sentences or words, or a tag is not in the contract.
+    """
+    return total(count_documents(gold, predicted, [0] * len(gold), 1, contract))
+
+
+def count_documents(
+    gold: Sequence[Sequence[str]],
+    predicted: Sequence[Sequence[str]],
+    document_of: Sequence[int],
+    num_documents: int,
+    contract: LabelContract,
+) -> DocumentCounts:
+    """Count predicted entities against gold ones, document by document.
+
+    Args:
+        gold: gold tags of each sentence; shape (sentences, words of the sentence).
+        predicted: predicted tags, shaped like `gold`; may be illegal IOB2.
+        document_of: index of each sentence's document, from 0; shape (sentences,).
+        num_documents: documents in all, also those without sentences.
+
+    Returns:
+        tp, fp and fn; int64, shape (documents, types, 3).
+
+    Raises:
+        LabelError: the arguments differ in sentences or words, a tag is not in the contract, or a document index is
+            outside 0 .. num_documents - 1.
+    """
+    lengths = _check_shapes(gold, predicted, document_of, num_documents)
+    num_types = len(contract.type_names)
+    documents = np.repeat(np.asarray(document_of, dtype=np.intp), lengths + 1)
+    wanted, found = _entities(_flatten(gold, contract)), _entities(_flatten(predicted, contract))
+    _, in_wanted, in_found = np.intersect1d(wanted.starts, found.starts, assume_unique=True, return_indices=True)
+    right = (wanted.ends[in_wanted] == found.ends[in_found]) & (wanted.types[in_wanted] == found.types[in_found])
+    cells_wanted = documents[wanted.starts] * num_types + wanted.types
+    cells_found = documents[found.starts] * num_types + found.types
+    size = num_documents * num_types
+    tp = np.bincount(cells_wanted[in_wanted[right]], minlength=size)
+    fp = np.bincount(cells_found, minlength=size) - tp
+    fn = np.bincount(cells_wanted, minlength=size) - tp
+    return np.stack([tp, fp, fn], axis=-1).astype(np.int64).reshape(num_documents, num_types, 3)
+
+
+def _sum(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(left, right, strict=True))
+
+
+def _check_shapes(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], document_of: Sequence[int], num_documents: int
+) -> _Indices:
+    """Return the words of each sentence, shape (sentences,), after checking that the arguments fit together."""
+    if not len(gold) == len(predicted) == len(document_of):
+        found = f"{len(gold)} gold, {len(predicted)} predicted and {len(document_of)} document indices"
+        raise LabelError(f"scoring: wanted the same sentences on all sides, found {found}")
+    for index, (wanted, found) in enumerate(zip(gold, predicted, strict=True)):
+        if len(wanted) != len(found):
+            raise LabelError(
+                f"scoring: sentence {index} has {len(wanted)} gold tags and {len(found)} predicted ones; "
+                "every word needs exactly one of each"
+            )
+    if len(document_of) and not 0 <= min(document_of) <= max(document_of) < num_documents:
+        span = f"{min(document_of)} .. {max(document_of)}"
+        raise LabelError(f"scoring: wanted document indices in 0 .. {num_documents - 1}, found {span}")
+    return np.fromiter(map(len, gold), dtype=np.intp, count=len(gold))
+
+
+def _flatten(sentences: Sequence[Sequence[str]], contract: LabelContract) -> _Indices:
+    """Return all tag ids in one row, with an O after each sentence so that no entity crosses into the next."""
+    try:
+        return np.fromiter(map(contract.tag_ids.__getitem__, _closed(sentences)), dtype=np.intp)
+    except KeyError as error:
+        raise LabelError(
+            f"scoring: tag {error.args[0]!r} is not in contract '{contract.name}', which has "
+            f"{', '.join(contract.tags)}; map the source's types onto the contract's"
+        ) from error
+
+
+def _closed(sentences: Sequence[Sequence[str]]) -> Iterator[str]:
+    for tags in sentences:
+        yield from tags
+        yield "O"
+
+
+def _entities(tag_ids: _Indices) -> _Entities:
+    """Return the entities of a row of tag ids whose last one is O; ids as in `LabelContract.tags`."""
+    types = (tag_ids - 1) // 2
+    inside = (tag_ids > 0) & (tag_ids % 2 == 0)
+    goes_on = np.zeros(len(tag_ids), dtype=np.bool_)
+    goes_on[1:] = inside[1:] & (types[1:] == types[:-1])
+    stops = np.flatnonzero(~goes_on)
+    starts = np.flatnonzero(tag_ids % 2 == 1)
+    ends = stops[np.searchsorted(stops, starts, side="right")]
+    return _Entities(starts, ends, types[starts])
