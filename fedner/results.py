@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fedner.errors import RunDirectoryError
-from fedner.metrics import Score
+from fedner.metrics import DocumentCounts, Score
+from fedner.state import State
 
 SCHEMA = 1
 
@@ -111,13 +109,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-DocumentCounts = NDArray[np.int64]
-"""Shape (documents, types, 3): tp, fp, fn of each test document, the raw material of every interval."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class FederatedOutcome:
-    """What the server's loop hands back; `test_counts` per site where the sites may tell counts by document."""
+class RunOutcome:
+    """What a finished run hands back: its result, the best round's state, and test counts by site and document.
+
+    Each entry of `test_counts` has shape (documents, types, 3); it is the raw material of every interval, and empty
+    where a site does not tell counts by document.
+    """
 
     result: RunResult
     test_counts: Mapping[str, DocumentCounts]
+    best_state: State
