@@ -1,0 +1,106 @@
+"""How the server turns the sites' updates into the next global state: pure functions over explicit state.
+
+`init(config, arrays)` makes the state of round 0 and `step(config, state, before, updates)` returns the next one with
+the next tensors. The result is the same, bit for bit, for every order of updates. Mean types take the updates one by
+one and let go of them, so a generator keeps memory independent of the number of sites; robust types need all at hand.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fedner.config import (
+    AdaptiveAggregation,
+    AggregationConfig,
+    BulyanAggregation,
+    FedAvgAggregation,
+    FedAvgMAggregation,
+    KrumAggregation,
+    MedianAggregation,
+    TrimmedMeanAggregation,
+)
+from fedner.errors import ConfigError, StateError
+from fedner.federation.aggregation.adaptive import FIRST, MOMENTUM, SECOND, adaptive_step, momentum_step
+from fedner.federation.aggregation.mean import MeanAccumulator, fold
+from fedner.federation.aggregation.robust import bulyan, krum, median, trimmed_mean
+from fedner.federation.aggregation.updates import AggregationState, Update
+from fedner.state import State, check_like
+
+__all__ = ["AggregationState", "MeanAccumulator", "Update", "init", "step"]
+
+
+def init(config: AggregationConfig, arrays: State) -> AggregationState:
+    """Return the state before the first round: no rounds, all moments zero.
+
+    Args:
+        config: the aggregation.
+        arrays: the initial global state; gives names, shapes and dtypes.
+    """
+    moments = {
+        moment: {name: np.zeros_like(array, order="C") for name, array in arrays.items()}
+        for moment in _moment_names(config)
+    }
+    return AggregationState(round=0, moments=moments)
+
+
+def step(
+    config: AggregationConfig, state: AggregationState, before: State, updates: Iterable[Update]
+) -> tuple[AggregationState, State]:
+    """Aggregate one round; return the next aggregation state and the next global state, in float32.
+
+    Nothing passed in is changed. A single update is aggregated like any other number where the rule allows it.
+
+    Args:
+        config: the aggregation.
+        state: what `init` or the step before returned.
+        before: the global state the sites started from.
+        updates: one per site, in any order.
+
+    Raises:
+        StateError: an update's tensors are not those of `before`, or `state` belongs to another aggregation or model.
+        FederationError: no update, too few for the rule, two of one site, a weight out of range or only zero weights.
+    """
+    _check_moments(config, state, before)
+    moments = state.moments
+    match config:
+        case FedAvgAggregation():
+            after = fold(before, updates).mean()
+        case FedAvgMAggregation():
+            moments, after = momentum_step(config, moments, before, fold(before, updates))
+        case AdaptiveAggregation():
+            moments, after = adaptive_step(config, moments, before, fold(before, updates))
+        case MedianAggregation():
+            after = median(before, updates)
+        case TrimmedMeanAggregation():
+            after = trimmed_mean(before, updates, config.trim)
+        case KrumAggregation():
+            after = krum(before, updates, config.malicious, config.select)
+        case BulyanAggregation():
+            after = bulyan(before, updates, config.malicious)
+        case _:
+            raise ConfigError(f"aggregation: wanted one of the known classes, found {type(config).__name__}")
+    return AggregationState(round=state.round + 1, moments=moments), after
+
+
+def _moment_names(config: AggregationConfig) -> list[str]:
+    match config:
+        case FedAvgMAggregation():
+            return [MOMENTUM]
+        case AdaptiveAggregation():
+            return [FIRST, SECOND]
+        case _:
+            return []
+
+
+def _check_moments(config: AggregationConfig, state: AggregationState, before: State) -> None:
+    wanted = _moment_names(config)
+    if sorted(state.moments) != sorted(wanted):
+        raise StateError(
+            f"aggregation state: {config.kind} wanted the moments {wanted}, found {sorted(state.moments)}; "
+            "a run must be resumed with the aggregation it was started with"
+        )
+    tensors = dict(sorted(before.items()))
+    for moment in wanted:
+        # A file need not keep the order of tensors (safetensors does not), and moments are looked up by name.
+        found = dict(sorted(state.moments[moment].items()))
+        check_like(found, tensors, f"aggregation state: moment '{moment}'")
