@@ -1,0 +1,70 @@
+"""`fedner VERB …`: find the verb, run it, turn an error into a sentence and an exit status."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as installed
+
+from fedner.cli import experiments, models, text
+from fedner.errors import FednerError
+
+INTERRUPTED = 130
+
+VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "simulate": (experiments.simulate, "run one federation on this machine"),
+    "compare": (experiments.compare, "compare centralized, federated and local training on the same data"),
+    "report": (experiments.report, "draw the report of a run or comparison again"),
+    "config": (experiments.config, "print the resolved configuration"),
+    "data": (text.data, "check or count what a corpus holds: data check, data stats"),
+    "predict": (models.predict, "mark the entities in new text with a trained model"),
+    "evaluate": (models.evaluate, "score a trained model on labelled files"),
+    "assets": (models.assets, "show, fetch or verify the embedded model and corpus"),
+}
+
+HELP = """fedner: federated fine-tuning of BERT token classifiers for named-entity recognition
+
+usage: fedner VERB [overrides or options]
+
+{verbs}
+
+`fedner VERB --help` shows the verb's options with an example.
+Exit status: 0 done, 1 ran and failed, 2 bad input or usage.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Flower reports usage home unless told not to; a hospital's run must not.
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(HELP.format(verbs="\n".join(f"  {verb:<10} {line}" for verb, (_, line) in VERBS.items())))
+        return 0 if given else 2
+    if given[0] == "--version":
+        print(version())
+        return 0
+    if given[0] not in VERBS:
+        print(f"fedner: no verb '{given[0]}'; wanted one of {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    return _run(VERBS[given[0]][0], given[1:])
+
+
+def _run(verb: Callable[[list[str]], None], arguments: list[str]) -> int:
+    try:
+        verb(arguments)
+    except FednerError as error:
+        print(f"fedner: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("fedner: interrupted; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left, as in `fedner data stats | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def version() -> str:
+    """Return fedner's version."""
+    return f"fedner {installed('fedner')}"

@@ -1,0 +1,121 @@
+"""Training without a federation: the centralized arm on the pooled text, a local arm on one site's.
+
+Both are what a site does, round after round, with nobody to average with: the same local loop, the same number of
+passes, the same schedule over the whole run, dev scored at the same points.
+"""
+
+import time
+from dataclasses import dataclass, replace
+
+from fedner.config import Config, OptimizerState, TrainingConfig
+from fedner.data.corpus import Document, Shard
+from fedner.data.encoding import Encoded
+from fedner.data.sites import Sites
+from fedner.experiments.final_test import count_tests, pooled_score, site_scores
+from fedner.learning.inference import evaluate
+from fedner.learning.model import get_state, set_state
+from fedner.learning.training import TrainingMemory, fit
+from fedner.learning.workspace import Workspace
+from fedner.metrics import score, total
+from fedner.progress import Progress
+from fedner.results import RoundResult, RunOutcome, RunResult
+from fedner.state import State, digest
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Who trains alone, on which documents; `name` keeps its random streams apart from everyone else's."""
+
+    name: str
+    train: tuple[Document, ...]
+    dev: tuple[Document, ...]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """All rounds of one learner; `state` is that of round `best_round`, `examples` counts sentences."""
+
+    rounds: tuple[RoundResult, ...]
+    best_round: int
+    state: State
+    examples: int
+
+
+def pooled_learner(sites: Sites) -> Learner:
+    """Return the centralized learner: all sites' documents, site by site."""
+    return Learner(
+        name="",
+        train=tuple(document for shard in sites.shards for document in shard.train),
+        dev=tuple(document for shard in sites.shards for document in shard.dev),
+    )
+
+
+def site_learner(shard: Shard) -> Learner:
+    """Return the local learner of one site: its own training and dev documents and nothing else."""
+    return Learner(name=shard.site, train=shard.train, dev=shard.dev)
+
+
+def train_alone(config: Config, learner: Learner, sites: Sites, workspace: Workspace, progress: Progress) -> RunOutcome:
+    """Train one learner for all rounds, take the best round on its own dev, score that once on every test shard."""
+    # Nobody replaces the weights between rounds here, so forgetting the moments would only handicap these arms.
+    training = replace(config.training, optimizer_state=OptimizerState.keep)
+    started = time.monotonic()
+    set_state(workspace.tagger.model, workspace.initial_state(config.seed))
+    train, dev = workspace.encoded(learner.train), workspace.encoded(learner.dev)
+    startup_seconds = time.monotonic() - started
+    trained = _train(config, training, learner.name, train, dev, workspace, progress)
+    test_counts = count_tests(trained.state, [*sites.shards, *sites.unseen], workspace, training)
+    result = RunResult(
+        test=pooled_score(test_counts, sites),
+        sites=site_scores(test_counts, sites.corpus.contract),
+        rounds=trained.rounds,
+        best_round=trained.best_round,
+        examples_seen=trained.examples,
+        seconds=time.monotonic() - started,
+        startup_seconds=startup_seconds,
+        lr=training.lr,
+        state_digest=digest(trained.state),
+    )
+    return RunOutcome(result=result, test_counts=test_counts, best_state=trained.state)
+
+
+def _train(
+    config: Config,
+    training: TrainingConfig,
+    name: str,
+    train: Encoded,
+    dev: Encoded,
+    workspace: Workspace,
+    progress: Progress,
+) -> _Trained:
+    tagger, num_rounds = workspace.tagger, config.federation.rounds
+    memory: TrainingMemory | None = None
+    rounds: list[RoundResult] = []
+    best: State = {}
+    best_f1, best_round, examples = -1.0, 0, 0
+    for number in range(1, num_rounds + 1):
+        started = time.monotonic()
+        fitted = fit(
+            tagger,
+            train,
+            training,
+            seed=config.seed,
+            site=name,
+            round_number=number,
+            rounds=num_rounds,
+            memory=memory,
+        )
+        memory, examples = fitted.memory, examples + fitted.num_examples
+        dev_score = score(total(evaluate(tagger, dev, training).document_counts), tagger.contract)
+        if dev_score.micro.f1 > best_f1:
+            best, best_f1, best_round = get_state(tagger.model), dev_score.micro.f1, number
+        rounds.append(
+            RoundResult(
+                round=number,
+                dev=dev_score,
+                seconds=time.monotonic() - started,
+                train_loss=fitted.loss_sum / max(fitted.num_words, 1),
+            )
+        )
+        progress.round_finished(rounds[-1], num_rounds)
+    return _Trained(tuple(rounds), best_round, best, examples)

@@ -1,0 +1,119 @@
+"""A comparison: arms x seeds on the same documents, the same passes, the same schedule family, each arm tuned alike.
+
+Where a learning-rate grid is given, every unit (an arm, or one site of the local arm) tries it on the first seed and
+keeps the rate with the best dev F1 on the dev documents it may see; its other seeds use that rate. Test documents are
+scored with every run's best round and consulted for no choice.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fedner.config import Arm, Config
+from fedner.data.sites import Sites, load_sites
+from fedner.experiments.alone import pooled_learner, site_learner, train_alone
+from fedner.experiments.final_test import with_unseen
+from fedner.experiments.store import StoredRun, Unit, load_run, open_study, run_directory, save_run
+from fedner.experiments.summary import Finished, write_metrics
+from fedner.federation.local_grid import run_in_process
+from fedner.learning.workspace import Workspace, workspace
+from fedner.progress import Progress
+from fedner.report import write_report
+from fedner.results import RunOutcome
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every run of a study shares."""
+
+    config: Config
+    directory: Path
+    sites: Sites
+    workspace: Workspace
+    progress: Progress
+
+
+def compare(config: Config, command: str, progress: Progress) -> Path:
+    """Run what is missing of a comparison and write its report; return the study directory.
+
+    Interrupted, it still writes a report of what is finished; called again it goes on with what is missing.
+
+    Raises:
+        InputError: the data or the configuration is at fault.
+        RunDirectoryError: the study directory holds a comparison with another configuration.
+    """
+    directory = Path(config.output) / (config.name or "compare")
+    sites = load_sites(config.data, config.partition)
+    open_study(directory, config, sites.corpus.contract)
+    bench = _Bench(config, directory, sites, workspace(config.model, sites.corpus.contract), progress)
+    units = planned_units(config, sites)
+    finished = Finished()
+    try:
+        for unit in units:
+            _run_unit(bench, unit, finished)
+    finally:
+        if finished.runs:
+            missing = [
+                f"{unit.label} seed {seed}"
+                for unit in units
+                for seed in config.experiment.seeds
+                if seed not in finished.runs.get(unit, {})
+            ]
+            write_metrics(directory, config, sites, finished, missing, command)
+            write_report(directory)
+    return directory
+
+
+def planned_units(config: Config, sites: Sites) -> list[Unit]:
+    """Return what the comparison trains, in order."""
+    units: list[Unit] = []
+    for arm in config.experiment.arms:
+        if arm is Arm.local:
+            units += [Unit(arm, shard.site) for shard in sites.shards]
+        else:
+            units.append(Unit(arm))
+    return units
+
+
+def _run_unit(bench: _Bench, unit: Unit, finished: Finished) -> None:
+    experiment = bench.config.experiment
+    lr = bench.config.training.lr
+    if experiment.lr_grid:
+        first = experiment.seeds[0]
+        tried = {rate: _run_or_load(bench, unit, first, rate) for rate in experiment.lr_grid}
+        dev = {rate: best_dev(run) for rate, run in tried.items()}
+        finished.tuning[unit] = dev
+        lr = max(dev, key=lambda rate: dev[rate])
+        bench.progress.message(f"{unit.label}: learning rate {lr:g} is best on dev")
+    for seed in experiment.seeds:
+        finished.runs.setdefault(unit, {})[seed] = _run_or_load(bench, unit, seed, lr)
+
+
+def best_dev(run: StoredRun) -> float:
+    """Return the dev micro F1 of the run's best round."""
+    dev = run.result.rounds[run.result.best_round - 1].dev
+    return dev.micro.f1 if dev else 0.0
+
+
+def _run_or_load(bench: _Bench, unit: Unit, seed: int, lr: float) -> StoredRun:
+    directory = run_directory(bench.directory, unit, seed, lr)
+    stored = load_run(directory)
+    if stored is not None:
+        bench.progress.message(f"{unit.label} seed {seed} lr {lr:g}: already there")
+        return stored
+    config = replace(bench.config, seed=seed, training=replace(bench.config.training, lr=lr))
+    bench.progress.run_started(f"{unit.label} seed {seed} lr {lr:g}")
+    outcome = _run(bench, unit, config, directory)
+    save_run(directory, outcome)
+    return StoredRun(outcome.result, outcome.test_counts)
+
+
+def _run(bench: _Bench, unit: Unit, config: Config, directory: Path) -> RunOutcome:
+    match unit.arm:
+        case Arm.centralized:
+            return train_alone(config, pooled_learner(bench.sites), bench.sites, bench.workspace, bench.progress)
+        case Arm.local:
+            shard = next(shard for shard in bench.sites.shards if shard.site == unit.site)
+            return train_alone(config, site_learner(shard), bench.sites, bench.workspace, bench.progress)
+        case Arm.federated:
+            outcome = run_in_process(config, directory, bench.progress)
+            return with_unseen(outcome, bench.sites, bench.workspace, config.training)

@@ -1,0 +1,173 @@
+"""metrics.json of a comparison or a single run: every arm's runs, their intervals, differences, and the gap closed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedner.assets import MINILM_NOTICE
+from fedner.config import Arm, Config, ExperimentConfig, to_plain
+from fedner.data.corpus import num_sentences
+from fedner.data.partition import describe
+from fedner.data.sites import Sites
+from fedner.experiments.store import StoredRun, Unit
+from fedner.federation.runs import environment
+from fedner.metrics import (
+    DocumentCounts,
+    arm_interval,
+    gap_closed_interval,
+    local_interval,
+    paired_bootstrap,
+    signature,
+)
+from fedner.results import SCHEMA, run_to_json, write_json
+
+Counts = Sequence[DocumentCounts]
+"""Counts of one model per seed, each of shape (documents, types, 3), over the same documents."""
+
+
+@dataclass
+class Finished:
+    """What a comparison has so far: runs by unit and seed, and dev F1 by unit and learning rate tried."""
+
+    runs: dict[Unit, dict[int, StoredRun]] = field(default_factory=dict)
+    tuning: dict[Unit, dict[float, float]] = field(default_factory=dict)
+
+    def of(self, arm: Arm) -> dict[Unit, dict[int, StoredRun]]:
+        """Return the runs of one arm."""
+        return {unit: runs for unit, runs in self.runs.items() if unit.arm is arm}
+
+
+def write_metrics(
+    directory: Path, config: Config, sites: Sites, finished: Finished, missing: Sequence[str], command: str
+) -> None:
+    """Write report/metrics.json (schema 1)."""
+    contract, experiment = sites.corpus.contract, config.experiment
+    num_documents = sum(len(shard.test) for shard in sites.shards)
+    content = {
+        "schema": SCHEMA,
+        "contract": {"hash": contract.digest, "types": list(contract.type_names)},
+        "data": _data(sites),
+        "arms": _arms(finished),
+        "summary": {} if missing else _summary(finished, sites, experiment),
+        "intervals": _intervals(finished, sites, experiment),
+        "differences": {} if missing else _differences(finished, sites, experiment),
+        "tuning": {unit.label: {f"{lr:g}": f1 for lr, f1 in dev.items()} for unit, dev in finished.tuning.items()},
+        "config": to_plain(config),
+        "environment": environment(config.training.threads),
+        "notices": notices(config, sites),
+        "signature": signature(contract, documents=num_documents, samples=experiment.bootstrap_samples),
+        "command": command,
+        "complete": not missing,
+        "missing": list(missing),
+    }
+    write_json(directory / "report" / "metrics.json", content)
+
+
+def notices(config: Config, sites: Sites) -> list[str]:
+    """Return what the user must be told about the text and the encoder."""
+    told = [sites.corpus.notice] if sites.corpus.notice else []
+    return told + ([MINILM_NOTICE] if config.model.name == "minilm" else [])
+
+
+def _data(sites: Sites) -> dict[str, Any]:
+    stats = describe(sites.shards, sites.corpus.contract)
+    return {
+        "corpus": sites.corpus.name,
+        "splits": {split: asdict(getattr(stats, split)) for split in ("train", "dev", "test")},
+        "partition": {
+            "sites": {site.site: asdict(site) for site in stats.sites},
+            "mean_divergence_bits": stats.mean_divergence_bits,
+        },
+        "unseen": {shard.site: num_sentences(shard.test) for shard in sites.unseen},
+    }
+
+
+def _arms(finished: Finished) -> dict[str, Any]:
+    arms: dict[str, Any] = {}
+    for unit, runs in finished.runs.items():
+        entry = {"seeds": {str(seed): run_to_json(run.result) for seed, run in runs.items()}}
+        if unit.arm is Arm.local:
+            arms.setdefault(unit.arm.value, {"sites": {}})["sites"][unit.site] = entry
+        else:
+            arms[unit.arm.value] = entry
+    return arms
+
+
+def _pooled(runs: Mapping[int, StoredRun], sites: Sites) -> list[DocumentCounts]:
+    names = [shard.site for shard in sites.shards]
+    return [np.concatenate([run.test_counts[name] for name in names]) for run in runs.values()]
+
+
+def _summary(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    pooled: dict[Arm, list[list[DocumentCounts]]] = {}
+    for arm in experiment.arms:
+        pooled[arm] = [_pooled(runs, sites) for runs in finished.of(arm).values()]
+        summary = local_interval(pooled[arm], experiment.confidence, experiment.bootstrap_samples)
+        found[arm.value] = summary.to_json()
+    if set(pooled) == set(Arm):
+        gap = gap_closed_interval(
+            pooled[Arm.centralized][0],
+            pooled[Arm.federated][0],
+            pooled[Arm.local],
+            experiment.confidence,
+            experiment.bootstrap_samples,
+        )
+        found["gap_closed"] = gap.to_json() | {"seeds": len(experiment.seeds)}
+    return found
+
+
+def _intervals(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for unit, runs in finished.runs.items():
+        entry = {
+            "test": _score_intervals(_pooled(runs, sites), sites, experiment),
+            "sites": {
+                site: _score_intervals([run.test_counts[site] for run in runs.values()], sites, experiment)
+                for site in next(iter(runs.values())).test_counts
+            },
+        }
+        if unit.arm is Arm.local:
+            found.setdefault(unit.arm.value, {})[unit.site] = entry
+        else:
+            found[unit.arm.value] = entry
+    return found
+
+
+def _score_intervals(counts: Counts, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
+    def bounds(selected: Counts) -> list[float | None]:
+        summary = arm_interval(selected, experiment.confidence, experiment.bootstrap_samples)
+        return [summary.low, summary.high]
+
+    types = sites.corpus.contract.type_names
+    return {
+        "micro": bounds(counts),
+        "types": {name: bounds([run[:, [index]] for run in counts]) for index, name in enumerate(types)},
+    }
+
+
+def _differences(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
+    def difference(ours: Counts, theirs: Counts) -> dict[str, float | None]:
+        return asdict(paired_bootstrap(ours, theirs, experiment.confidence, experiment.bootstrap_samples))
+
+    federated = finished.runs.get(Unit(Arm.federated))
+    if federated is None:
+        return {}
+    found: dict[str, Any] = {}
+    centralized, local = finished.runs.get(Unit(Arm.centralized)), finished.of(Arm.local)
+    if centralized is not None:
+        found["federated-centralized"] = difference(_pooled(federated, sites), _pooled(centralized, sites))
+    if local:
+        alone = [counts for runs in local.values() for counts in _pooled(runs, sites)]
+        found["federated-local"] = difference(_pooled(federated, sites), alone)
+        found["per_site"] = {
+            unit.site: difference(
+                [run.test_counts[unit.site] for run in federated.values()],
+                [run.test_counts[unit.site] for run in runs.values()],
+            )
+            for unit, runs in local.items()
+        }
+    return found
