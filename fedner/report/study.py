@@ -1,10 +1,12 @@
 """A study as the report sees it: metrics.json, read once into types; everything but the arms may be absent."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fedner.data.corpus import SPLITS
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.results import SCHEMA, RunResult, read_json, run_from_json
 
@@ -15,6 +17,13 @@ Runs = Mapping[int, RunResult]
 
 ARMS = ("centralized", "federated", "local")
 METRICS_PATH = Path("report") / "metrics.json"
+
+# Names and notices come from people and files. Control characters could drive a terminal or break an XML file, and
+# direction overrides could make a table lie; they are shown as escapes instead, which keeps distinct names distinct.
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+# Each local model has intervals of its own; the mean over them has one only where the study made it.
+_INTERVALS = {"centralized": "centralized", "federated": "federated", "local": "local_mean"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,14 @@ class Summary:
     mean: float
     interval: Interval
     seeds: int
+
+
+@dataclass(frozen=True)
+class GapClosed:
+    """Share of the gap between training alone and pooling that federating closed; None where there is no gap."""
+
+    share: float | None
+    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,7 @@ class SiteData:
 class Study:
     """One study or one single run, ready to be told.
 
+    `intervals` are by arm, `local_intervals` by the site that trained the model;
     `per_site` holds federated minus the site's own local model, on the site's own test shard; `tuning` holds dev F1
     by arm and learning rate, as written; `missing` names the runs that an interrupted comparison still lacks.
     """
@@ -94,7 +112,7 @@ class Study:
     federated: Runs
     local: Mapping[str, Runs]
     summaries: Mapping[str, Summary]
-    gap_closed: Summary | None
+    gap_closed: GapClosed | None
     intervals: Mapping[str, ModelIntervals]
     local_intervals: Mapping[str, ModelIntervals]
     differences: Mapping[str, Difference]
@@ -146,23 +164,24 @@ def read_study(directory: Path) -> Study:
         ) from error
 
 
-def parse_study(plain: Plain) -> Study:
+def parse_study(content: Plain) -> Study:
     """Return the typed form of the content of metrics.json."""
+    plain = _showable(content)
     arms, summary = _section(plain, "arms"), _section(plain, "summary")
     intervals, differences, data = (_section(plain, key) for key in ("intervals", "differences", "data"))
-    gap = summary.get("gap_closed")
+    gap, partition = summary.get("gap_closed"), _section(data, "partition")
     return Study(
         contract_hash=str(_section(plain, "contract").get("hash", "")),
         types=tuple(_section(plain, "contract").get("types") or ()),
         corpus=str(data.get("corpus") or ""),
-        splits=_each(_section(data, "splits"), _split_size),
-        partition=_each(_section(_section(data, "partition"), "sites"), _site_data),
+        splits=_splits(_section(data, "splits") or partition),
+        partition={site["site"]: _site_data(site) for site in partition.get("sites") or ()},
         centralized=_runs(_section(arms, "centralized")),
         federated=_runs(_section(arms, "federated")),
         local=_each(_section(_section(arms, "local"), "sites"), _runs),
         summaries={arm: _summary(summary[arm]) for arm in ARMS if summary.get(arm)},
-        gap_closed=_summary(gap) if gap and gap.get("mean") is not None else None,
-        intervals={arm: _model_intervals(intervals[arm]) for arm in ARMS[:2] if intervals.get(arm)},
+        gap_closed=GapClosed(gap.get("mean"), _bounds(gap)) if gap else None,
+        intervals={arm: _model_intervals(intervals[key]) for arm, key in _INTERVALS.items() if intervals.get(key)},
         local_intervals=_each(_section(intervals, "local"), _model_intervals),
         differences={name: _difference(value) for name, value in differences.items() if name != "per_site" and value},
         per_site=_each(_section(differences, "per_site"), _difference),
@@ -175,6 +194,17 @@ def parse_study(plain: Plain) -> Study:
         complete=bool(plain.get("complete", True)),
         missing=tuple(plain.get("missing") or ()),
     )
+
+
+def _showable(value: Any) -> Any:
+    """Return JSON content with every character that must not reach a page or a terminal written as its escape."""
+    if isinstance(value, str):
+        return _UNSHOWABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, list):
+        return [_showable(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {_showable(key): _showable(entry) for key, entry in value.items()}
+    return value
 
 
 def _section(plain: Plain, key: str) -> Plain:
@@ -198,12 +228,16 @@ def _interval(bounds: Sequence[float | None] | None) -> Interval:
     return Interval(*bounds) if bounds else Interval()
 
 
+def _bounds(plain: Plain) -> Interval:
+    return Interval(plain.get("low"), plain.get("high"))
+
+
 def _summary(plain: Plain) -> Summary:
-    return Summary(plain["mean"], Interval(plain.get("low"), plain.get("high")), int(plain.get("seeds") or 0))
+    return Summary(plain["mean"], _bounds(plain), int(plain.get("seeds") or 0))
 
 
 def _difference(plain: Plain) -> Difference:
-    return Difference(plain["delta"], Interval(plain.get("low"), plain.get("high")), plain.get("p_value"))
+    return Difference(plain["delta"], _bounds(plain), plain.get("p_value"))
 
 
 def _score_intervals(plain: Plain | None) -> ScoreIntervals:
@@ -220,6 +254,9 @@ def _split_size(plain: Plain) -> SplitSize:
     return SplitSize(*counts, entities=dict(_section(plain, "entities")))
 
 
+def _splits(plain: Plain) -> dict[str, SplitSize]:
+    return {name: _split_size(plain[name]) for name in SPLITS if plain.get(name)}
+
+
 def _site_data(plain: Plain) -> SiteData:
-    splits = _section(plain, "splits") or {name: plain[name] for name in ("train", "dev", "test") if name in plain}
-    return SiteData(_each(splits, _split_size), plain.get("divergence_bits"))
+    return SiteData(_splits(plain), plain.get("divergence_bits"))

@@ -1,0 +1,134 @@
+"""Dot plots: scores of the arms side by side, with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from fedner.report import wording
+from fedner.report.averages import (
+    Mean,
+    arms_of,
+    on_site,
+    on_test,
+    on_type,
+    runs_of,
+    site_interval,
+    sites_of,
+    test_intervals,
+    unseen_of,
+)
+from fedner.report.figures.canvas import (
+    ARM_COLOURS,
+    ARM_MARKERS,
+    GROUND,
+    LINE,
+    MAX_ROWS,
+    Drawing,
+    figure,
+    finish,
+    label,
+    rows_from_top,
+    style,
+)
+from fedner.report.study import Interval, Study
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One arm's F1 in one row; `spread` are the single models behind a mean, where they are shown."""
+
+    arm: str
+    f1: float
+    interval: Interval
+    spread: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class DotRow:
+    """A name and the arms' dots."""
+
+    name: str
+    dots: tuple[Dot, ...]
+
+
+def draw_arms(study: Study) -> Drawing | None:
+    """Draw each arm's F1 on the pooled test set; one dot per arm, small ones for each site's own model."""
+    rows = [DotRow(wording.ARM_NAMES[arm], (dot,)) for arm in arms_of(study) if (dot := _test_dot(study, arm))]
+    description = "F1 on the pooled test set: " + "; ".join(f"{row.name} {row.dots[0].f1:.3f}" for row in rows)
+    return _draw("arms", "F1 on the pooled test set", description, rows, legend=False)
+
+
+def draw_types(study: Study) -> Drawing | None:
+    """Draw F1 per entity type and arm on the pooled test set."""
+    rows: list[DotRow] = []
+    for name in study.types[:MAX_ROWS]:
+        means = {arm: on_type(study, arm, name) for arm in arms_of(study)}
+        intervals = {arm: test_intervals(study, arm).types.get(name, Interval()) for arm in means}
+        rows.extend(_row(name, means, intervals))
+    return _draw("types", "F1 per entity type", "Dots per entity type and arm; numbers in the table.", rows)
+
+
+def draw_sites(study: Study) -> Drawing | None:
+    """Draw F1 per site and arm on the site's own test shard."""
+    rows: list[DotRow] = []
+    for site in (*sites_of(study), *unseen_of(study))[:MAX_ROWS]:
+        means = {arm: on_site(study, arm, site) for arm in arms_of(study)}
+        intervals = {arm: site_interval(study, arm, site) for arm in means}
+        rows.extend(_row(site, means, intervals))
+    return _draw("sites", "F1 on each site's own test text", "Dots per site and arm; numbers in the table.", rows)
+
+
+def _test_dot(study: Study, arm: str) -> Dot | None:
+    mean = on_test(study, arm)
+    if mean is None:
+        return None
+    spread = tuple(run.test.micro.f1 for run in runs_of(study, arm))
+    return Dot(arm, mean.f1, test_intervals(study, arm).micro, spread if len(spread) > 1 else ())
+
+
+def _row(name: str, means: dict[str, Mean | None], intervals: dict[str, Interval]) -> list[DotRow]:
+    """Return a row, or none where the text has no such entities."""
+    found = {arm: mean for arm, mean in means.items() if mean and mean.support}
+    dots = tuple(Dot(arm, mean.f1, intervals[arm]) for arm, mean in found.items())
+    support = next((mean.support for mean in found.values()), 0)
+    return [DotRow(f"{label(name)}  ({wording.number(support)})", dots)] if dots else []
+
+
+def _draw(name: str, title: str, description: str, rows: list[DotRow], legend: bool = True) -> Drawing | None:
+    if not rows:
+        return None
+    with style():
+        arms = list(dict.fromkeys(dot.arm for row in rows for dot in row.dots))
+        drawn = figure(0.75 + (0.34 * legend) + len(rows) * (0.22 + 0.14 * (len(arms) if legend else 1)))
+        axes = drawn.add_subplot()
+        rows_from_top(axes, [row.name for row in rows])
+        for position, row in enumerate(rows):
+            _draw_row(axes, position, row, arms if legend else [row.dots[0].arm])
+        axes.margins(x=0.04)
+        axes.set_xlabel("F1")
+        if legend:
+            drawn.legend(handles=legend_handles(arms), loc="outside upper left", ncols=len(arms))
+        return finish(name, title, description, drawn)
+
+
+def _draw_row(axes: Axes, position: int, row: DotRow, arms: Sequence[str]) -> None:
+    if position:
+        axes.axhline(position - 0.5, color=LINE, linewidth=0.6)
+    for dot in row.dots:
+        height = position + 0.24 * (arms.index(dot.arm) - (len(arms) - 1) / 2)
+        colour = ARM_COLOURS[dot.arm]
+        if dot.interval.low is not None and dot.interval.high is not None:
+            axes.plot([dot.interval.low, dot.interval.high], [height] * 2, color=colour, linewidth=2, alpha=0.55)
+        axes.plot(dot.spread, [height] * len(dot.spread), "|", color=colour, markersize=9, alpha=0.7)
+        marker = ARM_MARKERS[dot.arm]
+        axes.plot([dot.f1], [height], marker, color=colour, markersize=7, markeredgecolor=GROUND, zorder=3)
+
+
+def legend_handles(arms: Sequence[str]) -> list[Line2D]:
+    """Return what the legend shows for each arm."""
+    return [
+        Line2D([], [], color=ARM_COLOURS[arm], marker=ARM_MARKERS[arm], label=wording.ARM_NAMES[arm], linewidth=2)
+        for arm in arms
+    ]

@@ -1,0 +1,215 @@
+"""What the study says in plain words, and never more than the numbers bear: did joining pay, for whom, how sure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fedner.report import wording
+from fedner.report.averages import Mean, on_test, runs_of, seeds_of, sites_of, unseen_of
+from fedner.report.study import Difference, Interval, Study
+
+
+class Verdict(StrEnum):
+    """What an interval of a difference allows to be said; `none` where there is nothing to judge by."""
+
+    gain = "gain"
+    unclear = "unclear"
+    loss = "loss"
+    none = "none"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The headline, a verdict that outputs may show as a badge, and the sentences that support it."""
+
+    headline: str
+    verdict: Verdict
+    support: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join([self.headline, *self.support])
+
+
+def judge(difference: Difference | None) -> Verdict:
+    """Return whether the interval lies above zero, below zero, or around it."""
+    if difference is None or difference.interval.low is None or difference.interval.high is None:
+        return Verdict.none
+    if difference.interval.low > 0:
+        return Verdict.gain
+    return Verdict.loss if difference.interval.high < 0 else Verdict.unclear
+
+
+def summarise(study: Study) -> Statement:
+    """Return the study in plain words."""
+    federated, local = on_test(study, "federated"), on_test(study, "local")
+    difference = study.differences.get("federated-local")
+    verdict = judge(difference)
+    if study.synthetic:
+        headline = "Synthetic text: this shows that the machinery works and makes no claim about quality."
+    elif not study.complete:
+        headline = f"Preliminary: {_missing(study)}, so there is no verdict yet."
+    elif federated and local:
+        headline = _joining(study, federated, local)
+    else:
+        headline = _single_arm(study)
+    judged = study.complete and not study.synthetic and federated is not None and local is not None
+    return Statement(headline, verdict if judged else Verdict.none, tuple(_support(study, judged)))
+
+
+def _support(study: Study, judged: bool) -> Iterator[str]:
+    if study.synthetic and not study.complete:
+        yield f"It is preliminary too: {_missing(study)}."
+    if not judged:
+        yield from _bare_numbers(study)
+    if judged:
+        yield from _for_whom(study)
+    yield from _found(study)
+    if not study.synthetic and study.complete:
+        yield from _pooling(study)
+    yield from _how_sure(study)
+
+
+def _joining(study: Study, federated: Mean, local: Mean) -> str:
+    difference = study.differences.get("federated-local") or Difference(federated.f1 - local.f1, Interval(), None)
+    opening = {
+        Verdict.gain: "Joining paid",
+        Verdict.unclear: "It is unclear whether joining paid",
+        Verdict.loss: "Joining did not pay",
+        Verdict.none: "No verdict, for want of an interval",
+    }[judge(difference)]
+    return (
+        f"{opening}: on the pooled test set the federated model scored F1 {wording.score(federated.f1)}, "
+        f"a site's own model {wording.score(local.f1)} on average "
+        f"({_difference(study, difference)})."
+    )
+
+
+def _single_arm(study: Study) -> str:
+    federated = on_test(study, "federated")
+    if federated is None:
+        return "There is no federated run here, so nothing can be said about joining."
+    interval = study.intervals["federated"].test.micro if "federated" in study.intervals else Interval()
+    bounds = f" ({_level(study)} {wording.interval(interval)})" if interval.low is not None else ""
+    sites = wording.counted(len(sites_of(study)), "site")
+    return (
+        f"The federation of {sites} scored F1 {wording.score(federated.f1)}{bounds} on the pooled test set. "
+        "Whether joining paid is not known: that takes `fedner compare`, which trains each site alone as well."
+    )
+
+
+def _for_whom(study: Study) -> Iterator[str]:
+    groups: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    for site, difference in study.per_site.items():
+        groups[judge(difference)].append(site)
+    told = len(study.per_site) - len(groups[Verdict.none])
+    if not told:
+        return
+    endings = {
+        Verdict.gain: ("gained", ""),
+        Verdict.unclear: ("could be either", " (the interval includes no difference)"),
+        Verdict.loss: ("lost", ""),
+    }
+    pieces = [f"{_who(groups[key], told)} {verb}{why}" for key, (verb, why) in endings.items() if groups[key]]
+    if not groups[Verdict.loss]:
+        pieces.append("none clearly lost")
+    yield f"For whom, each site on its own test text against its own model: {'; '.join(pieces)}."
+
+
+def _who(sites: list[str], told: int) -> str:
+    if len(sites) == told and told > 1:
+        return f"all {told} sites"
+    return f"{len(sites)} of {told} ({wording.listed(sites)})"
+
+
+def _found(study: Study) -> Iterator[str]:
+    federated, local = on_test(study, "federated"), on_test(study, "local")
+    if federated is None:
+        return
+    sentence = (
+        f"Of every 100 entities in the test text the federated model found {_hundred(federated.recall)} exactly; "
+        f"of every 100 it marked, {_hundred(federated.precision)} were right"
+    )
+    if local is not None:
+        sentence += f" (a site's own model: {_hundred(local.recall)} and {_hundred(local.precision)})"
+    yield f"{sentence}."
+
+
+def _pooling(study: Study) -> Iterator[str]:
+    federated, local, pooled = (on_test(study, arm) for arm in ("federated", "local", "centralized"))
+    if federated is None or pooled is None:
+        return
+    sentence = f"Pooling all text in one place reached {wording.score(pooled.f1)}"
+    difference = study.differences.get("federated-centralized")
+    if difference is not None:
+        sentence += f"; federated minus pooled is {_signed(study, difference)}{_PLAIN[judge(difference)]}"
+    yield f"{sentence}."
+    if local is not None and pooled.f1 <= local.f1:
+        yield "It was no better than training alone, so there is no gap for a federation to close."
+    elif study.gap_closed is not None and study.gap_closed.share is not None:
+        yield f"Federating closed {_gap(study, study.gap_closed.share, study.gap_closed.interval)}."
+
+
+def _gap(study: Study, share: float, interval: Interval) -> str:
+    closed = f"{wording.percent(share)} of the gap between training alone and pooling"
+    if interval.low is not None and interval.high is not None:
+        return f"{closed} ({_level(study)} {wording.percent(interval.low)} to {wording.percent(interval.high)})"
+    if len(seeds_of(study, "federated")) == 1:
+        return f"{closed} ({wording.ONE_SEED})"
+    return f"{closed} (no interval: the gap itself is too uncertain)"
+
+
+def _how_sure(study: Study) -> Iterator[str]:
+    seeds = {arm: len(seeds_of(study, arm)) for arm in ("federated", "local", "centralized") if runs_of(study, arm)}
+    if not seeds:
+        return
+    fewest = min(seeds.values())
+    if fewest == 1:
+        yield "One seed: how much another training run would change these numbers is not known."
+    elif study.intervals or study.differences:
+        yield f"Means over {fewest} seeds; intervals say how much another set of test documents could change them."
+    if unseen := unseen_of(study):
+        verb = "is" if len(unseen) == 1 else "are"
+        yield f"{wording.listed(unseen)} took part in no training and {verb} scored apart."
+
+
+def _bare_numbers(study: Study) -> Iterator[str]:
+    scores = {arm: on_test(study, arm) for arm in ("federated", "local", "centralized")}
+    found = [f"{wording.ARM_NAMES[arm].lower()} {wording.score(mean.f1)}" for arm, mean in scores.items() if mean]
+    if found and (study.synthetic or not study.complete):
+        yield f"Test F1 {'so far' if not study.complete else 'here'}: {', '.join(found)}."
+
+
+def _missing(study: Study) -> str:
+    if not study.missing:
+        return "runs are missing"
+    verb = "is" if len(study.missing) == 1 else "are"
+    return f"{wording.counted(len(study.missing), 'run')} {verb} missing"
+
+
+def _difference(study: Study, difference: Difference) -> str:
+    if difference.interval.low is None:
+        return f"difference {wording.signed(difference.delta)}, no interval"
+    return f"difference {_signed(study, difference)}"
+
+
+def _signed(study: Study, difference: Difference) -> str:
+    if difference.interval.low is None:
+        return wording.signed(difference.delta)
+    return f"{wording.signed(difference.delta)}, {_level(study)} {wording.signed_interval(difference.interval)}"
+
+
+def _level(study: Study) -> str:
+    return f"{100 * study.confidence:g}% interval"
+
+
+def _hundred(share: float) -> int:
+    """Return how many of a hundred; all of them only where it is all."""
+    return round(100 * share) if share == 1 else min(99, round(100 * share))
+
+
+_PLAIN: Mapping[Verdict, str] = {
+    Verdict.gain: ": federating was better",
+    Verdict.loss: ": pooling was better",
+    Verdict.unclear: ": no clear difference",
+    Verdict.none: "",
+}

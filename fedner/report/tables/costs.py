@@ -1,0 +1,117 @@
+"""Tables of what it took: time, traffic, refused replies, every single run."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from fedner.report import wording
+from fedner.report.averages import arms_of, runs_of, seeds_of
+from fedner.report.study import Study
+from fedner.report.tables.grid import Cell, Row, Table, columns, row
+from fedner.results import RunResult
+
+
+def costs_table(study: Study) -> Table:
+    """Return what one training of each arm costs, mean over seeds; for `local` all sites together."""
+    titles = (
+        "Arm",
+        "Time",
+        "of it start-up",
+        "Sentences seen",
+        "Sentences per second",
+        "Sent by sites",
+        "Sent to sites",
+    )
+    return Table(
+        "costs",
+        "One training, mean over seeds",
+        columns(*titles),
+        tuple(_cost_row(study, arm) for arm in arms_of(study)),
+        tuple(_cost_notes(study)),
+    )
+
+
+def refusals_table(study: Study) -> Table:
+    """Return the replies of sites that did not count, and why."""
+    rounds: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for seed, run in study.federated.items():
+        for entry in run.rounds:
+            for site, reason in entry.refused.items():
+                rounds[site, reason].append(f"{entry.round}{f' (seed {seed})' if len(study.federated) > 1 else ''}")
+    found = (
+        row(site, reason, str(len(when)), wording.listed(when, 8)) for (site, reason), when in sorted(rounds.items())
+    )
+    titles = columns("Site", "Reason", "Replies", "Rounds", text=(0, 1, 3))
+    return Table("refusals", "Replies that did not count", titles, tuple(found))
+
+
+def runs_table(study: Study) -> Table:
+    """Return every run on its own."""
+    titles = ("Arm", "Site", "Seed", "Learning rate", "Rounds", "Best round", "Test micro F1", "Time", "Final weights")
+    return Table(
+        "runs",
+        "Every run",
+        columns(*titles, text=(0, 1, 8)),
+        tuple(_run_rows(study)),
+        ("Final weights: start of their fingerprint; the same configuration and seed give the same weights on CPU.",),
+    )
+
+
+def _cost_row(study: Study, arm: str) -> Row:
+    runs, num_seeds = runs_of(study, arm), len(seeds_of(study, arm))
+    seconds, startup, examples, up, down = (
+        sum(values) / num_seeds
+        for values in zip(
+            *((run.seconds, run.startup_seconds, run.examples_seen, *_traffic(run)) for run in runs), strict=True
+        )
+    )
+    return row(
+        Cell(wording.ARM_NAMES[arm], "all sites, one after another" if arm == "local" else arm),
+        wording.duration(seconds),
+        wording.duration(startup),
+        wording.number(round(examples)),
+        wording.number(round(examples / (seconds - startup))) if seconds > startup else wording.ABSENT,
+        wording.size(up) if arm == "federated" else wording.ABSENT,
+        wording.size(down) if arm == "federated" else wording.ABSENT,
+        tone=arm,
+    )
+
+
+def _traffic(run: RunResult) -> tuple[int, int]:
+    return sum(entry.bytes_up for entry in run.rounds), sum(entry.bytes_down for entry in run.rounds)
+
+
+def _cost_notes(study: Study) -> Iterator[str]:
+    yield "Time is wall time of one training with its evaluations; sent: tensors of all sites and rounds together."
+    pace = {arm: _seconds_per_example(runs_of(study, arm)) for arm in ("federated", "centralized")}
+    if pace["federated"] and pace["centralized"]:
+        times = pace["federated"] / pace["centralized"]
+        yield f"Per sentence seen, federated training took {times:.2f} times as long as pooled training."
+
+
+def _seconds_per_example(runs: tuple[RunResult, ...]) -> float:
+    """Return wall seconds per sentence seen, start-up excluded; 0 where nothing ran."""
+    examples = sum(run.examples_seen for run in runs)
+    return sum(run.seconds - run.startup_seconds for run in runs) / examples if examples else 0.0
+
+
+def _run_rows(study: Study) -> Iterator[Row]:
+    for arm, runs in (("centralized", study.centralized), ("federated", study.federated)):
+        for seed, run in runs.items():
+            yield _run_row(arm, wording.ABSENT, seed, run)
+    for site, runs in study.local.items():
+        for seed, run in runs.items():
+            yield _run_row("local", site, seed, run)
+
+
+def _run_row(arm: str, site: str, seed: int, run: RunResult) -> Row:
+    return row(
+        wording.ARM_NAMES[arm],
+        site,
+        str(seed),
+        f"{run.lr:g}",
+        str(len(run.rounds)),
+        str(run.best_round),
+        wording.score(run.test.micro.f1),
+        wording.duration(run.seconds),
+        run.state_digest[:12],
+    )

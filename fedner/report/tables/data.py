@@ -1,0 +1,73 @@
+"""Tables of what went in: splits, partition, tuning."""
+
+from collections.abc import Mapping
+
+from fedner.data.corpus import SPLITS
+from fedner.report import wording
+from fedner.report.averages import sites_of, unseen_of
+from fedner.report.study import ARMS, SiteData, SplitSize, Study
+from fedner.report.tables.grid import Cell, Column, Row, Table, columns, row
+
+
+def splits_table(study: Study) -> Table:
+    """Return the size of the pooled splits."""
+    rows = tuple(
+        row(name, *_size_cells(size), wording.number(sum(size.entities.values())))
+        for name, size in study.splits.items()
+    )
+    return Table("splits", "All sites together", columns("Split", "Documents", "Sentences", "Words", "Entities"), rows)
+
+
+def partition_table(study: Study) -> Table:
+    """Return what each site holds: training text by type, and how much development and test text."""
+    names = tuple(site for site in (*sites_of(study), *unseen_of(study)) if site in study.partition)
+    types = tuple(Column(name) for name in study.types)
+    titles = columns("Site", "Documents", "Sentences", "Words")
+    last = columns("Dev sentences", "Test sentences", "Divergence (bits)", text=())
+    return Table(
+        "partition",
+        "Training text of each site, entities by type",
+        (*titles, *types, *last),
+        tuple(_partition_row(study.types, name, study.partition[name]) for name in names),
+        (
+            "Divergence: Jensen-Shannon divergence of the site's training entity types from those of all sites "
+            "together; 0 is the same mix, 1 bit nothing in common.",
+        ),
+    )
+
+
+def tuning_table(study: Study) -> Table:
+    """Return dev F1 by arm and learning rate; the one chosen is marked."""
+    rates = sorted({rate for scores in study.tuning.values() for rate in scores}, key=float)
+    arms = [arm for arm in ARMS if study.tuning.get(arm)]
+    return Table(
+        "tuning",
+        "Dev micro F1 by learning rate, first seed",
+        (Column("Arm", numeric=False), *(Column(rate) for rate in rates)),
+        tuple(_tuning_row(arm, rates, study.tuning[arm]) for arm in arms),
+        ("Each arm trains with its own best learning rate, chosen on dev text, never on test text.",),
+    )
+
+
+def _partition_row(types: tuple[str, ...], name: str, site: SiteData) -> Row:
+    nothing = SplitSize(0, 0, 0, {})
+    train, dev, test = (site.splits.get(split, nothing) for split in SPLITS)
+    bits = site.divergence_bits
+    return row(
+        name,
+        *_size_cells(train),
+        *(wording.number(train.entities.get(entity, 0)) for entity in types),
+        wording.number(dev.sentences),
+        wording.number(test.sentences),
+        wording.ABSENT if bits is None else f"{bits:.3f}",
+    )
+
+
+def _size_cells(size: SplitSize) -> tuple[str, str, str]:
+    return wording.number(size.documents), wording.number(size.sentences), wording.number(size.words)
+
+
+def _tuning_row(arm: str, rates: list[str], scores: Mapping[str, float]) -> Row:
+    best = max(scores.values())
+    cells = [Cell(wording.score(scores.get(rate)), "chosen" if scores.get(rate) == best else "") for rate in rates]
+    return row(Cell(wording.ARM_NAMES[arm], arm), *cells, tone=arm)

@@ -1,0 +1,171 @@
+"""Tables of scores: per arm, per entity type, per site."""
+
+from collections.abc import Iterator
+
+from fedner.report import wording
+from fedner.report.averages import (
+    Mean,
+    arms_of,
+    macro_f1,
+    on_site,
+    on_test,
+    on_type,
+    over_seeds,
+    runs_of,
+    seeds_of,
+    site_interval,
+    sites_of,
+    test_intervals,
+    unseen_of,
+)
+from fedner.report.sentences import Verdict, judge
+from fedner.report.study import Difference, Interval, Study
+from fedner.report.tables.grid import Cell, Column, Row, Table, columns, row
+
+VERDICTS = {Verdict.gain: "gained", Verdict.unclear: "could be either", Verdict.loss: "lost", Verdict.none: ""}
+
+
+def arms_table(study: Study) -> Table:
+    """Return each arm's scores on the pooled test set, with intervals over documents and over seeds."""
+    level = f"{100 * study.confidence:g}%"
+    titles = ("Arm", "Micro F1", f"{level} over documents", f"{level} over seeds", "Precision", "Recall", "Macro F1")
+    return Table(
+        "arms",
+        "Pooled test set, mean over seeds",
+        columns(*titles, "Seeds"),
+        tuple(_arm_row(study, arm) for arm in arms_of(study)),
+        tuple(_arm_notes(study)),
+    )
+
+
+def types_table(study: Study) -> Table:
+    """Return F1 per entity type and arm on the pooled test set."""
+    arms = arms_of(study)
+    return Table(
+        "types",
+        "F1 per entity type, pooled test set",
+        (*columns("Entity type", "In test text"), *_arm_columns(arms)),
+        tuple(_type_row(study, arms, name) for name in study.types),
+        ("Small: interval over documents.", *_spread_note(study)),
+    )
+
+
+def sites_table(study: Study) -> Table:
+    """Return F1 per site and arm on the site's own test shard, and whether joining paid there."""
+    arms = tuple(arm for arm in ("local", "federated", "centralized") if arm in arms_of(study))
+    compared = bool(study.per_site)
+    last = columns("Federated minus own", "Joining", text=(1,)) if compared else ()
+    sites = (*sites_of(study), *unseen_of(study))
+    return Table(
+        "sites",
+        "F1 on each site's own test text",
+        (*columns("Site", "In test text"), *_arm_columns(arms, "Own model"), *last),
+        tuple(found for site in sites for found in _site_row(study, arms, site, compared)),
+        tuple(_site_notes(study, compared)),
+    )
+
+
+def _arm_row(study: Study, arm: str) -> Row:
+    mean = on_test(study, arm)
+    assert mean is not None, arm
+    seeds = len(seeds_of(study, arm))
+    over = wording.ONE_SEED if seeds == 1 else wording.interval(over_seeds(study, arm))
+    who = f"local, mean of {wording.counted(len(study.local), 'site')}" if arm == "local" else arm
+    return row(
+        Cell(wording.ARM_NAMES[arm], who),
+        wording.score(mean.f1),
+        _documents_cell(study, arm),
+        over,
+        wording.score(mean.precision),
+        wording.score(mean.recall),
+        wording.score(macro_f1(study, arm)),
+        str(seeds),
+        tone=arm,
+    )
+
+
+def _documents_cell(study: Study, arm: str) -> Cell:
+    bounds = test_intervals(study, arm).micro
+    if arm == "local" and bounds.low is None and len(study.local) > 1:
+        spread = [run.test.micro.f1 for run in runs_of(study, arm)]
+        return Cell(wording.ABSENT, f"models {wording.score(min(spread))} to {wording.score(max(spread))}")
+    return Cell(wording.interval(bounds))
+
+
+def _arm_notes(study: Study) -> Iterator[str]:
+    yield (
+        "Strict scoring: an entity counts only with its exact boundaries and type. Precision: share of what was marked "
+        "that is right; recall: share of what is there that was marked; F1: their harmonic mean. Micro: over all "
+        "entities; macro: mean over types."
+    )
+    yield (
+        "Over documents: bootstrap over test documents, what another set of documents could change. "
+        "Over seeds: Student's t over trainings, what another training could change."
+    )
+    if study.gap_closed is not None:
+        yield "Gap closed: (federated − each site alone) / (pooled − each site alone), on micro F1."
+    if study.local:
+        yield "Each site alone: every site's model on the pooled test set, mean over sites."
+
+
+def _type_row(study: Study, arms: tuple[str, ...], name: str) -> Row:
+    means = [on_type(study, arm, name) for arm in arms]
+    support = next((mean.support for mean in means if mean), 0)
+    bounds = [test_intervals(study, arm).types.get(name, Interval()) for arm in arms]
+    cells = [_score_cell(mean, interval) for mean, interval in zip(means, bounds, strict=True)]
+    return row(name, wording.number(support), *cells)
+
+
+def _site_row(study: Study, arms: tuple[str, ...], site: str, compared: bool) -> Iterator[Row]:
+    means = [on_site(study, arm, site) for arm in arms]
+    if not any(means):
+        return
+    support = next((mean.support for mean in means if mean), 0)
+    unseen = site in study.unseen
+    cells = [
+        _score_cell(
+            mean, site_interval(study, arm, site), "mean of all own models" if unseen and arm == "local" else ""
+        )
+        for arm, mean in zip(arms, means, strict=True)
+    ]
+    last = _joining_cells(study.per_site.get(site)) if compared else ()
+    verdict = judge(study.per_site.get(site))
+    name = Cell(site, "took part in no training" if unseen else "")
+    yield row(name, wording.number(support), *cells, *last, tone=f"verdict-{verdict}" if compared else "")
+
+
+def _joining_cells(difference: Difference | None) -> tuple[Cell, Cell]:
+    if difference is None:
+        return Cell(wording.ABSENT), Cell(wording.ABSENT)
+    bounds = wording.signed_interval(difference.interval)
+    detail = "" if bounds == wording.ABSENT else f"{bounds}, {wording.p_value(difference.p_value)}"
+    return Cell(wording.signed(difference.delta), detail), Cell(VERDICTS[judge(difference)] or "no interval")
+
+
+def _score_cell(mean: Mean | None, interval: Interval, who: str = "") -> Cell:
+    if mean is None:
+        return Cell(wording.ABSENT)
+    if mean.support == 0:
+        return Cell(wording.ABSENT, "none in test text")
+    bounds = wording.interval(interval)
+    return Cell(wording.score(mean.f1), who or ("" if bounds == wording.ABSENT else bounds))
+
+
+def _site_notes(study: Study, compared: bool) -> Iterator[str]:
+    yield "Small: interval over the site's test documents."
+    if compared:
+        yield (
+            "Federated minus own: the site's own model on the same documents, paired bootstrap. Gained or lost: the "
+            f"{100 * study.confidence:g}% interval lies wholly above or below zero. Each site is judged alone; with "
+            "many sites some will seem to gain or lose by chance."
+        )
+
+
+def _spread_note(study: Study) -> Iterator[str]:
+    if study.local and "local" not in study.intervals:
+        yield "Each site alone: mean over the sites' models, which has no interval here."
+
+
+def _arm_columns(arms: tuple[str, ...], local: str = wording.ARM_NAMES["local"]) -> tuple[Column, ...]:
+    names = wording.ARM_NAMES | {"local": local}
+    return tuple(Column(names[arm], arm=arm) for arm in arms)
