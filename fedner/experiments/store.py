@@ -79,7 +79,7 @@ def load_run(directory: Path) -> StoredRun | None:
         return StoredRun(run_from_json(read_json(directory / "result.json")), counts)
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise RunDirectoryError(
-            f"{directory}: a stored run is damaged ({error}); delete this folder to redo it"
+            f"{directory}: damaged ({error}); delete this folder to redo the run"
         ) from error
 
 

@@ -104,7 +104,9 @@ def _pooled(runs: Mapping[int, StoredRun], sites: Sites) -> list[DocumentCounts]
 def _summary(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
     found: dict[str, Any] = {}
     pooled: dict[Arm, list[list[DocumentCounts]]] = {}
-    for arm in experiment.arms:
+    for arm in Arm:
+        if not finished.of(arm):
+            continue
         pooled[arm] = [_pooled(runs, sites) for runs in finished.of(arm).values()]
         summary = local_interval(pooled[arm], experiment.confidence, experiment.bootstrap_samples)
         found[arm.value] = summary.to_json()

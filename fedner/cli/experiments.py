@@ -1,0 +1,126 @@
+"""Verbs that train and tell: simulate, compare, report, config."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from fedner.cli.compose import config_folder, run_composed
+from fedner.cli.console import Lines, stderr, stdout, tell_notices
+from fedner.config import Config, dumps, to_plain
+from fedner.errors import ConfigError
+
+OVERRIDES = """\
+overrides:
+  GROUP=OPTION      {groups}
+  GROUP.KEY=VALUE   any value of the chosen options; `fedner config` prints them all
+  name=NAME         run directory under output= (default: runs/)
+  --from RUN        take the configuration saved in a run directory, then the overrides
+  --multirun        one run per combination of comma-separated values
+  --config-dir DIR  a folder with groups of your own
+"""
+
+SIMULATE = """\
+fedner simulate: run one federation on this machine and write its report
+
+example: fedner simulate partition=dirichlet partition.alpha=0.3 federation.rounds=10 training.lr=2e-4
+no download: fedner simulate experiment=smoke
+
+"""
+
+COMPARE = """\
+fedner compare: train centralized, federated and each site alone on the same data, and tell who gains what
+
+example: fedner compare data=sites data.root=hospitals/ data.contract_file=labels.yaml partition=natural partition.by=site
+An interrupted comparison goes on with what is missing when it is called again with the same name.
+
+"""
+
+CONFIG = """\
+fedner config: print the resolved configuration and stop
+
+example: fedner config experiment=demo training.lr=5e-5
+  --json            one line of JSON, as `flwr run . --run-config` takes it
+
+"""
+
+REPORT = """\
+fedner report: draw the report of a run or comparison again from its metrics.json
+
+example: fedner report runs/demo
+"""
+
+
+def _groups() -> str:
+    folders = sorted(path for path in config_folder().iterdir() if path.is_dir())
+    lines = [f"{path.name}={{{','.join(sorted(option.stem for option in path.glob('*.yaml')))}}}" for path in folders]
+    return ("\n" + " " * 20).join(lines)
+
+
+def _helped(arguments: list[str], text: str) -> bool:
+    if "--help" not in arguments and "-h" not in arguments:
+        return False
+    print(text + OVERRIDES.format(groups=_groups()), end="")
+    return True
+
+
+def simulate(arguments: list[str]) -> None:
+    """`fedner simulate`."""
+    if not _helped(arguments, SIMULATE):
+        run_composed("simulate", arguments, lambda config: _train("simulate", arguments, config))
+
+
+def compare(arguments: list[str]) -> None:
+    """`fedner compare`."""
+    if not _helped(arguments, COMPARE):
+        run_composed("compare", arguments, lambda config: _train("compare", arguments, config))
+
+
+def _train(verb: str, arguments: list[str], config: Config) -> None:
+    # Torch, transformers and Flower take seconds to import; help and config errors must not wait for them.
+    from fedner import experiments
+    from fedner.report import print_summary, read_study
+
+    run: Callable[..., Path] = getattr(experiments, verb)
+    command = shlex.join(["fedner", verb, *arguments])
+    directory = run(config, command, Lines())
+    study = read_study(directory)
+    tell_notices(list(study.notices))
+    print_summary(study, stdout())
+    stderr().print(f"report: {directory / 'report' / 'index.html'}", markup=False, soft_wrap=True)
+
+
+def report(arguments: list[str]) -> None:
+    """`fedner report`."""
+    if "--help" in arguments or "-h" in arguments:
+        print(REPORT, end="")
+        return
+    if len(arguments) != 1:
+        raise ConfigError(f"report: wanted one run directory, found {len(arguments)} arguments")
+    from fedner.report import print_summary, read_study, write_report
+
+    directory = Path(arguments[0])
+    write_report(directory)
+    print_summary(read_study(directory), stdout())
+
+
+def config(arguments: list[str]) -> None:
+    """`fedner config`."""
+    if _helped(arguments, CONFIG):
+        return
+    as_json = "--json" in arguments
+    rest = [argument for argument in arguments if argument != "--json"]
+
+    def show(composed: Config) -> None:
+        text = dumps(composed) + "\n" if as_json else yaml.safe_dump(to_plain(composed), sort_keys=False)
+        sys.stdout.write(text)
+
+    run_composed("config", rest, show)
+
+
+def print_json(content: object) -> None:
+    """Print what a machine will read."""
+    print(json.dumps(content, ensure_ascii=False))
