@@ -6,11 +6,16 @@ site builds the same head. Inside fedner tags are always legal IOB2 of contract 
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
+import yaml
+
+from fedner.config import ContractConfig
 from fedner.errors import LabelError
 
 SCHEME = "IOB2"
@@ -103,3 +108,125 @@ def tags_of(spans: Iterable[Span], num_words: int) -> list[str]:
             raise LabelError(f"span {span} overlaps another; nested entities cannot be written in {SCHEME}")
         tags[span.start : span.end] = [f"B-{span.type}"] + [f"I-{span.type}"] * (span.end - span.start - 1)
     return tags
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'X'?)" for the known name closest to `name`, upper and lower case alike, or nothing."""
+    by_folded = {other.casefold(): other for other in known}
+    close = get_close_matches(name.casefold(), by_folded, n=1)
+    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
+
+
+def contract_from_config(config: ContractConfig, contract_file: str | None = None) -> LabelContract:
+    """Return the contract that a configuration carries or, if it names one, the contract file.
+
+    Raises:
+        LabelError: neither says any type, or as `read_contract`.
+    """
+    if contract_file is not None:
+        return read_contract(contract_file)
+    if not config.types:
+        raise LabelError(
+            "wanted a label contract, found none; list the entity types under data.contract.types (name: meaning) or "
+            "name a YAML file in data.contract_file"
+        )
+    return _contract(config.name, config.version, config.types)
+
+
+def read_contract(path: str | Path) -> LabelContract:
+    """Read a contract file: YAML with `name`, `version` and `types`, a mapping of names to meanings or a list of names.
+
+    Raises:
+        LabelError: the file is missing, is not such YAML, or its types cannot be a contract.
+    """
+    try:
+        content: object = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_StrictLoader)
+    except FileNotFoundError as error:
+        raise LabelError(f"{path}: no such contract file; check data.contract_file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LabelError(f"{path}: wanted a YAML contract file, found {' '.join(str(error).split())}") from error
+    try:
+        return _contract_of(content)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from error
+
+
+def write_contract(contract: LabelContract, path: str | Path) -> None:
+    """Write the contract as YAML that `read_contract` reads back to an equal one."""
+    types = {entity.name: entity.meaning for entity in contract.types}
+    content = {"name": contract.name, "version": contract.version, "scheme": SCHEME, "types": types}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    Path(path).write_text(text, encoding="utf-8", newline="\n")
+
+
+def difference(ours: LabelContract, theirs: LabelContract) -> str:
+    """Say line by line how two contracts differ; nothing if they agree."""
+    lines = [
+        f"{key}: ours {mine!r}, theirs {other!r}"
+        for key, mine, other in (("name", ours.name, theirs.name), ("version", ours.version, theirs.version))
+        if mine != other
+    ]
+    for side, one, another in (("ours", ours, theirs), ("theirs", theirs, ours)):
+        only = [name for name in one.type_names if name not in another.type_names]
+        lines += [f"only in {side}: {name}{suggestion(name, another.type_names)}" for name in only]
+    meanings = {entity.name: entity.meaning for entity in theirs.types}
+    lines += [
+        f"meaning of {entity.name}: ours {entity.meaning!r}, theirs {meanings[entity.name]!r}"
+        for entity in ours.types
+        if entity.name in meanings and entity.meaning != meanings[entity.name]
+    ]
+    if ours.type_names != theirs.type_names and set(ours.type_names) == set(theirs.type_names):
+        lines.append(f"order of types: ours {', '.join(ours.type_names)}; theirs {', '.join(theirs.type_names)}")
+    return "\n".join(lines)
+
+
+def _contract_of(content: object) -> LabelContract:
+    """Check what a contract file holds."""
+    if not isinstance(content, dict):
+        raise LabelError("wanted `name`, `version` and `types`, found no such keys")
+    fields = cast(dict[object, object], content)
+    known = ("name", "version", "scheme", "types")
+    for key in fields:
+        if key not in known:
+            raise LabelError(
+                f"{key!r} is not a key of a contract{suggestion(str(key), known)}; keys are {', '.join(known)}"
+            )
+    name, version, types = fields.get("name", "entities"), fields.get("version", 1), fields.get("types")
+    if fields.get("scheme", SCHEME) != SCHEME:
+        raise LabelError(
+            f"scheme: wanted {SCHEME}, the one used inside fedner, found {fields['scheme']!r}; leave it out"
+        )
+    if not isinstance(name, str) or type(version) is not int:
+        raise LabelError(f"wanted a name (text) and a version (whole number), found {name!r} and {version!r}")
+    if isinstance(types, list):
+        listed = cast(list[Hashable], types)
+        if len(set(listed)) < len(listed):
+            raise LabelError(f"contract '{name}': an entity type is listed twice in {', '.join(map(str, listed))}")
+        types = dict.fromkeys(listed, "")
+    if not isinstance(types, dict):
+        raise LabelError("types: wanted `NAME: meaning` lines or a list of names")
+    return _contract(name, version, cast(dict[object, object], types))
+
+
+def _contract(name: str, version: int, types: Mapping[Any, object]) -> LabelContract:
+    for type_name, meaning in types.items():
+        if not isinstance(type_name, str):
+            raise LabelError(f"types: YAML reads {type_name!r} as {type(type_name).__name__}; put the name in quotes")
+        if not isinstance(meaning, str | None):
+            raise LabelError(
+                f"types.{type_name}: wanted its meaning in a sentence, found {meaning!r}; put it in quotes"
+            )
+    return LabelContract(name, version, tuple(EntityType(str(key), str(value or "")) for key, value in types.items()))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build one mapping."""
+        pairs = cast(list[tuple[yaml.Node, yaml.Node]], node.value)
+        keys: list[Hashable] = [self.construct_object(key, deep=True) for key, _ in pairs]  # pyright: ignore[reportUnknownMemberType]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,219 @@
+"""A data configuration -> the corpus that it means."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fedner.assets import CONLL2003_NOTICE, ensure_corpus
+from fedner.config import Conll2003Data, DataConfig, FilesData, HubData, SitesData, SyntheticData
+from fedner.data.corpus import SPLITS, Corpus, Document
+from fedner.data.labels import LabelContract, contract_from_config, suggestion
+from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
+from fedner.data.reading.hub import open_splits
+from fedner.errors import ConfigError, DataError
+from fedner.seeding import generator
+
+CORPUS_SUFFIXES = (".conll", ".txt", ".tsv", ".bio", ".iob", ".iob2", ".jsonl", ".ndjson", ".json")
+_LOG = logging.getLogger(__name__)
+_CONLL2003_FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file to read: the split it belongs to, what its document ids start with, and metadata for each document."""
+
+    path: Path
+    split: str
+    name: str
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadedCorpus:
+    """A corpus and what was found while reading each of its files."""
+
+    corpus: Corpus
+    reports: tuple[ReadReport, ...]
+
+
+def load_corpus(config: DataConfig, require: Sequence[str] = SPLITS) -> Corpus:
+    """Read the corpus that `config` describes, and log how many tags had to be repaired.
+
+    Args:
+        require: splits that must not be empty.
+
+    Raises:
+        DataError: a file is missing or wrong, or a required split is empty.
+        LabelError: a tag or the contract itself does not fit.
+        AssetError: CoNLL-2003 cannot be had.
+    """
+    loaded = load_with_reports(config, require)
+    for report in loaded.reports:
+        if report.repairs:
+            counts = ", ".join(f"{kind} {number}" for kind, number in sorted(report.repairs.items()))
+            _LOG.warning("%s: repaired illegal %s tags: %s", report.path, report.scheme.upper(), counts)
+    return loaded.corpus
+
+
+def load_with_reports(config: DataConfig, require: Sequence[str] = SPLITS) -> LoadedCorpus:
+    """Read the corpus, and return with it one report a file (a split, for hub data sets); raises as `load_corpus`."""
+    contract = contract_from_config(config.contract, config.contract_file)
+    reports: list[ReadReport] = []
+    match config:
+        case SyntheticData():
+            from fedner.data import synthetic
+
+            corpus = synthetic.generate(config, contract)
+        case HubData():
+            corpus = _read_hub(config, contract, reports)
+        case Conll2003Data() | FilesData() | SitesData():
+            corpus = _read_files(config, contract, reports)
+        case _:
+            raise ConfigError(f"data.kind: no reader for {type(config).__name__}")
+    corpus = sample_train(corpus, config.train_sentences, config.sample_seed)
+    for split in require:
+        if not corpus.split(split):
+            raise DataError(
+                f"wanted documents in the {split} split of '{corpus.name}', found none; {_remedy(config, split)}"
+            )
+    return LoadedCorpus(corpus, tuple(reports))
+
+
+def load_files(config: DataConfig, paths: Sequence[str], name: str = "public") -> tuple[Document, ...]:
+    """Read further files as `config` says of its own: same contract, scheme and columns.
+
+    Raises:
+        DataError: a file is missing or wrong.
+        LabelError: a tag does not fit.
+    """
+    contract = contract_from_config(config.contract, config.contract_file)
+    files = _split_files(paths, name)
+    return tuple(document for file in files for document in _documents(file, contract, _options(config)))
+
+
+def corpus_files(config: Conll2003Data | FilesData | SitesData) -> list[NamedFile]:
+    """Return the files that the corpus consists of, in a fixed order.
+
+    Raises:
+        DataError: a folder or a file of a site is missing.
+        ConfigError: no file is named, or a site is named twice.
+        AssetError: CoNLL-2003 cannot be had.
+    """
+    match config:
+        case Conll2003Data():
+            folder = ensure_corpus("conll2003")
+            return [NamedFile(folder / name, split, split) for split, name in _CONLL2003_FILES.items()]
+        case FilesData():
+            paths = {"train": config.train, "dev": config.dev, "test": config.test}
+            files = [file for split in SPLITS for file in _split_files(paths[split], split)]
+            if not files:
+                raise ConfigError("data: wanted files, found none; set data.train, data.dev and data.test")
+            return files
+        case SitesData():
+            return _site_files(config)
+
+
+def sample_train(corpus: Corpus, num_sentences: int | None, seed: int) -> Corpus:
+    """Keep seeded random whole training documents, in corpus order, until there are `num_sentences` sentences.
+
+    Raises:
+        ConfigError: there are fewer sentences than that.
+    """
+    if num_sentences is None:
+        return corpus
+    kept: list[int] = []
+    have = 0
+    for index in generator(seed, "sample").permutation(len(corpus.train)).tolist():
+        if have >= num_sentences:
+            break
+        kept.append(index)
+        have += len(corpus.train[index].sentences)
+    if have < num_sentences:
+        raise ConfigError(
+            f"data.train_sentences: wanted at most {have}, all that '{corpus.name}' has, found {num_sentences}; "
+            "null keeps them all"
+        )
+    return replace(corpus, train=tuple(corpus.train[index] for index in sorted(kept)))
+
+
+def _read_files(
+    config: Conll2003Data | FilesData | SitesData, contract: LabelContract, reports: list[ReadReport]
+) -> Corpus:
+    splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
+    for file in corpus_files(config):
+        report = ReadReport(str(file.path))
+        splits[file.split] += _documents(file, contract, _options(config), report)
+        reports.append(report)
+    name = Path(config.root).name if isinstance(config, SitesData) else str(config.kind)
+    notice = CONLL2003_NOTICE if isinstance(config, Conll2003Data) else ""
+    train, dev, test = (tuple(splits[split]) for split in SPLITS)
+    return Corpus(name, contract, train, dev, test, notice)
+
+
+def _documents(
+    file: NamedFile, contract: LabelContract, options: ReadOptions, report: ReadReport | None = None
+) -> Iterator[Document]:
+    for document in read_documents(file.path, contract, options, report, file.name):
+        yield replace(document, metadata={**document.metadata, **dict(file.metadata)}) if file.metadata else document
+
+
+def _options(config: DataConfig) -> ReadOptions:
+    if isinstance(config, FilesData | SitesData):
+        return options_of(config)
+    return ReadOptions(scheme=config.scheme, on_illegal=config.on_illegal)
+
+
+def _split_files(paths: Sequence[str], split: str) -> list[NamedFile]:
+    """Name the files of one split; several are numbered, as their own names need not differ."""
+    if len(set(paths)) < len(paths):
+        raise ConfigError(f"data.{split}: a file is listed twice in {', '.join(paths)}")
+    names = [split] if len(paths) == 1 else [f"{split}/{number}" for number in range(len(paths))]
+    return [NamedFile(Path(path), split, name) for path, name in zip(paths, names, strict=True)]
+
+
+def _site_files(config: SitesData) -> list[NamedFile]:
+    root = Path(config.root)
+    if not root.is_dir():
+        raise DataError("no such folder; data.root names the folder that holds one sub-folder per site", root)
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    named = [*config.sites, *config.unseen]
+    for name in named:
+        if name not in folders:
+            found = ", ".join(folders) or "no folders"
+            raise DataError(f"no folder for site {name!r}{suggestion(name, folders)}; found {found}", root)
+        if named.count(name) > 1:
+            raise ConfigError(f"data.sites, data.unseen: site {name!r} is named twice; a site takes part or is unseen")
+    taking_part = sorted(config.sites) or [name for name in folders if name not in config.unseen]
+    if not taking_part:
+        raise DataError("wanted at least one site's folder, found none", root)
+    files = [_site_file(root / site, split, (("site", site),)) for site in taking_part for split in SPLITS]
+    unseen = [_site_file(root / site, "test", (("site", site), ("unseen", "yes"))) for site in sorted(config.unseen)]
+    return files + unseen
+
+
+def _site_file(folder: Path, split: str, metadata: tuple[tuple[str, str], ...]) -> NamedFile:
+    """Return the one file of a site and split."""
+    found = sorted(path for path in folder.glob(f"{split}.*") if path.suffix.lower() in CORPUS_SUFFIXES)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise DataError(f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}), found {names}", folder)
+    return NamedFile(found[0], split, f"{folder.name}/{split}", metadata)
+
+
+def _read_hub(config: HubData, contract: LabelContract, reports: list[ReadReport]) -> Corpus:
+    splits: dict[str, tuple[Document, ...]] = {}
+    for split, source in open_splits(config).items():
+        report = ReadReport(f"{config.path}[{split}]", format="hub")
+        documents = normalised(source, contract, config.scheme, config.on_illegal, report)
+        splits[split] = tuple(replace(document, id=f"{split}:{document.id}") for document in documents)
+        reports.append(report)
+    return Corpus(config.path, contract, splits["train"], splits["dev"], splits["test"])
+
+
+def _remedy(config: DataConfig, split: str) -> str:
+    if isinstance(config, FilesData):
+        return f"set data.{split}"
+    if isinstance(config, HubData):
+        return f"set data.{split}_split to a split that has rows"
+    return "look at the files of that split"

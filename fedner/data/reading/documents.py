@@ -1,0 +1,170 @@
+"""From a source to documents whose tags are legal IOB2 of the contract, one document at a time."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedner.config import FilesData, OnIllegal, SitesData, TagScheme, TextFormat
+from fedner.data.corpus import Document, Sentence
+from fedner.data.labels import LabelContract
+from fedner.data.reading.conll import ConllColumns, read_conll
+from fedner.data.reading.jsonl import read_jsonl
+from fedner.data.reading.lines import read_lines
+from fedner.data.reading.schemes import check_tags, detect_scheme, pairs_of, to_iob2
+from fedner.data.reading.source import RawDocument, RawSentence, ReadReport, Source
+from fedner.errors import DataError
+
+_JSONL_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is to be read; the fields mean what `FilesData` says of them."""
+
+    format: TextFormat = TextFormat.auto
+    scheme: TagScheme = TagScheme.auto
+    on_illegal: OnIllegal = OnIllegal.repair
+    encoding: str = "utf-8"
+    word_column: int = 0
+    tag_column: int = -1
+
+
+def options_of(config: FilesData | SitesData) -> ReadOptions:
+    """Return what the configuration says about files."""
+    return ReadOptions(
+        config.format, config.scheme, config.on_illegal, config.encoding, config.word_column, config.tag_column
+    )
+
+
+def detect_format(path: str | Path, encoding: str = "utf-8") -> TextFormat:
+    """Return JSONL by the suffix or a first character `{`, else CoNLL.
+
+    Raises:
+        DataError: as `read_lines`.
+    """
+    if Path(path).suffix.lower() in _JSONL_SUFFIXES:
+        return TextFormat.jsonl
+    first = next((line for _, line in read_lines(path, encoding) if line.strip()), "")
+    return TextFormat.jsonl if first.lstrip().startswith("{") else TextFormat.conll
+
+
+def read_documents(
+    path: str | Path,
+    contract: LabelContract,
+    options: ReadOptions | None = None,
+    report: ReadReport | None = None,
+    name: str | None = None,
+) -> Iterator[Document]:
+    """Yield a file's documents; memory does not grow with the file.
+
+    Args:
+        report: filled while the documents are read.
+        name: what document ids start with, the file's stem by default; ids are `name:id` or `name:number`.
+
+    Raises:
+        DataError: the file cannot be read or its content is wrong.
+        LabelError: a tag is not of the contract.
+    """
+    options = options or ReadOptions()
+    report = report if report is not None else ReadReport(str(path))
+    source = file_source(path, contract, options)
+    report.format = detect_format(path, options.encoding) if options.format is TextFormat.auto else options.format
+    metadata = {"source": Path(path).name}
+    for document in normalised(source, contract, options.scheme, options.on_illegal, report):
+        yield Document(
+            f"{Path(path).stem if name is None else name}:{document.id}",
+            document.sentences,
+            metadata | dict(document.metadata),
+        )
+
+
+def file_source(path: str | Path, contract: LabelContract, options: ReadOptions) -> Source:
+    """Return the source that a file is."""
+    columns = ConllColumns(options.word_column, options.tag_column)
+
+    def source(report: ReadReport) -> Iterator[RawDocument]:
+        kind = detect_format(path, options.encoding) if options.format is TextFormat.auto else options.format
+        if kind is TextFormat.jsonl:
+            return read_jsonl(path, contract, report, options.encoding)
+        return read_conll(path, contract, report, columns, options.encoding)
+
+    return source
+
+
+def normalised(
+    source: Source, contract: LabelContract, scheme: TagScheme, on_illegal: OnIllegal, report: ReadReport
+) -> Iterator[Document]:
+    """Yield the documents of a source with legal IOB2 tags; scheme `auto` reads it twice.
+
+    Raises:
+        DataError: the content is wrong, an id is used twice, or a tag sequence is illegal and is to be refused.
+        LabelError: a tag is not of the scheme or not of the contract.
+    """
+    report.scheme_detected = scheme is TagScheme.auto
+    report.scheme = _survey(source, contract, report.path) if scheme is TagScheme.auto else scheme
+    ids: set[str] = set()
+    checked: set[str] = set()
+    for raw in source(report):
+        _check_id(raw, ids, report)
+        for sentence in raw.sentences:
+            if not sentence.exact and not checked.issuperset(sentence.tags):
+                check_tags(_first_lines(sentence), report.scheme, contract, report.path)
+                checked.update(sentence.tags)
+        sentences = tuple(_sentence(sentence, on_illegal, report) for sentence in raw.sentences)
+        yield Document(str(report.documents) if raw.id is None else raw.id, sentences, raw.metadata)
+        report.documents += 1
+
+
+def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:
+    """Refuse an id used twice, and a source in which some documents have ids and others are numbered."""
+    line = raw.sentences[0].line
+    if raw.id in ids:
+        raise DataError(
+            f"document id '{raw.id}' is used twice; give each document its own id and put its sentences together",
+            report.path,
+            line,
+        )
+    if report.documents and (raw.id is None) != (not ids):
+        raise DataError("some documents have an id and others have none; name all of them or none", report.path, line)
+    if raw.id is not None:
+        ids.add(raw.id)
+
+
+def _survey(source: Source, contract: LabelContract, path: str) -> TagScheme:
+    """Read the tags once, to tell the scheme and every tag that does not belong."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    first_lines: dict[str, int] = {}
+    for document in source(ReadReport(path)):
+        for sentence in document.sentences:
+            if not sentence.exact:
+                pairs.update(pairs_of(sentence.tags))
+                if not first_lines.keys() >= set(sentence.tags):
+                    first_lines = _first_lines(sentence) | first_lines
+    scheme = detect_scheme(pairs, contract)
+    check_tags(first_lines, scheme, contract, path)
+    return scheme
+
+
+def _first_lines(sentence: RawSentence) -> dict[str, int]:
+    return {tag: sentence.line_of(index) for index, tag in reversed(list(enumerate(sentence.tags)))}
+
+
+def _sentence(raw: RawSentence, on_illegal: OnIllegal, report: ReadReport) -> Sentence:
+    tags, faults = (raw.tags, []) if raw.exact else to_iob2(raw.tags, report.scheme)
+    for index, kind in faults:
+        line = raw.line_of(index)
+        if on_illegal is OnIllegal.refuse:
+            raise DataError(
+                f"illegal {report.scheme.upper()} tags ({kind}): {raw.tags[index]!r} follows "
+                f"{raw.tags[index - 1] if index else 'the start of the sentence'!r}; mend the tags, set data.scheme, "
+                "or set data.on_illegal=repair",
+                report.path,
+                line,
+            )
+        report.repairs[kind] += 1
+        report.first_repair_lines.setdefault(kind, line)
+    report.sentences += 1
+    report.words += len(raw.words)
+    report.entities.update(tag[2:] for tag in tags if tag.startswith("B-"))
+    return Sentence(raw.words, tags, raw.offsets)
