@@ -7,9 +7,10 @@ from pathlib import Path
 
 from fedner.assets import CONLL2003_NOTICE, ensure_corpus
 from fedner.config import Conll2003Data, DataConfig, FilesData, HubData, SitesData, SyntheticData
+from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.labels import LabelContract, contract_from_config, suggestion
-from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
+from fedner.data.reading import ReadOptions, ReadReport, Source, normalised, options_of, read_documents
 from fedner.data.reading.hub import open_splits
 from fedner.errors import ConfigError, DataError
 from fedner.seeding import generator
@@ -27,6 +28,15 @@ class NamedFile:
     split: str
     name: str
     metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a corpus that is read in one go; `report` is complete once `documents` is exhausted."""
+
+    split: str
+    report: ReadReport
+    documents: Iterator[Document]
 
 
 @dataclass(frozen=True)
@@ -59,25 +69,18 @@ def load_corpus(config: DataConfig, require: Sequence[str] = SPLITS) -> Corpus:
 def load_with_reports(config: DataConfig, require: Sequence[str] = SPLITS) -> LoadedCorpus:
     """Read the corpus, and return with it one report a file (a split, for hub data sets); raises as `load_corpus`."""
     contract = contract_from_config(config.contract, config.contract_file)
-    reports: list[ReadReport] = []
-    match config:
-        case SyntheticData():
-            from fedner.data import synthetic
-
-            corpus = synthetic.generate(config, contract)
-        case HubData():
-            corpus = _read_hub(config, contract, reports)
-        case Conll2003Data() | FilesData() | SitesData():
-            corpus = _read_files(config, contract, reports)
-        case _:
-            raise ConfigError(f"data.kind: no reader for {type(config).__name__}")
+    if isinstance(config, SyntheticData):
+        pieces, corpus = [], synthetic.generate(config, contract)
+    else:
+        pieces = open_pieces(config, contract)
+        corpus = _collect(pieces, config, contract)
     corpus = sample_train(corpus, config.train_sentences, config.sample_seed)
     for split in require:
         if not corpus.split(split):
             raise DataError(
                 f"wanted documents in the {split} split of '{corpus.name}', found none; {_remedy(config, split)}"
             )
-    return LoadedCorpus(corpus, tuple(reports))
+    return LoadedCorpus(corpus, tuple(piece.report for piece in pieces))
 
 
 def load_files(config: DataConfig, paths: Sequence[str], name: str = "public") -> tuple[Document, ...]:
@@ -137,18 +140,52 @@ def sample_train(corpus: Corpus, num_sentences: int | None, seed: int) -> Corpus
     return replace(corpus, train=tuple(corpus.train[index] for index in sorted(kept)))
 
 
-def _read_files(
-    config: Conll2003Data | FilesData | SitesData, contract: LabelContract, reports: list[ReadReport]
-) -> Corpus:
+def open_pieces(config: DataConfig, contract: LabelContract) -> list[Piece]:
+    """Return the files of the corpus (splits of a hub data set), not read yet.
+
+    Raises:
+        DataError: a file, a folder, the data set or one of its splits cannot be found.
+        ConfigError: no file is named, or one twice.
+        AssetError: CoNLL-2003 cannot be had.
+    """
+    match config:
+        case HubData():
+            return [_hub_piece(config, contract, split, source) for split, source in open_splits(config).items()]
+        case Conll2003Data() | FilesData() | SitesData():
+            return [_file_piece(file, contract, _options(config)) for file in corpus_files(config)]
+        case _:
+            raise ConfigError(f"data.kind: {config.kind} is not read from files")
+
+
+def _collect(pieces: Sequence[Piece], config: DataConfig, contract: LabelContract) -> Corpus:
     splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
-    for file in corpus_files(config):
-        report = ReadReport(str(file.path))
-        splits[file.split] += _documents(file, contract, _options(config), report)
-        reports.append(report)
-    name = Path(config.root).name if isinstance(config, SitesData) else str(config.kind)
-    notice = CONLL2003_NOTICE if isinstance(config, Conll2003Data) else ""
+    for piece in pieces:
+        splits[piece.split] += piece.documents
     train, dev, test = (tuple(splits[split]) for split in SPLITS)
-    return Corpus(name, contract, train, dev, test, notice)
+    notice = CONLL2003_NOTICE if isinstance(config, Conll2003Data) else ""
+    return Corpus(corpus_name(config), contract, train, dev, test, notice)
+
+
+def corpus_name(config: DataConfig) -> str:
+    """Return what the corpus is called in reports."""
+    match config:
+        case SitesData():
+            return Path(config.root).name
+        case HubData():
+            return config.path
+        case _:
+            return str(config.kind)
+
+
+def _file_piece(file: NamedFile, contract: LabelContract, options: ReadOptions) -> Piece:
+    report = ReadReport(str(file.path))
+    return Piece(file.split, report, _documents(file, contract, options, report))
+
+
+def _hub_piece(config: HubData, contract: LabelContract, split: str, source: Source) -> Piece:
+    report = ReadReport(f"{config.path}[{split}]", format="hub")
+    documents = normalised(source, contract, config.scheme, config.on_illegal, report)
+    return Piece(split, report, (replace(document, id=f"{split}:{document.id}") for document in documents))
 
 
 def _documents(
@@ -199,16 +236,6 @@ def _site_file(folder: Path, split: str, metadata: tuple[tuple[str, str], ...]) 
         names = ", ".join(path.name for path in found) or "none"
         raise DataError(f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}), found {names}", folder)
     return NamedFile(found[0], split, f"{folder.name}/{split}", metadata)
-
-
-def _read_hub(config: HubData, contract: LabelContract, reports: list[ReadReport]) -> Corpus:
-    splits: dict[str, tuple[Document, ...]] = {}
-    for split, source in open_splits(config).items():
-        report = ReadReport(f"{config.path}[{split}]", format="hub")
-        documents = normalised(source, contract, config.scheme, config.on_illegal, report)
-        splits[split] = tuple(replace(document, id=f"{split}:{document.id}") for document in documents)
-        reports.append(report)
-    return Corpus(config.path, contract, splits["train"], splits["dev"], splits["test"])
 
 
 def _remedy(config: DataConfig, split: str) -> str:

@@ -155,7 +155,7 @@ def _tag_names(tags: list[object], row: Row, place: _Place) -> list[str]:
             if not isinstance(names, list):
                 raise place.error(
                     f"tags[{index}]: wanted a tag such as 'B-PER' or 'O', found the number {tag}, whose meaning the "
-                    "file does not say; write tags as strings, or give the row `tag_names`, the list that the numbers index"
+                    "file does not say; write tags as strings, or give the row `tag_names`, the list they index"
                 )
             if not 0 <= tag < len(cast(list[object], names)):
                 raise place.error(

@@ -1,0 +1,226 @@
+"""Is a corpus fit to train on, and what is in it: `fedner data check` and `fedner data stats`.
+
+`check` streams every file to its end or its first error and never stops at the first bad file. `stats` counts a corpus
+in memory. Both return plain dataclasses: `check_table` and `stats_table` show them, `to_json` dumps them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from rich.markup import escape
+from rich.table import Table
+
+from fedner.config import DataConfig, SyntheticData
+from fedner.data.corpus import SPLITS, Corpus, Document
+from fedner.data.labels import LabelContract, contract_from_config
+from fedner.data.loading import Piece, corpus_name, open_pieces
+from fedner.data.reading import ReadReport
+from fedner.errors import InputError
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """Illegal tags of one kind: how many, and the line of the first."""
+
+    count: int
+    first_line: int
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What one file (or one split of a data set) holds; the counts end at the problem, if there is one."""
+
+    path: str
+    split: str
+    format: str
+    scheme: str
+    scheme_detected: bool
+    documents: int
+    sentences: int
+    words: int
+    entities: Mapping[str, int]
+    repairs: Mapping[str, Repairs]
+    problem: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The verdict on a corpus. Problems stop a run; warnings are for the user to weigh."""
+
+    name: str
+    contract_hash: str
+    types: tuple[str, ...]
+    files: tuple[FileCheck, ...]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing that was read is wrong."""
+        return not self.problems and all(file.problem is None for file in self.files)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the report as plain dicts, lists, strings and numbers."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class SplitStats:
+    """Sizes of one split; `entities` has every type of the contract, in its order."""
+
+    documents: int
+    sentences: int
+    words: int
+    entities: Mapping[str, int]
+    longest_sentence: int
+    metadata: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Metadata key -> value -> documents, for keys with at most `MAX_VALUES` values: candidates for `partition.by`."""
+
+
+@dataclass(frozen=True)
+class CorpusStats:
+    """Sizes of a corpus, split by split."""
+
+    name: str
+    contract_hash: str
+    splits: Mapping[str, SplitStats]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the statistics as plain dicts, lists, strings and numbers."""
+        return asdict(self)
+
+
+MAX_VALUES = 50
+
+
+def check(config: DataConfig) -> CheckReport:
+    """Read everything that `config` names, and report what is in it and what is wrong with it.
+
+    Raises:
+        LabelError: there is no usable contract to check against.
+    """
+    contract = contract_from_config(config.contract, config.contract_file)
+    try:
+        pieces = [] if isinstance(config, SyntheticData) else open_pieces(config, contract)
+    except InputError as error:
+        return _report(config, contract, [], [str(error)], [])
+    files = [_check_piece(piece, contract) for piece in pieces]
+    missing = [split for split in SPLITS if not any(file.split == split for file in files)]
+    warnings = [f"no {split} files; a run needs train, dev and test" for split in missing if pieces]
+    train: Counter[str] = sum((Counter(file.entities) for file in files if file.split == "train"), Counter())
+    if any(file.split == "train" and file.problem is None for file in files):
+        absent = [name for name in contract.type_names if not train[name]]
+        warnings += [f"no {name} in the training files; a model cannot learn it from them" for name in absent]
+    return _report(config, contract, files, [], warnings)
+
+
+def stats(corpus: Corpus) -> CorpusStats:
+    """Count documents, sentences, words and entities of each split."""
+    return CorpusStats(
+        corpus.name,
+        corpus.contract.digest,
+        {split: split_stats(corpus.split(split), corpus.contract) for split in SPLITS},
+    )
+
+
+def split_stats(documents: Iterable[Document], contract: LabelContract) -> SplitStats:
+    """Count documents in one pass, keeping none of them."""
+    entities: Counter[str] = Counter()
+    values: dict[str, Counter[str]] = {}
+    num_documents = num_sentences = num_words = longest = 0
+    for document in documents:
+        num_documents += 1
+        for key, value in document.metadata.items():
+            values.setdefault(key, Counter())[value] += 1
+        for sentence in document.sentences:
+            num_sentences += 1
+            num_words += len(sentence.words)
+            longest = max(longest, len(sentence.words))
+            entities.update(tag[2:] for tag in sentence.tags if tag.startswith("B-"))
+    by_type = {name: entities[name] for name in contract.type_names}
+    metadata = {key: dict(sorted(counts.items())) for key, counts in values.items() if len(counts) <= MAX_VALUES}
+    return SplitStats(num_documents, num_sentences, num_words, by_type, longest, metadata)
+
+
+def check_table(report: CheckReport) -> Table:
+    """Return the report as a table, one row a file."""
+    table = Table(title=f"{report.name}: {'fit to use' if report.ok else 'not fit to use'}", title_justify="left")
+    for name in ("file", "split", "format", "scheme"):
+        table.add_column(name, overflow="fold")
+    for name in ("documents", "sentences", "words", "entities", "repaired"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict", overflow="fold")
+    for file in report.files:
+        scheme = f"{file.scheme.upper()}{' (detected)' if file.scheme_detected else ''}"
+        repaired = sum(repairs.count for repairs in file.repairs.values())
+        sizes = (file.documents, file.sentences, file.words, sum(file.entities.values()), repaired)
+        verdict = file.problem or "; ".join(file.warnings) or "ok"
+        table.add_row(
+            *(escape(cell) for cell in (file.path, file.split, file.format, scheme)),
+            *(f"{size:,}" for size in sizes),
+            escape(verdict),
+        )
+    table.caption = escape("\n".join([*report.problems, *report.warnings])) or None
+    return table
+
+
+def stats_table(statistics: CorpusStats) -> Table:
+    """Return the statistics as a table, one row a split and one column an entity type."""
+    table = Table(title=statistics.name, title_justify="left")
+    table.add_column("split")
+    types = list(next(iter(statistics.splits.values())).entities)
+    for name in ("documents", "sentences", "words", "longest", "entities", *types):
+        table.add_column(escape(name), justify="right")
+    for split, sizes in statistics.splits.items():
+        counts = [sizes.documents, sizes.sentences, sizes.words, sizes.longest_sentence, sum(sizes.entities.values())]
+        table.add_row(split, *(f"{count:,}" for count in [*counts, *sizes.entities.values()]))
+    return table
+
+
+def _check_piece(piece: Piece, contract: LabelContract) -> FileCheck:
+    problem = None
+    try:
+        for _ in piece.documents:
+            pass
+    except InputError as error:
+        problem = str(error)
+    report = piece.report
+    return FileCheck(
+        path=report.path,
+        split=piece.split,
+        format=report.format,
+        scheme=report.scheme,
+        scheme_detected=report.scheme_detected,
+        documents=report.documents,
+        sentences=report.sentences,
+        words=report.words,
+        entities={name: report.entities[name] for name in contract.type_names},
+        repairs={
+            kind: Repairs(count, report.first_repair_lines[kind]) for kind, count in sorted(report.repairs.items())
+        },
+        problem=problem,
+        warnings=tuple(_warnings(report)) if problem is None else (),
+    )
+
+
+def _warnings(report: ReadReport) -> Iterable[str]:
+    if not report.document_marks:
+        yield "no document marks: each sentence or row is a document of its own"
+    if not report.entities:
+        yield "no entity at all"
+    for kind, count in sorted(report.repairs.items()):
+        yield f"{count:,} illegal tags repaired ({kind}), the first in line {report.first_repair_lines[kind]}"
+    if report.trimmed_spans:
+        yield f"{report.trimmed_spans:,} spans had blanks at an end, which were left out"
+    if report.empty_documents:
+        yield f"{report.empty_documents:,} documents without a sentence were left out"
+
+
+def _report(
+    config: DataConfig, contract: LabelContract, files: list[FileCheck], problems: list[str], warnings: list[str]
+) -> CheckReport:
+    return CheckReport(
+        corpus_name(config), contract.digest, contract.type_names, tuple(files), tuple(problems), tuple(warnings)
+    )
