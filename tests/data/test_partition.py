@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 from fedner.config import (
+    CountedPartition,
     DirichletPartition,
     IidPartition,
     NaturalPartition,
@@ -78,27 +79,20 @@ def corpora(draw: st.DrawFn) -> Corpus:
 
 
 @st.composite
-def configs(draw: st.DrawFn) -> PartitionConfig:
-    common = {
-        "sites": draw(st.integers(1, 6)),
-        "min_train_documents": draw(st.integers(1, 2)),
-        "seed": draw(st.integers(0, 99)),
-    }
-    return draw(
-        st.sampled_from(
-            [
-                IidPartition(**common),
-                QuantityPartition(**common, exponent=3.0),
-                DirichletPartition(**common, alpha=0.05),
-                DirichletPartition(**common, alpha=10.0),
-            ]
-        )
-    )
+def configs(draw: st.DrawFn) -> CountedPartition:
+    sites, least, seed = draw(st.integers(1, 6)), draw(st.integers(1, 2)), draw(st.integers(0, 99))
+    options = [
+        IidPartition(sites=sites, min_train_documents=least, seed=seed),
+        QuantityPartition(sites=sites, min_train_documents=least, seed=seed, exponent=3.0),
+        DirichletPartition(sites=sites, min_train_documents=least, seed=seed, alpha=0.05),
+        DirichletPartition(sites=sites, min_train_documents=least, seed=seed, alpha=10.0),
+    ]
+    return draw(st.sampled_from(options))
 
 
 @settings(max_examples=60, deadline=None)
 @given(corpora(), configs())
-def test_every_document_is_in_exactly_one_site_in_corpus_order(corpus: Corpus, config: PartitionConfig) -> None:
+def test_every_document_is_in_exactly_one_site_in_corpus_order(corpus: Corpus, config: CountedPartition) -> None:
     shards = partition(corpus, config)
     for split in SPLITS:
         place = {document.id: index for index, document in enumerate(corpus.split(split))}
@@ -109,7 +103,7 @@ def test_every_document_is_in_exactly_one_site_in_corpus_order(corpus: Corpus, c
 
 @settings(max_examples=60, deadline=None)
 @given(corpora(), configs())
-def test_every_site_gets_its_minimum_of_every_split(corpus: Corpus, config: PartitionConfig) -> None:
+def test_every_site_gets_its_minimum_of_every_split(corpus: Corpus, config: CountedPartition) -> None:
     shards = partition(corpus, config)
     assert all(len(shard.train) >= config.min_train_documents for shard in shards)
     for split in ("dev", "test"):
