@@ -1,0 +1,103 @@
+"""Where and how arithmetic runs: device, precision, threads; and isolation from the process's own settings."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from fedner.config import Precision
+from fedner.errors import ConfigError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a `training.device` value.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"training.device: wanted auto, cpu, cuda, cuda:0, … or mps, found {name!r}") from error
+    usable = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not usable.get(device.type, False):
+        raise ConfigError(f"training.device: {name!r} is not available on this machine; use auto or cpu")
+    return device
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """Return fp32, bf16 or fp16: what `auto` means on this device.
+
+    Raises:
+        ConfigError: fp16 on a CPU, where it needs loss scaling that PyTorch has not.
+    """
+    if precision == Precision.auto:
+        return Precision.bf16 if computes_bf16(device) else Precision.fp32
+    if precision == Precision.fp16 and device.type == "cpu":
+        raise ConfigError("training.precision: fp16 needs a GPU; on a CPU use auto, bf16 or fp32")
+    return precision
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Return whether the device multiplies bf16 in hardware, not by emulation."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    # oneDNN accepts bf16 on any AVX-512 CPU and emulates it, slower than fp32; only these instructions make it pay.
+    flags = torch.cpu.get_capabilities()
+    return any(bool(flags.get(name)) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Return the context of a forward pass in a resolved precision."""
+    dtype = torch.float16 if precision == Precision.fp16 else torch.bfloat16
+    return torch.autocast(device.type, dtype=dtype, enabled=precision != Precision.fp32)
+
+
+@contextmanager
+def cpu_threads(threads: int | None) -> Iterator[None]:
+    """Set PyTorch's thread count meanwhile; None takes all cores.
+
+    Always set, also to what is there already: a worker process may have started with fewer, and sums differ in the last
+    bit with the number of threads.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or all_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def all_cores() -> int:
+    """Return the cores of the machine, hyper-threads of a core counted once where that is known."""
+    physical = torch.cpu.get_capabilities().get("num_physical_cores")
+    return int(physical) if physical else os.cpu_count() or 1
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the generators that dropout draws from, and put them back as they were afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        if device.type != "mps":
+            yield
+            return
+        before = torch.mps.get_rng_state()
+        torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.mps.set_rng_state(before)

@@ -1,0 +1,110 @@
+"""Predict tags and evaluate into counts; each word of a sentence is predicted once, whatever its windows.
+
+A predicted I- that continues no entity of its type begins one, as in conlleval and as `transformers.pipeline` groups
+words with aggregation_strategy="first"; so an exported model finds the same entities outside fedner.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fedner.config import Precision, TrainingConfig
+from fedner.data.corpus import Document, Sentence
+from fedner.data.encoding import Encoded, encode
+from fedner.errors import RunError
+from fedner.learning.batches import collate, owned_words, sorted_order
+from fedner.learning.device import autocast, cpu_threads, resolve_device, resolve_precision
+from fedner.learning.model import Tagger
+from fedner.metrics import DocumentCounts, count_documents
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Sums over one shard; precision, recall and F1 are computed where all sums meet."""
+
+    document_counts: DocumentCounts
+    """Shape (documents, types, 3): tp, fp, fn."""
+    loss_sum: float
+    """Cross-entropy in nats, summed over words."""
+    num_words: int
+
+
+class _Scores(NamedTuple):
+    tag_ids: NDArray[np.int64]
+    """Best tag of each word of the shard, shape (words,)."""
+    loss_sum: float
+
+
+def predict_tags(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> list[list[str]]:
+    """Return legal IOB2 tags for each sentence, one per word."""
+    return _tags(tagger, encoded, _score(tagger, encoded, config).tag_ids)
+
+
+def evaluate(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> Evaluation:
+    """Predict a labelled shard and count against its gold tags.
+
+    Raises:
+        RunError: the text was encoded under another contract than the tagger's.
+    """
+    scores = _score(tagger, encoded, config)
+    predicted = _tags(tagger, encoded, scores.tag_ids)
+    gold = [sentence.tags for sentence in encoded.sentences()]
+    document_of = [index for index, document in enumerate(encoded.documents) for _ in document.sentences]
+    counts = count_documents(gold, predicted, document_of, len(encoded.documents), tagger.contract)
+    return Evaluation(counts, scores.loss_sum, encoded.num_words)
+
+
+def predict_documents(tagger: Tagger, documents: Sequence[Document], config: TrainingConfig) -> tuple[Document, ...]:
+    """Return the documents with predicted tags in place of their own; see `unlabelled` for text without tags.
+
+    Always in float32, so that the result is what the exported model gives elsewhere.
+    """
+    encoded = encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    tags = iter(predict_tags(tagger, encoded, replace(config, precision=Precision.fp32)))
+    return tuple(replace(document, sentences=tuple(_retagged(document, tags))) for document in documents)
+
+
+def _retagged(document: Document, tags: Iterator[list[str]]) -> Iterator[Sentence]:
+    for sentence in document.sentences:
+        yield replace(sentence, tags=tuple(next(tags)))
+
+
+def _score(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> _Scores:
+    if encoded.contract_digest != tagger.contract.digest:
+        raise RunError(f"inference: the text was encoded under another contract than '{tagger.contract.name}'")
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    model = tagger.model.to(device)  # pyright: ignore[reportArgumentType]
+    was_training = model.training
+    model.eval()
+    tag_ids = np.zeros(encoded.num_words, dtype=np.int64)
+    loss_sum = 0.0
+    with cpu_threads(config.threads), torch.inference_mode():
+        for windows in sorted_order(encoded, config.eval_batch_size):
+            batch = collate(encoded, windows, device)
+            with autocast(device, precision):
+                logits = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
+            words = logits.flatten(0, 1).index_select(0, batch.positions).float()
+            tag_ids[owned_words(encoded, windows)] = words.argmax(dim=-1).cpu().numpy()
+            loss_sum += float(nn.functional.cross_entropy(words, batch.targets, reduction="sum"))
+    model.train(was_training)
+    return _Scores(tag_ids, loss_sum)
+
+
+def _tags(tagger: Tagger, encoded: Encoded, tag_ids: NDArray[np.int64]) -> list[list[str]]:
+    """Return tag ids as legal IOB2, sentence by sentence; ids as in `LabelContract.tags`."""
+    types = (tag_ids + 1) // 2  # 0 for O
+    inside = (tag_ids > 0) & (tag_ids % 2 == 0)
+    continues = np.zeros(len(tag_ids), dtype=bool)
+    continues[1:] = types[1:] == types[:-1]
+    starts = encoded.sentence_starts
+    continues[starts[:-1][starts[:-1] < len(tag_ids)]] = False
+    legal = np.where(inside & ~continues, tag_ids - 1, tag_ids)
+    names = tagger.contract.tags
+    flat = [names[index] for index in legal.tolist()]
+    return [flat[begin:end] for begin, end in zip(starts.tolist(), starts[1:].tolist(), strict=False)]

@@ -1,0 +1,334 @@
+"""The tagger: a BERT-family encoder with a token-classification head, and its tensors as a `State`.
+
+Here alone is decided which tensors travel: all that are trained, and float buffers. Weights are read from safetensors
+only and no code that comes with a model is ever run.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+from fedner.assets import ensure_model
+from fedner.config import ModelConfig
+from fedner.data.labels import LabelContract, read_contract, write_contract
+from fedner.errors import ConfigError, InputError, LabelError, StateError
+from fedner.learning.tiny import tiny_model, tiny_tokenizer
+from fedner.seeding import derive_seed
+from fedner.state import State
+
+CONTRACT_FILE = "contract.yaml"
+SETTINGS_FILE = "fedner.json"
+_DROPOUT_KEYS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+    "dropout",
+    "attention_dropout",
+    "seq_classif_dropout",
+)
+_TINY_ENCODER_SEED = 0  # one encoder for every run seed, as with a pre-trained one; only the head varies
+
+
+@dataclass(eq=False)
+class Tagger:
+    """A model with what is needed to use it on text."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    contract: LabelContract
+    max_length: int = 128
+    """Pieces in a window, special tokens included."""
+    overlap_words: int = 16
+    """Words that neighbouring windows of a long sentence share."""
+    head_is_trained: bool = False
+    """Whether the head came with the model rather than from the run seed."""
+
+
+def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tagger:
+    """Build the tagger that a run starts from; the seed decides the head, whatever the global generators hold.
+
+    A directory that already holds a tagger for the same tags keeps its head.
+
+    Raises:
+        AssetError: the embedded model cannot be had.
+        InputError: no such model, no fast tokenizer, no safetensors weights, or not an encoder that tags tokens.
+    """
+    if config.name == "tiny-random":
+        tokenizer = tiny_tokenizer()
+        dropout = 0.1 if config.dropout is None else config.dropout
+        model: PreTrainedModel = tiny_model(len(tokenizer), _labels(contract), dropout, _TINY_ENCODER_SEED)
+        keeps_head = False
+    else:
+        source = str(ensure_model()) if config.name == "minilm" else config.name
+        with _plain_errors(config.name):
+            tokenizer = _load_tokenizer(source, config.revision)
+            model, keeps_head = _load_model(source, config, contract)
+    _check_lengths(config, model)
+    tokenizer.model_max_length = _positions(model)
+    if not keeps_head:
+        seed_head(model, seed)
+    _freeze(model, config.frozen)
+    model.eval()
+    return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, keeps_head)
+
+
+def seed_head(model: PreTrainedModel, seed: int) -> None:
+    """Draw the head anew from the run seed: matrices normal, vectors 0, as the encoder's own initialisation."""
+    deviation = float(getattr(model.config, "initializer_range", 0.02))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "head"))
+    with torch.no_grad():
+        for _, parameter in _head(model):
+            fresh = torch.zeros(parameter.shape)
+            if parameter.ndim > 1:
+                fresh.normal_(0.0, deviation, generator=generator)
+            parameter.copy_(fresh)
+
+
+def travelling_names(model: nn.Module) -> list[str]:
+    """Return the names of the tensors that are sent and aggregated: trained parameters, then float buffers."""
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    kept = model.state_dict().keys()
+    return trained + [name for name, b in model.named_buffers() if b.is_floating_point() and name in kept]
+
+
+def get_state(model: nn.Module) -> State:
+    """Return copies of the travelling tensors as float32 arrays; they never alias the live weights."""
+    return {
+        name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+        for name, tensor in _travelling(model).items()
+    }
+
+
+def set_state(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
+    """Overwrite the travelling tensors; everything is checked before anything is written.
+
+    Raises:
+        StateError: a name is missing or foreign, or a tensor has another shape or dtype; it is named.
+    """
+    tensors = _travelling(model)
+    missing = [name for name in tensors if name not in state]
+    foreign = [name for name in state if name not in tensors]
+    if missing or foreign:
+        raise StateError(
+            f"state: tensor names differ from the model's; missing {missing[:3]}, not in the model {foreign[:3]}; "
+            "server and sites need the same model and the same model.frozen"
+        )
+    for name, tensor in tensors.items():
+        array = state[name]
+        if array.dtype != np.float32 or array.shape != tuple(tensor.shape):
+            raise StateError(
+                f"state: tensor '{name}' wanted float32{list(tensor.shape)}, found {array.dtype}{list(array.shape)}"
+            )
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            array = state[name]
+            # torch.from_numpy warns about read-only arrays, which is what arrives from a message.
+            if tensor.device.type == "cpu" and tensor.dtype == torch.float32:
+                np.copyto(tensor.detach().numpy(), array)
+            else:
+                tensor.copy_(torch.from_numpy(np.array(array)))
+
+
+def save_tagger(tagger: Tagger, directory: str | Path, card: str) -> None:
+    """Write a Hugging Face directory that `AutoModelForTokenClassification` and `load_tagger` read.
+
+    Args:
+        card: the model card, Markdown: what it was trained on and how it was scored.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        tagger.model.save_pretrained(folder)
+        tagger.tokenizer.save_pretrained(folder)
+    write_contract(tagger.contract, folder / CONTRACT_FILE)
+    settings = {"max_length": tagger.max_length, "overlap_words": tagger.overlap_words}
+    (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def load_tagger(directory: str | Path) -> Tagger:
+    """Read what `save_tagger` wrote.
+
+    Raises:
+        InputError: a file is missing or unreadable.
+        LabelError: the model's labels are not those of its contract.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: wanted a directory with a trained model, found none")
+    if not (folder / CONTRACT_FILE).is_file():
+        raise InputError(
+            f"{folder}: {CONTRACT_FILE} is missing, so the meaning of the model's labels is unknown; write it (name, "
+            "version, types in the order of the model's id2label), or take the `model` folder of a run"
+        )
+    contract = read_contract(folder / CONTRACT_FILE)
+    config = _read_settings(folder)
+    with _plain_errors(str(folder)):
+        tokenizer = _load_tokenizer(str(folder), None)
+        model, keeps_head = _load_model(str(folder), config, contract)
+    if not keeps_head:
+        raise LabelError(f"{folder}: the labels in config.json are not those of {CONTRACT_FILE}; restore the pair")
+    _check_lengths(config, model)
+    model.eval()
+    return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, head_is_trained=True)
+
+
+def word_embedding(model: PreTrainedModel) -> nn.Embedding | None:
+    """Return the embedding of word pieces where it is a plain one."""
+    embedding = model.get_input_embeddings()
+    return embedding if type(embedding) is nn.Embedding else None
+
+
+def _labels(contract: LabelContract) -> dict[int, str]:
+    return dict(enumerate(contract.tags))
+
+
+def _read_settings(folder: Path) -> ModelConfig:
+    """Return how text was cut for a saved tagger."""
+    path = folder / SETTINGS_FILE
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        lengths = int(settings["max_length"]), int(settings["overlap_words"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: wanted a JSON object with max_length and overlap_words; {error!r}") from error
+    return ModelConfig(name=str(folder), max_length=lengths[0], overlap_words=lengths[1])
+
+
+def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFast:
+    arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": False, "use_fast": True}
+    tokenizer = AutoTokenizer.from_pretrained(source, **arguments)
+    if getattr(tokenizer, "add_prefix_space", True) is False:  # byte-level vocabularies take words only with it
+        tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **arguments)
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(
+            f"model '{source}': wanted a fast tokenizer (tokenizer.json), found only {type(tokenizer).__name__}; "
+            "convert it, or take a model that has one"
+        )
+    return cast(PreTrainedTokenizerFast, tokenizer)
+
+
+def _load_model(source: str, config: ModelConfig, contract: LabelContract) -> tuple[PreTrainedModel, bool]:
+    """Return the model, and whether its head was trained for the same tags."""
+    hf_config = cast(
+        PretrainedConfig, AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+    )
+    labels = _labels(contract)
+    trained_to_tag = any(name.endswith("ForTokenClassification") for name in hf_config.architectures or [])
+    same_labels = hf_config.id2label == labels
+    hf_config.id2label = labels
+    hf_config.label2id = dict(contract.tag_ids)
+    if config.dropout is not None:
+        for key in _DROPOUT_KEYS:
+            if getattr(hf_config, key, None) is not None:
+                setattr(hf_config, key, config.dropout)
+    # Tensors that a file lacks are drawn from the global generator before we draw them ourselves.
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        model, report = AutoModelForTokenClassification.from_pretrained(
+            source,
+            config=hf_config,
+            revision=config.revision,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # a head for other labels; the encoder is checked below
+            output_loading_info=True,
+        )
+    absent = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
+    head = {name for name, _ in _head(model)}
+    if absent - head:
+        raise InputError(
+            f"model '{source}': its weights lack {len(absent - head)} tensors of the encoder, such as "
+            f"'{min(absent - head)}'; the files are incomplete or of another architecture"
+        )
+    return model, trained_to_tag and same_labels and not absent
+
+
+def _head(model: PreTrainedModel) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield the parameters outside the encoder, in order."""
+    prefix = model.base_model_prefix + "."
+    for name, parameter in model.named_parameters():
+        if not name.startswith(prefix):
+            yield name, parameter
+
+
+def _freeze(model: PreTrainedModel, prefixes: Sequence[str]) -> None:
+    """Exclude parameters from training and travel.
+
+    Raises:
+        ConfigError: a prefix names nothing, or the head, which starts random and would differ from site to site.
+    """
+    for prefix in prefixes:
+        stem = prefix.rstrip(".")
+        named = [p for name, p in model.named_parameters() if name == stem or name.startswith(stem + ".")]
+        if not named:
+            tops = sorted({".".join(name.split(".")[:2]) for name, _ in model.named_parameters()})
+            raise ConfigError(f"model.frozen: no parameter is below {prefix!r}; the model has {', '.join(tops)}")
+        for parameter in named:
+            parameter.requires_grad_(False)
+    if not all(parameter.requires_grad for _, parameter in _head(model)):
+        raise ConfigError(f"model.frozen: {', '.join(prefixes)} takes in the head, which starts random; leave it out")
+
+
+def _travelling(model: nn.Module) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: tensors[name] for name in travelling_names(model)}
+
+
+def _positions(model: PreTrainedModel) -> int:
+    """Return how many pieces the encoder can place; RoBERTa's kind reserves those up to the padding id."""
+    positions = int(getattr(model.config, "max_position_embeddings", 0) or 512)
+    shifted = getattr(model.config, "model_type", "") in {"roberta", "xlm-roberta", "camembert"}
+    return positions - (int(model.config.pad_token_id or 0) + 1 if shifted else 0)
+
+
+def _check_lengths(config: ModelConfig, model: PreTrainedModel) -> None:
+    positions = _positions(model)
+    if config.max_length > positions:
+        raise ConfigError(
+            f"model.max_length: model '{config.name}' has {positions} positions, found {config.max_length}"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the library's remarks about fresh heads and its progress bars, and only meanwhile."""
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def _plain_errors(name: str) -> Iterator[None]:
+    """Turn the library's errors into one that says what to do."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"model '{name}': cannot be loaded as a token classifier ({reason}); wanted `minilm`, `tiny-random`, a "
+            "directory with config.json, tokenizer.json and model.safetensors, or the hub name of a BERT-family "
+            "encoder with safetensors weights"
+        ) from error
