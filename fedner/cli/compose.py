@@ -94,9 +94,7 @@ def _saved(arguments: Sequence[str]) -> Config:
     try:
         saved = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"--from: wanted a run directory, found no readable {path} ({error})"
-        ) from error
+        raise ConfigError(f"--from: wanted a run directory, found no readable {path} ({error})") from error
     overrides = [*arguments[:position], *arguments[position + 2 :]]
     config = from_plain(saved)
     try:

@@ -1,5 +1,6 @@
 """What a person sees while work goes on: plain lines on stderr, so that stdout stays for results."""
 
+import json
 import sys
 import time
 
@@ -56,3 +57,8 @@ def tell_notices(notices: list[str]) -> None:
     """Print what must be told about text and models, once a command."""
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
+
+
+def print_json(content: object) -> None:
+    """Print one line of JSON on stdout."""
+    print(json.dumps(content, ensure_ascii=False))

@@ -1,6 +1,5 @@
 """Verbs that train and tell: simulate, compare, report, config."""
 
-import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -119,8 +118,3 @@ def config(arguments: list[str]) -> None:
         sys.stdout.write(text)
 
     run_composed("config", rest, show)
-
-
-def print_json(content: object) -> None:
-    """Print what a machine will read."""
-    print(json.dumps(content, ensure_ascii=False))
