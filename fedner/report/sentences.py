@@ -151,8 +151,8 @@ def _pooling(study: Study) -> Iterator[str]:
 
 def _gap(study: Study, share: float, interval: Interval) -> str:
     closed = f"{wording.percent(share)} of the gap between training alone and pooling"
-    if interval.low is not None and interval.high is not None:
-        return f"{closed} ({_level(study)} {wording.percent(interval.low)} to {wording.percent(interval.high)})"
+    if interval.low is not None:
+        return f"{closed} ({_level(study)} {wording.percent_interval(interval)})"
     if len(seeds_of(study, "federated")) == 1:
         return f"{closed} ({wording.ONE_SEED})"
     return f"{closed} (no interval: the gap itself is too uncertain)"

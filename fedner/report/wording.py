@@ -52,6 +52,13 @@ def signed_interval(bounds: Interval) -> str:
     return f"{signed(bounds.low)} to {signed(bounds.high)}"
 
 
+def percent_interval(bounds: Interval) -> str:
+    """Return `low to high` of shares, or the sign for nothing."""
+    if bounds.low is None or bounds.high is None:
+        return ABSENT
+    return f"{percent(bounds.low)} to {percent(bounds.high)}"
+
+
 def p_value(value: float | None) -> str:
     """Return a p value; very small ones only as a bound."""
     if value is None:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ MAX_ROWS = 40
 _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", GROUND: "--card"} | {
     colour: f"--{arm}" for arm, colour in ARM_COLOURS.items()
 }
-_SETTINGS = {
+_SETTINGS: Any = {
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.grid": True,

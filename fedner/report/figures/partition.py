@@ -72,7 +72,7 @@ def _draw_mix(axes: Axes, counts: np.ndarray) -> None:
     positions = np.arange(len(counts))
     for index, (share, start) in enumerate(zip(shares.T, starts.T, strict=True)):
         axes.barh(positions, share, left=start, height=0.72, color=_colour(index), edgecolor=GROUND, linewidth=0.8)
-        for position in np.flatnonzero(share >= SMALLEST_LABELLED):
+        for position in np.flatnonzero(share >= SMALLEST_LABELLED).tolist():
             middle = start[position] + share[position] / 2
             text = wording.percent(share[position])
             axes.text(middle, position, text, ha="center", va="center_baseline", color=ON_COLOUR, fontsize=7.5)

@@ -1,0 +1,60 @@
+"""The page: one file that needs no network and no script, drawn from the template beside this module."""
+
+from collections.abc import Mapping
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fedner.report import facts, tables, wording
+from fedner.report.averages import arms_of, on_test, test_intervals
+from fedner.report.figures import MAX_ROWS, Drawing
+from fedner.report.sentences import Verdict, summarise
+from fedner.report.study import Study
+
+BADGES = {
+    Verdict.gain: ("▲", "Joining paid"),
+    Verdict.unclear: ("■", "Unclear"),
+    Verdict.loss: ("▼", "Joining did not pay"),
+}
+
+
+def render_html(study: Study, drawings: Mapping[str, Drawing]) -> str:
+    """Return the page."""
+    # Every value is escaped; only the figures, which matplotlib wrote and escaped, and our own style sheet are not.
+    templates = Environment(
+        loader=PackageLoader("fedner.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    statement = summarise(study)
+    return templates.get_template("report.html").render(
+        study=study,
+        title=facts.title(study),
+        facts=facts.facts(study),
+        environment=facts.environment(study),
+        configuration=facts.configuration(study),
+        statement=statement,
+        badge=BADGES.get(statement.verdict),
+        tiles=tiles(study),
+        figures={name: Markup(drawing.inline) for name, drawing in drawings.items()},
+        drawings=drawings,
+        tables=tables,
+        max_rows=MAX_ROWS,
+        style=Markup(templates.get_template("style.css").render()),
+    )
+
+
+def tiles(study: Study) -> list[tuple[str, str, str, str]]:
+    """Return the headline numbers: arm, name, value, and what stands below it."""
+    found = [_tile(study, arm) for arm in ("federated", "local", "centralized") if arm in arms_of(study)]
+    if study.gap_closed is not None and study.gap_closed.share is not None and study.complete:
+        bounds = wording.percent_interval(study.gap_closed.interval)
+        below = "no interval" if bounds == wording.ABSENT else bounds
+        found.append(("gap", "Gap closed", wording.percent(study.gap_closed.share), below))
+    return found
+
+
+def _tile(study: Study, arm: str) -> tuple[str, str, str, str]:
+    mean = on_test(study, arm)
+    bounds = wording.interval(test_intervals(study, arm).micro)
+    below = "no interval" if bounds == wording.ABSENT else bounds
+    return arm, wording.ARM_NAMES[arm], wording.score(mean.f1 if mean else None), below

@@ -1,0 +1,53 @@
+"""Writing the report beside its metrics.json; the same numbers give the same bytes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedner.report.study import Study, read_study
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """The files of a report."""
+
+    html: Path
+    markdown: Path
+    figures: tuple[Path, ...]
+
+
+def write_report(study_directory: Path) -> ReportPaths:
+    """Write `report/index.html`, `report/report.md` and `report/figures/*.svg` of a study or run directory.
+
+    Raises:
+        RunDirectoryError: as `read_study`.
+    """
+    return write_study(read_study(study_directory), study_directory / "report")
+
+
+def write_study(study: Study, folder: Path) -> ReportPaths:
+    """Write the report of a study into a folder; figures of an earlier report that the study no longer has go."""
+    # Drawing needs matplotlib and jinja2, which no other verb should wait for.
+    from fedner.report.figures import draw_all
+    from fedner.report.html import render_html
+    from fedner.report.markdown import render_markdown
+
+    drawings = draw_all(study)
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    paths = tuple(figures / f"{name}.svg" for name in drawings)
+    for path, drawing in zip(paths, drawings.values(), strict=True):
+        _write(path, drawing.svg)
+    for path in set(figures.glob("*.svg")) - set(paths):
+        path.unlink()
+    html, markdown = folder / "index.html", folder / "report.md"
+    _write(markdown, render_markdown(study, drawings))
+    _write(html, render_html(study, drawings))
+    return ReportPaths(html, markdown, paths)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write atomically, so that a page open in a browser is never half of one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(draft, path)
