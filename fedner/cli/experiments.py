@@ -33,7 +33,8 @@ no download: fedner simulate experiment=smoke
 COMPARE = """\
 fedner compare: train centralized, federated and each site alone on the same data, and tell who gains what
 
-example: fedner compare data=sites data.root=hospitals/ data.contract_file=labels.yaml partition=natural partition.by=site
+example: fedner compare data=sites data.root=hospitals/ data.contract_file=labels.yaml \\
+             partition=natural partition.by=site
 An interrupted comparison goes on with what is missing when it is called again with the same name.
 
 """

@@ -1,0 +1,38 @@
+# make demo: compare pooling, federating and training alone on real text, with a report
+# make test: the fast tests, offline       make test-all: every test, with the embedded model and corpus
+# make check: format, lint, types, layers  make simulate: the studies under simulations/ (hours)
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+export FLWR_TELEMETRY_ENABLED := 0
+
+.PHONY: demo test test-all check simulate wheel clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/fedner compare experiment=demo
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/installed
+	$(BIN)/python -m pytest -m 'not gpu'
+
+check: $(VENV)/installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+simulate: $(VENV)/installed
+	for study in simulations/*/run.sh; do PATH="$(abspath $(BIN)):$$PATH" bash $$study || exit 1; done
+
+wheel:
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist
