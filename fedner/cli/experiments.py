@@ -9,6 +9,7 @@ import yaml
 
 from fedner.cli.compose import config_folder, run_composed
 from fedner.cli.console import Lines, stderr, stdout, tell_notices
+from fedner.cli.reference import reference
 from fedner.config import Config, dumps, to_plain
 from fedner.errors import ConfigError
 
@@ -44,6 +45,7 @@ fedner config: print the resolved configuration and stop
 
 example: fedner config experiment=demo training.lr=5e-5
   --json            one line of JSON, as `flwr run . --run-config` takes it
+  --keys            every key with type, default and meaning, in Markdown
 
 """
 
@@ -110,6 +112,9 @@ def report(arguments: list[str]) -> None:
 def config(arguments: list[str]) -> None:
     """`fedner config`."""
     if _helped(arguments, CONFIG):
+        return
+    if arguments == ["--keys"]:
+        sys.stdout.write(reference())
         return
     as_json = "--json" in arguments
     rest = [argument for argument in arguments if argument != "--json"]
