@@ -86,7 +86,7 @@ def test_the_mean_may_be_read_before_all_have_come() -> None:
 
 def test_shapes_and_order_of_tensors_are_kept() -> None:
     state: State = {
-        "b": np.float32(2).reshape(()),
+        "b": np.array(2, dtype=np.float32),
         "a": np.ones((2, 3), dtype=np.float32),
         "none": np.zeros((0, 4), "f"),
     }

@@ -37,6 +37,7 @@ def fold(before: State, updates: Iterable[Update]) -> "MeanAccumulator":
     accumulator = MeanAccumulator(before)
     for update in updates:
         accumulator.add(update)
+        del update  # else it would be alive while the next one arrives
     accumulator.check_usable()
     return accumulator
 
