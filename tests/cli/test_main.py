@@ -1,0 +1,119 @@
+import json
+
+import pytest
+
+from fedner.cli import main
+from fedner.cli.compose import known_keys
+from fedner.cli.reference import reference
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_help_names_every_verb(capsys):
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for verb in ("simulate", "compare", "report", "config", "data", "predict", "evaluate", "assets"):
+        assert f"  {verb} " in out
+
+
+@pytest.mark.parametrize("verb", ["simulate", "compare", "report", "config", "data"])
+def test_help_of_a_verb_shows_an_example(capsys, verb):
+    status, out, _ = run(capsys, verb, "--help")
+    assert status == 0
+    assert "example: fedner" in out
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "assets"])
+def test_help_of_an_option_verb_shows_an_example(capsys, verb):
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert "example: " in capsys.readouterr().out
+
+
+def test_unknown_verb_is_refused_with_the_known_ones(capsys):
+    status, _, err = run(capsys, "simulat")
+    assert status == 2
+    assert "no verb 'simulat'" in err
+    assert "simulate" in err
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("training.lrr=1", "did you mean training.lr?"),
+        ("trainng.lr=1", "did you mean training?"),
+        ("partition.alfa=1", "partition.alfa"),
+        ("training.lr=abc", "training.lr: Value 'abc'"),
+        ("training.lr=-1", "training.lr: wanted a number above 0, found -1"),
+        ("training.precision=bf17", "expected one of [auto, fp32, bf16, fp16]"),
+        ("data=conl2003", "did you mean conll2003"),
+        ("aggregation.momentum=0.5", "aggregation.momentum"),
+        ("experiment.seeds=[]", "experiment.seeds: wanted at least one seed"),
+    ],
+)
+def test_bad_override_is_refused_with_its_key(capsys, override, told):
+    status, out, err = run(capsys, "config", override)
+    assert status == 2
+    assert out == ""
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_group_brings_its_own_keys(capsys):
+    status, out, _ = run(capsys, "config", "partition=dirichlet", "partition.alpha=0.1", "--json")
+    assert status == 0
+    assert json.loads(out)["partition"] == {
+        "kind": "dirichlet", "seed": 0, "sites": 4, "min_train_documents": 2, "alpha": 0.1,
+    }  # fmt: skip
+
+
+def test_override_after_an_experiment_wins(capsys):
+    _, out, _ = run(capsys, "config", "experiment=conll2003_skew", "partition.alpha=9", "federation.rounds=3", "--json")
+    config = json.loads(out)
+    assert (config["partition"]["alpha"], config["federation"]["rounds"], config["name"]) == (9, 3, "conll2003_skew")
+
+
+def test_multirun_composes_one_config_per_combination(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run(capsys, "config", "name=x", "seed=0,1", "training.lr=1e-4,1e-3", "--multirun", "--json")
+    configs = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [(c["name"], c["seed"], c["training"]["lr"]) for c in configs] == [
+        ("x-00", 0, 1e-4), ("x-01", 0, 1e-3), ("x-02", 1, 1e-4), ("x-03", 1, 1e-3),
+    ]  # fmt: skip
+
+
+def test_saved_config_runs_again_with_overrides(capsys, tmp_path):
+    _, saved, _ = run(capsys, "config", "experiment=smoke")
+    (tmp_path / "config.yaml").write_text(saved)
+    status, out, _ = run(capsys, "config", "--from", str(tmp_path), "training.lr=0.5", "--json")
+    config = json.loads(out)
+    assert status == 0
+    assert (config["name"], config["training"]["lr"], config["data"]["kind"]) == ("smoke", 0.5, "synthetic")
+
+
+def test_saved_config_refuses_a_misspelt_key(capsys, tmp_path):
+    _, saved, _ = run(capsys, "config", "experiment=smoke")
+    (tmp_path / "config.yaml").write_text(saved.replace("warmup:", "warmupp:"))
+    status, _, err = run(capsys, "config", "--from", str(tmp_path))
+    assert status == 2
+    assert "warmupp" in err
+
+
+def test_every_known_key_is_documented_with_a_meaning():
+    page = reference()
+    undocumented = [line for line in page.splitlines() if line.startswith("| `") and line.rstrip().endswith("|  |")]
+    assert undocumented == []
+    leaves = [key for key in known_keys() if key not in ("data", "model", "partition", "training", "aggregation")]
+    missing = [key for key in leaves if "." in key and not key.endswith((".kind", ".contract")) and f"`{key}`" not in page]
+    assert missing == []
+
+
+def test_the_documented_reference_is_the_current_one(pytestconfig):
+    page = (pytestconfig.rootpath / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert page == reference()
