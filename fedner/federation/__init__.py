@@ -1,0 +1,1 @@
+"""The federation: what server and sites say, decide and keep, over Flower's Message API."""

@@ -1,0 +1,68 @@
+"""Arrays <-> Flower's Array, in Flower's own format, NumPy's .npy, so that any Flower app can read them.
+
+Writing copies the bytes once. Reading copies nothing: arrays share the message's bytes and are therefore read-only.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from flwr.app import Array, ArrayRecord
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from fedner.errors import FederationError
+from fedner.state import State
+
+_NPY = "numpy.ndarray"
+_TYPES = ("float32", "int64")
+
+
+def to_record(arrays: Mapping[str, NDArray[np.generic]]) -> ArrayRecord:
+    """Return the arrays in Flower's format, with one copy of their bytes."""
+    return ArrayRecord({name: _to_array(array) for name, array in arrays.items()})
+
+
+def from_record(record: ArrayRecord) -> State:
+    """Return the arrays of a record as read-only views of its bytes, in the record's order.
+
+    Raises:
+        FederationError: an array is not in NumPy's format or its bytes do not fit its header.
+    """
+    return {name: _from_array(name, array) for name, array in record.items()}
+
+
+def _to_array(array: NDArray[np.generic]) -> Array:
+    data = b"".join((_npy_header(array.dtype.str, array.shape), np.ascontiguousarray(array).data))
+    return Array(dtype=str(array.dtype), shape=tuple(array.shape), stype=_NPY, data=data)
+
+
+def _from_array(name: str, array: Array) -> NDArray[np.float32]:
+    loaded = load_array(name, array)
+    if loaded.dtype != np.float32:
+        raise FederationError(f"message: wanted tensor '{name}' as float32, found {loaded.dtype}")
+    return loaded.astype(np.float32, copy=False)
+
+
+def load_array(name: str, array: Array) -> NDArray[np.generic]:
+    """Return one array as a read-only view of its bytes.
+
+    Raises:
+        FederationError: it is not in NumPy's format, or its bytes do not fit its header.
+    """
+    if array.stype != _NPY or array.dtype not in _TYPES:
+        raise FederationError(f"message: wanted '{name}' in NumPy's format, found {array.stype} of {array.dtype}")
+    header = _npy_header(np.dtype(array.dtype).str, tuple(array.shape))
+    size = math.prod(array.shape) * np.dtype(array.dtype).itemsize
+    if not array.data.startswith(header) or len(array.data) != len(header) + size:
+        raise FederationError(f"message: the bytes of '{name}' are not {array.dtype}{list(array.shape)}")
+    return np.frombuffer(array.data, dtype=array.dtype, offset=len(header)).reshape(array.shape)
+
+
+@lru_cache(maxsize=1024)
+def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    buffer = BytesIO()
+    npy.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()

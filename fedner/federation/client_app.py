@@ -1,0 +1,205 @@
+"""The site: says hello, trains, evaluates. A Flower ClientApp, the same in process, on Ray and in a deployment.
+
+In a simulation node `partition-id` is the site of that number in the partition that the config describes. Corpus, model
+and encodings are made once per process and stay warm. What a site remembers between rounds, its place in the stream of
+epochs and AdamW's moments where they are kept, lies in the context's `state`, which Flower keeps for the site.
+
+Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from time import monotonic
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedner.config import Config, loads
+from fedner.data.corpus import Shard, num_sentences
+from fedner.data.labels import LabelContract
+from fedner.data.sites import load_sites
+from fedner.errors import FederationError, InputError, RunDirectoryError, RunError
+from fedner.federation import wire
+from fedner.federation.messages import EvaluateReply, Failure, Header, HelloReply, TrainReply
+from fedner.learning.inference import evaluate
+from fedner.learning.model import get_state, set_state
+from fedner.learning.training import TrainingMemory, fit
+from fedner.learning.workspace import Workspace, workspace
+from fedner.metrics import total
+
+app = ClientApp()
+_LOG = logging.getLogger(__name__)
+
+SAFE_SENTENCES = {
+    "config": "the configuration does not fit this site",
+    "data": "the site's text cannot be read",
+    "labels": "the site's labels do not fit the label contract",
+    "assets": "a model or corpus file is missing at the site",
+    "input": "something the run needs is missing at the site",
+    "run-directory": "a directory at the site cannot be used",
+}
+"""What leaves the site for each error code; the exceptions' own text may quote the site's text or paths."""
+
+
+@dataclass(frozen=True)
+class LocalSite:
+    """One site of a simulation, as this process sees it."""
+
+    config: Config
+    contract: LabelContract
+    shard: Shard
+
+    def workspace(self) -> Workspace:
+        """Return the process's tagger and encodings."""
+        return workspace(self.config.model, self.contract)
+
+
+@app.query("hello")
+def hello(message: Message, context: Context) -> Message:
+    """Introduce the site."""
+    return _answer(_hello, message, context)
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """Train for one round."""
+    return _answer(_train, message, context)
+
+
+@app.evaluate()
+def score_split(message: Message, context: Context) -> Message:
+    """Score a state on the site's dev or test documents."""
+    return _answer(_evaluate, message, context)
+
+
+def _hello(message: Message, context: Context) -> RecordDict:
+    request = wire.read_hello_request(message)
+    site = local_site(request.config, context)
+    reply = HelloReply(
+        header=_own_header(request.header, site),
+        site=site.shard.site,
+        contract=site.contract,
+        fedner_version=version("fedner"),
+        flower_version=version("flwr"),
+        train_sentences=num_sentences(site.shard.train),
+        dev_sentences=num_sentences(site.shard.dev),
+        test_sentences=num_sentences(site.shard.test),
+        num_sites=int(context.node_config["num-partitions"]),
+    )
+    return wire.hello_reply(reply)
+
+
+def _train(message: Message, context: Context) -> RecordDict:
+    started = monotonic()
+    request = wire.read_train_request(message)
+    site = local_site(request.config, context)
+    _require_contract(request.header, site)
+    space, config = site.workspace(), site.config
+    encoded = space.encoded(site.shard.train)
+    set_state(space.tagger.model, request.arrays)
+    kept = wire.recall(context.state)
+    fitted = fit(
+        space.tagger,
+        encoded,
+        config.training,
+        seed=request.header.seed,
+        site=site.shard.site,
+        round_number=request.header.round,
+        rounds=config.federation.rounds,
+        memory=None if kept is None else TrainingMemory.from_arrays(kept),
+    )
+    wire.remember(context.state, fitted.memory.to_arrays())
+    reply = TrainReply(
+        header=_own_header(request.header, site),
+        arrays=get_state(space.tagger.model),
+        num_examples=fitted.num_examples,
+        num_words=fitted.num_words,
+        loss_sum=fitted.loss_sum,
+        steps=fitted.steps,
+        seconds=monotonic() - started,
+    )
+    return wire.train_reply(reply)
+
+
+def _evaluate(message: Message, context: Context) -> RecordDict:
+    started = monotonic()
+    request = wire.read_evaluate_request(message)
+    site = local_site(request.config, context)
+    _require_contract(request.header, site)
+    if request.split not in ("dev", "test"):
+        raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
+    space = site.workspace()
+    encoded = space.encoded(site.shard.split(request.split))
+    set_state(space.tagger.model, request.arrays)
+    evaluation = evaluate(space.tagger, encoded, site.config.training)
+    reply = EvaluateReply(
+        header=_own_header(request.header, site),
+        counts=total(evaluation.document_counts),
+        loss_sum=evaluation.loss_sum,
+        num_words=evaluation.num_words,
+        seconds=monotonic() - started,
+        document_counts=evaluation.document_counts if request.by_document else None,
+    )
+    return wire.evaluate_reply(reply)
+
+
+def local_site(config_text: str, context: Context) -> LocalSite:
+    """Return the site that a simulated node stands for.
+
+    Raises:
+        FederationError: the node does not say which site it is, or there are more or fewer nodes than sites.
+        InputError: the config or the corpus is at fault.
+    """
+    config = _config(config_text)
+    number, nodes = context.node_config.get("partition-id"), context.node_config.get("num-partitions")
+    if not isinstance(number, int) or not isinstance(nodes, int):
+        raise FederationError(
+            "this node's config has no partition-id and num-partitions, so it is not a simulated site"
+        )
+    sites = load_sites(config.data, config.partition)
+    if nodes != len(sites.shards):
+        raise FederationError(
+            f"the partition makes {len(sites.shards)} sites, but {nodes} nodes were started; start as many nodes as "
+            f"sites: flwr run … --federation-config num-supernodes={len(sites.shards)}"
+        )
+    return LocalSite(config=config, contract=sites.corpus.contract, shard=sites.shards[number])
+
+
+@lru_cache(maxsize=4)
+def _config(text: str) -> Config:
+    return loads(text)
+
+
+def _own_header(asked: Header, site: LocalSite) -> Header:
+    return Header(run=asked.run, round=asked.round, seed=asked.seed, contract=site.contract.digest)
+
+
+def _require_contract(asked: Header, site: LocalSite) -> None:
+    if asked.contract != site.contract.digest:
+        raise FederationError(
+            f"the request is for label contract {asked.contract[:12]}, this site holds {site.contract.digest[:12]}"
+        )
+
+
+def _answer(work: Callable[[Message, Context], RecordDict], message: Message, context: Context) -> Message:
+    try:
+        content = work(message, context)
+    except Exception as error:  # the last line of defence: nothing but the safe sentence may leave the site
+        _LOG.exception("this site could not answer a %s request", message.metadata.message_type)
+        content = wire.failure(_safe(error))
+    return Message(content, reply_to=message)
+
+
+def _safe(error: Exception) -> Failure:
+    match error:
+        case RunDirectoryError() | InputError():
+            return Failure(error.code, SAFE_SENTENCES.get(error.code, "the site could not answer"))
+        case RunError():  # by the convention of `errors`: names, digests and numbers only
+            return Failure(error.code, str(error))
+        case MemoryError():
+            return Failure("memory", "out of memory at the site; lower training.batch_size or model.max_length")
+        case _:
+            return Failure("internal", f"unexpected {type(error).__name__} at the site; the site's own log says more")

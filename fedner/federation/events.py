@@ -1,0 +1,106 @@
+"""What happens in a federation, one dataclass per kind: each becomes one line of history.jsonl."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """The run directory is there and the sites are being called."""
+
+    event: str = field(default="run started", init=False)
+    run: str
+    seed: int
+    rounds: int
+    contract: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteJoined:
+    """A site said hello and holds the federation's contract; sizes in sentences."""
+
+    event: str = field(default="site joined", init=False)
+    site: str
+    train_sentences: int
+    dev_sentences: int
+    test_sentences: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundStarted:
+    """The global state goes out to the sites of this round."""
+
+    event: str = field(default="round started", init=False)
+    round: int
+    rounds: int
+    sites: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyAccepted:
+    """A site's training counts; `loss` is its mean per word, in nats, `seconds` its own wall time."""
+
+    event: str = field(default="reply accepted", init=False)
+    round: int
+    site: str
+    examples: int
+    weight: float
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyRefused:
+    """A site's answer does not count; `phase` is hello, train, dev or test."""
+
+    event: str = field(default="reply refused", init=False)
+    round: int
+    phase: str
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundAggregated:
+    """The updates of a round have become the next global state, identified by its digest."""
+
+    event: str = field(default="round aggregated", init=False)
+    round: int
+    sites: tuple[str, ...]
+    train_loss: float
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundEvaluated:
+    """Pooled dev micro F1 of the round's state; `best` says whether it is the best so far."""
+
+    event: str = field(default="round evaluated", init=False)
+    round: int
+    rounds: int
+    dev_f1: float
+    public_dev_f1: float | None
+    best: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished:
+    """The best round's state was scored on the test shards, once."""
+
+    event: str = field(default="run finished", init=False)
+    best_round: int
+    test_f1: float
+    state: str
+    seconds: float
+
+
+Event = (
+    RunStarted
+    | SiteJoined
+    | RoundStarted
+    | ReplyAccepted
+    | ReplyRefused
+    | RoundAggregated
+    | RoundEvaluated
+    | RunFinished
+)

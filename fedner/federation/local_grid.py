@@ -1,0 +1,239 @@
+"""A federation in this process: a Flower `Grid` that hands each message to the sites' ClientApp directly.
+
+No daemon, no network, no Ray; models and encodings stay warm between rounds. Node ids and message ids are the same in
+every run. Sites run one after the other, each when its reply is asked for, so that a reply can be used and let go of
+before the next one exists; or side by side in worker processes, with the same bytes as long as each site trains with
+the same number of threads.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from flwr.app import Context, Message, RecordDict, UserConfig
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedner.config import Config
+from fedner.data.corpus import num_sentences
+from fedner.data.sites import load_sites
+from fedner.federation.model_card import save_model
+from fedner.federation.runs import create_run
+from fedner.federation.server_app import federate
+from fedner.federation.workers import WorkerPool, answer, load_app
+from fedner.learning.device import all_cores
+from fedner.progress import Progress
+from fedner.results import RunOutcome
+
+CLIENT_APP = "fedner.federation.client_app:app"
+RUN_ID = 1
+SERVER_NODE_ID = 1
+FIRST_SITE_NODE_ID = 2
+
+
+class SiteRunner(Protocol):
+    """Runs the sites' side: takes requests, gives replies."""
+
+    def submit(self, message: Message) -> None:
+        """Take a request."""
+        ...
+
+    def next_reply(self) -> Message | None:
+        """Return the next reply, waiting for it; None if no request is open."""
+        ...
+
+    def close(self) -> None:
+        """Let go of processes and memory."""
+        ...
+
+
+class InlineRunner:
+    """Sites in this process, one after the other, in the order of the requests.
+
+    Args:
+        app: the sites' ClientApp.
+        contexts: node id -> context; its `state` is the site's memory between messages.
+    """
+
+    def __init__(self, app: ClientApp, contexts: Mapping[int, Context]) -> None:
+        self._app = app
+        self._contexts = contexts
+        self._open: deque[Message] = deque()
+
+    def submit(self, message: Message) -> None:
+        """Queue a request."""
+        self._open.append(message)
+
+    def next_reply(self) -> Message | None:
+        """Answer the oldest request."""
+        if not self._open:
+            return None
+        message = self._open.popleft()
+        return answer(self._app, message, self._contexts[message.metadata.dst_node_id])
+
+    def close(self) -> None:
+        """Forget open requests."""
+        self._open.clear()
+
+
+class LocalGrid(Grid):
+    """Flower's Grid over sites on this machine; a context manager that ends worker processes, if there are any.
+
+    Args:
+        runner: the sites' side.
+        node_ids: its nodes.
+    """
+
+    def __init__(self, runner: SiteRunner, node_ids: Sequence[int]) -> None:
+        identify_server()
+        self._runner = runner
+        self._node_ids = list(node_ids)
+        self._run = Run.create_empty(RUN_ID)
+        self._num_pushed = 0
+        self._replies: dict[str, Message] = {}
+
+    def __enter__(self) -> Self:
+        """Return the grid itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the sites' side."""
+        self._runner.close()
+
+    def set_run(self, run: Run) -> None:
+        """Set the run; there is only one."""
+        self._run = run
+
+    @property
+    def run(self) -> Run:
+        """The one run."""
+        return self._run
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        """Make a message; kept because Flower's Grid asks for it."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> list[int]:
+        """Return the sites' node ids, ascending."""
+        return list(self._node_ids)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Take messages and return their ids, numbered from 1."""
+        identities: list[str] = []
+        for message in messages:
+            self._num_pushed += 1
+            # As in Flower's own grids: the id is given when a message is sent, and there is no setter for it.
+            message.metadata.__dict__["_message_id"] = str(self._num_pushed)
+            self._runner.submit(message)
+            identities.append(message.metadata.message_id)
+        return identities
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Wait for one of the replies and return what is there; nothing if none can come any more."""
+        wanted = list(message_ids)
+        while True:
+            ready = [self._replies.pop(identity) for identity in wanted if identity in self._replies]
+            if ready:
+                return ready
+            reply = self._runner.next_reply()
+            if reply is None:
+                return []
+            self._replies[reply.metadata.reply_to_message_id] = reply
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        """Send messages and return all replies; nothing here can be late, so there is no limit to wait for."""
+        open_ids = set(self.push_messages(messages))
+        replies: list[Message] = []
+        while open_ids and (arrived := self.pull_messages(open_ids)):
+            replies += arrived
+            open_ids -= {reply.metadata.reply_to_message_id for reply in arrived}
+        return replies
+
+
+def identify_server() -> None:
+    """Tell Flower that this process is the server of a run; without it no message can be made.
+
+    `TaskIdentity` is internal to Flower and set by its own runtimes; this is the one place where we set it.
+    """
+    TaskIdentity.task_id = 1
+    TaskIdentity.run_id = RUN_ID
+    TaskIdentity.node_id = SERVER_NODE_ID
+
+
+def local_grid(
+    sizes: Sequence[int], workers: int = 1, app: str = CLIENT_APP, run_config: UserConfig | None = None
+) -> LocalGrid:
+    """Open a grid with one node per site.
+
+    Args:
+        sizes: how much each site has to do, such as its training sentences; one entry per site.
+        workers: processes that run sites side by side; 1 runs them here.
+        app: `package.module:name` of the ClientApp.
+        run_config: what Flower would hand to the apps as run config.
+    """
+    contexts = {
+        FIRST_SITE_NODE_ID + index: Context(
+            run_id=RUN_ID,
+            node_id=FIRST_SITE_NODE_ID + index,
+            node_config={"partition-id": index, "num-partitions": len(sizes)},
+            state=RecordDict(),
+            run_config=dict(run_config or {}),
+        )
+        for index in range(len(sizes))
+    }
+    workers = min(workers, len(sizes))
+    runner = InlineRunner(load_app(app), contexts) if workers == 1 else WorkerPool(app, contexts, sizes, workers)
+    return LocalGrid(runner, list(contexts))
+
+
+def run_in_process(
+    config: Config,
+    directory: Path,
+    progress: Progress | None = None,
+    *,
+    restart: bool = False,
+    keep_weights: bool = True,
+) -> RunOutcome:
+    """Run one federation on this machine, without Ray or a daemon.
+
+    Args:
+        config: the resolved config.
+        directory: the run directory to make.
+        progress: told of rounds and refusals.
+        restart: remove an unfinished run that lies there and begin again.
+        keep_weights: leave the model directory and the best checkpoint behind; a study of many runs need not.
+
+    Raises:
+        InputError: the data or the configuration is at fault.
+        RunDirectoryError: the directory is taken.
+        FederationError: too few usable replies in a round.
+    """
+    config = with_threads(config)
+    sites = load_sites(config.data, config.partition)
+    contract = sites.corpus.contract
+    run = create_run(directory, config, contract, restart=restart)
+    sizes = [num_sentences(shard.train) for shard in sites.shards]
+    with local_grid(sizes, config.federation.workers) as grid:
+        outcome = federate(config, grid, run, progress)
+    if keep_weights:
+        save_model(outcome, config, contract, run.model_path)
+    else:
+        run.drop_checkpoints()
+    return outcome
+
+
+def with_threads(config: Config) -> Config:
+    """Return the config with the cores shared out, where sites train side by side and nothing else was asked for."""
+    if config.federation.workers == 1 or config.training.threads is not None:
+        return config
+    threads = max(1, all_cores() // config.federation.workers)
+    return replace(config, training=replace(config.training, threads=threads))

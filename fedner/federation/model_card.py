@@ -1,0 +1,51 @@
+"""The final model as a Hugging Face directory, with a card that says what it is and how it was scored."""
+
+from pathlib import Path
+
+from fedner.config import Config
+from fedner.data.labels import LabelContract
+from fedner.learning.model import save_tagger, set_state
+from fedner.learning.workspace import workspace
+from fedner.results import RunOutcome, RunResult
+
+
+def save_model(outcome: RunOutcome, config: Config, contract: LabelContract, directory: Path) -> None:
+    """Write the best round's model; `transformers` and `fedner predict` read it."""
+    tagger = workspace(config.model, contract).tagger
+    set_state(tagger.model, outcome.best_state)
+    save_tagger(tagger, directory, model_card(outcome.result, config, contract))
+
+
+def model_card(result: RunResult, config: Config, contract: LabelContract) -> str:
+    """Return the card, in Markdown."""
+    micro = result.test.micro
+    types = "\n".join(f"| {entity.name} | {entity.meaning} | {result.test.types[entity.name].f1:.4f} |"
+                      for entity in contract.types)  # fmt: skip
+    sites = "\n".join(f"| {site} | {score.micro.f1:.4f} | {score.micro.support} |"
+                      for site, score in result.sites.items())  # fmt: skip
+    return f"""---
+library_name: transformers
+pipeline_tag: token-classification
+tags: [ner, federated-learning, fedner]
+---
+# Named-entity tagger trained by a federation
+
+Encoder `{config.model.name}`, trained with fedner by {len(result.sites)} sites over {len(result.rounds)} rounds
+({config.aggregation.kind} aggregation, seed {config.seed}); this is round {result.best_round}, the best on the sites'
+pooled dev text. The sites' text never left them.
+
+Label contract `{contract.name}` version {contract.version} (`{contract.digest[:12]}`); IOB2 tags.
+
+Test micro F1 {micro.f1:.4f} (precision {micro.precision:.4f}, recall {micro.recall:.4f}; {micro.support} entities,
+strict entity-level matching as seqeval's strict mode).
+
+| entity type | meaning | test F1 |
+| --- | --- | --- |
+{types}
+
+| site | test micro F1 | entities |
+| --- | --- | --- |
+{sites}
+
+State digest `{result.state_digest}`.
+"""

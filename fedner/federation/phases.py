@@ -1,0 +1,198 @@
+"""The phases of a round, as the server sees them: train, evaluate, and what each leaves behind as sums.
+
+Replies are checked and folded one by one as they arrive and let go of at once; everything that is kept is keyed by site
+and read in the order of names, so that nothing depends on who was faster.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fedner.config import Config
+from fedner.data.labels import LabelContract
+from fedner.federation import aggregation, wire
+from fedner.federation.aggregation import AggregationState, Update
+from fedner.federation.events import Event, ReplyAccepted, ReplyRefused, RoundAggregated
+from fedner.federation.exchange import Connected, ask
+from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, TrainReply, TrainRequest
+from fedner.federation.rounds import check_header, judge, require_quorum, weigh
+from fedner.federation.runs import RunDirectory
+from fedner.metrics import Counts, DocumentCounts, pool
+from fedner.progress import Progress
+from fedner.state import State, digest, num_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federation:
+    """What stays the same from the handshake to the final test; `config_text` is the config as one JSON string."""
+
+    config: Config
+    config_text: str
+    contract: LabelContract
+    grid: Grid
+    sites: Connected
+    run: RunDirectory
+    progress: Progress
+
+    @property
+    def silence_seconds(self) -> float | None:
+        """How long to wait for the next reply of a phase; None for simulated sites, see `Connected`."""
+        return None if self.sites.simulated else self.config.federation.wait_seconds
+
+    def header(self, round_number: int) -> Header:
+        """Return the header of a round's requests."""
+        return Header(run=self.run.name, round=round_number, seed=self.config.seed, contract=self.contract.digest)
+
+    def tell(self, event: Event) -> None:
+        """Put an event into the history; a refusal is also told to whoever watches."""
+        self.run.record(event)
+        if isinstance(event, ReplyRefused):
+            self.progress.message(f"round {event.round}: {event.site} does not count ({event.phase}): {event.reason}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """Sums over the sites that counted in a training phase; `loss` is per word, in nats."""
+
+    sites: tuple[str, ...]
+    refused: dict[str, str]
+    examples: int
+    loss: float
+    bytes_up: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """Entity counts of the sites that counted, by name; `documents` where they tell counts by document."""
+
+    counts: dict[str, Counts]
+    documents: dict[str, DocumentCounts]
+    refused: dict[str, str]
+
+    def pooled(self) -> Counts:
+        """Return all sites' counts together.
+
+        Raises:
+            RunError: no site counted.
+        """
+        return pool(self.counts[site] for site in sorted(self.counts))
+
+
+@dataclass
+class _Tally:
+    """Who counted and who did not, without their tensors."""
+
+    accepted: dict[str, ReplyAccepted] = field(default_factory=dict)
+    loss_sums: dict[str, float] = field(default_factory=dict)
+    words: int = 0
+    bytes_up: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def train_round(
+    federation: Federation, number: int, asked: tuple[str, ...], memory: AggregationState, arrays: State
+) -> tuple[Trained, AggregationState, State]:
+    """Let the sites train from `arrays` and aggregate what they send back.
+
+    Raises:
+        FederationError: fewer usable replies than federation.min_sites, or than the aggregation needs.
+    """
+    request = TrainRequest(header=federation.header(number), config=federation.config_text, arrays=arrays)
+    nodes = {site: federation.sites.nodes[site] for site in asked}
+    replies = ask(federation.grid, nodes, wire.train_request(request), wire.TRAIN, number, federation.silence_seconds)
+    tally = _Tally()
+    updates = _usable(federation, request, replies, tally)
+    memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates)
+    names = tuple(sorted(tally.accepted))
+    loss = sum(tally.loss_sums[site] for site in names) / tally.words
+    federation.tell(RoundAggregated(round=number, sites=names, train_loss=loss, state=digest(after)))
+    trained = Trained(
+        sites=names,
+        refused=dict(sorted(tally.refused.items())),
+        examples=sum(event.examples for event in tally.accepted.values()),
+        loss=loss,
+        bytes_up=tally.bytes_up,
+    )
+    return trained, memory, after
+
+
+def _usable(
+    federation: Federation, request: TrainRequest, replies: Iterable[tuple[str, Message | Failure]], tally: _Tally
+) -> Iterator[Update]:
+    """Yield the replies that count; one that does not is refused by name and the round goes on without it."""
+    weighting = federation.config.federation.weighting
+    for site, message in replies:
+        reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
+        del message
+        reason = reply if isinstance(reply, Failure) else judge(reply, request.header, request.arrays)
+        if isinstance(reply, Failure) or reason is not None:
+            _refuse(federation, request.header.round, "train", site, str(reason), tally.refused)
+            continue
+        update = Update(site=site, arrays=reply.arrays, weight=weigh(reply, weighting))
+        _accept(federation, site, reply, update.weight, tally)
+        del reply
+        yield update
+        del update
+    require_quorum(request.header.round, len(tally.accepted), federation.config.federation.min_sites, tally.refused)
+
+
+def _accept(federation: Federation, site: str, reply: TrainReply, weight: float, tally: _Tally) -> None:
+    event = ReplyAccepted(
+        round=reply.header.round,
+        site=site,
+        examples=reply.num_examples,
+        weight=weight,
+        loss=reply.loss_sum / reply.num_words,
+        seconds=reply.seconds,
+    )
+    federation.tell(event)
+    tally.accepted[site] = event
+    tally.loss_sums[site] = reply.loss_sum
+    tally.words += reply.num_words
+    tally.bytes_up += num_bytes(reply.arrays)
+
+
+def evaluate_sites(federation: Federation, number: int, arrays: State, split: str) -> Evaluated:
+    """Score `arrays` on every site's `split`; test counts are also asked for by document.
+
+    Raises:
+        FederationError: fewer usable replies than federation.min_sites.
+    """
+    request = EvaluateRequest(
+        header=federation.header(number),
+        config=federation.config_text,
+        arrays=arrays,
+        split=split,
+        by_document=split == "test",
+    )
+    counts: dict[str, Counts] = {}
+    documents: dict[str, DocumentCounts] = {}
+    refused: dict[str, str] = {}
+    for site, message in ask(
+        federation.grid, federation.sites.nodes, wire.evaluate_request(request), wire.EVALUATE, number,
+        federation.silence_seconds,
+    ):  # fmt: skip
+        reply = message if isinstance(message, Failure) else wire.read_evaluate_reply(message)
+        reason = reply if isinstance(reply, Failure) else _misfit(reply, request.header, federation.contract)
+        if isinstance(reply, Failure) or reason is not None:
+            _refuse(federation, number, split, site, str(reason), refused)
+            continue
+        counts[site] = reply.counts
+        if reply.document_counts is not None:
+            documents[site] = reply.document_counts
+    require_quorum(number, len(counts), federation.config.federation.min_sites, refused)
+    return Evaluated(counts=dict(sorted(counts.items())), documents=dict(sorted(documents.items())), refused=refused)
+
+
+def _misfit(reply: EvaluateReply, sent: Header, contract: LabelContract) -> Failure | None:
+    wanted, found = len(contract.type_names), len(reply.counts.tp)
+    if wanted != found:
+        return Failure("labels", f"wanted counts of {wanted} entity types, found {found}")
+    return check_header(reply.header, sent)
+
+
+def _refuse(federation: Federation, number: int, phase: str, site: str, reason: str, refused: dict[str, str]) -> None:
+    federation.tell(ReplyRefused(round=number, phase=phase, site=site, reason=reason))
+    refused[site] = reason

@@ -1,0 +1,241 @@
+"""The coordinator: one visible loop over Flower's Grid. Ask, check, aggregate, evaluate, record, keep the best.
+
+`federate` is the whole federation; it is the same in process, on Ray and in a deployment. The ServerApp below it only
+reads the run config and chooses the run directory.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from logging import INFO
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.common.logger import log
+from flwr.serverapp import Grid, ServerApp
+
+from fedner.config import Config, dumps, loads
+from fedner.data.labels import contract_from_config
+from fedner.data.loading import load_files
+from fedner.errors import ConfigError
+from fedner.federation import aggregation
+from fedner.federation.aggregation import AggregationState
+from fedner.federation.events import RoundEvaluated, RoundStarted, RunFinished, RunStarted, SiteJoined
+from fedner.federation.exchange import connect
+from fedner.federation.messages import Header, HelloRequest
+from fedner.federation.model_card import save_model
+from fedner.federation.phases import Evaluated, Federation, evaluate_sites, train_round
+from fedner.federation.rounds import is_better, sample_sites
+from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
+from fedner.learning.inference import evaluate
+from fedner.learning.model import set_state
+from fedner.learning.workspace import Workspace, workspace
+from fedner.metrics import Score, score, total
+from fedner.progress import Progress, Silent
+from fedner.results import RoundResult, RunOutcome, RunResult, run_to_json, write_json
+from fedner.state import State, num_bytes
+
+app = ServerApp()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Round:
+    """What a round leaves behind; `dev_f1` is the pooled dev micro F1, `examples` counts training sentences seen."""
+
+    result: RoundResult
+    dev_f1: float
+    examples: int
+    memory: AggregationState
+    arrays: State
+
+
+def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress | None = None) -> RunOutcome:
+    """Run one federation from the handshake to the final test.
+
+    Args:
+        config: the resolved config; paths in it must mean the same to the sites.
+        grid: Flower's connection to the sites.
+        run: where history and checkpoints go.
+        progress: told of rounds and refusals.
+
+    Raises:
+        InputError: the config, the contract or the model is at fault, or a site holds another contract.
+        FederationError: too few sites, or too few usable replies in a round.
+    """
+    started = time.monotonic()
+    federation = _open(config, grid, run, progress or Silent())
+    server = workspace(config.model, federation.contract)
+    arrays = server.initial_state(config.seed)
+    memory = aggregation.init(config.aggregation, arrays)
+    startup_seconds = time.monotonic() - started
+    played: list[_Round] = []
+    best_f1: float | None = None
+    for number in range(1, config.federation.rounds + 1):
+        this = _play_round(federation, server, number, memory, arrays)
+        memory, arrays = this.memory, this.arrays
+        best = is_better(this.dev_f1, best_f1)
+        if best:
+            best_f1 = this.dev_f1
+            run.save_best(arrays, number, this.dev_f1, federation.contract.digest)
+        _report_round(federation, this, best)
+        played.append(replace(this, memory=AggregationState(round=number, moments={}), arrays={}))
+    return _final_test(federation, played, started, startup_seconds)
+
+
+def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> Federation:
+    """Call the sites together."""
+    contract = contract_from_config(config.data.contract, config.data.contract_file)
+    header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
+    text = dumps(config)
+    run.record(RunStarted(run=run.name, seed=config.seed, rounds=config.federation.rounds, contract=contract.digest))
+    request = HelloRequest(header=header, config=text)
+    limits = config.federation
+    sites = connect(grid, request, contract, limits.min_sites, limits.wait_seconds)
+    for site, hello in sites.hellos.items():
+        run.record(
+            SiteJoined(
+                site=site,
+                train_sentences=hello.train_sentences,
+                dev_sentences=hello.dev_sentences,
+                test_sentences=hello.test_sentences,
+            )
+        )
+    return Federation(
+        config=config, config_text=text, contract=contract, grid=grid, sites=sites, run=run, progress=progress
+    )
+
+
+def _play_round(
+    federation: Federation, server: Workspace, number: int, memory: AggregationState, arrays: State
+) -> _Round:
+    """Train at the sites of this round, aggregate, score at all sites."""
+    started = time.monotonic()
+    config = federation.config
+    everyone = federation.sites.names
+    asked = sample_sites(everyone, config.federation.fraction, config.federation.min_sites, config.seed, number)
+    federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
+    trained, memory, arrays = train_round(federation, number, asked, memory, arrays)
+    scored = evaluate_sites(federation, number, arrays, "dev")
+    dev = score(scored.pooled(), federation.contract)
+    result = RoundResult(
+        round=number,
+        dev=dev,
+        seconds=time.monotonic() - started,
+        bytes_up=trained.bytes_up,
+        bytes_down=num_bytes(arrays) * (len(asked) + len(everyone)),
+        sites=trained.sites,
+        refused=_all_refused(trained.refused, scored),
+        train_loss=trained.loss,
+        public_dev=_score_public(federation, server, arrays),
+    )
+    return _Round(result=result, dev_f1=dev.micro.f1, examples=trained.examples, memory=memory, arrays=arrays)
+
+
+def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:
+    in_scoring = {site: f"dev: {reason}" for site, reason in scored.refused.items() if site not in in_training}
+    return dict(sorted({**in_training, **in_scoring}.items()))
+
+
+def _score_public(federation: Federation, server: Workspace, arrays: State) -> Score | None:
+    """Score on the server's own public files, where the config names some."""
+    config = federation.config
+    if not config.federation.public_dev:
+        return None
+    documents = load_files(config.data, config.federation.public_dev)
+    set_state(server.tagger.model, arrays)
+    evaluation = evaluate(server.tagger, server.encoded(documents), config.training)
+    return score(total(evaluation.document_counts), federation.contract)
+
+
+def _report_round(federation: Federation, this: _Round, best: bool) -> None:
+    result, rounds = this.result, federation.config.federation.rounds
+    federation.run.record(
+        RoundEvaluated(
+            round=result.round,
+            rounds=rounds,
+            dev_f1=this.dev_f1,
+            public_dev_f1=result.public_dev.micro.f1 if result.public_dev else None,
+            best=best,
+            seconds=result.seconds,
+        )
+    )
+    federation.progress.round_finished(result, rounds)
+
+
+def _final_test(federation: Federation, played: list[_Round], started: float, startup_seconds: float) -> RunOutcome:
+    """Score the best round's state on the test shards, once."""
+    checkpoint, best_state = federation.run.load_best()
+    tested = evaluate_sites(federation, 0, best_state, "test")
+    contract = federation.contract
+    result = RunResult(
+        test=score(tested.pooled(), contract),
+        sites={site: score(counts, contract) for site, counts in tested.counts.items()},
+        rounds=tuple(this.result for this in played),
+        best_round=checkpoint.round,
+        examples_seen=sum(this.examples for this in played),
+        seconds=time.monotonic() - started,
+        startup_seconds=startup_seconds,
+        lr=federation.config.training.lr,
+        state_digest=checkpoint.state_digest,
+    )
+    federation.run.record(
+        RunFinished(
+            best_round=checkpoint.round,
+            test_f1=result.test.micro.f1,
+            state=checkpoint.state_digest,
+            seconds=result.seconds,
+        )
+    )
+    return RunOutcome(result=result, test_counts=tested.documents, best_state=best_state)
+
+
+class _FlowerLog:
+    """Reports into Flower's log, which is what `flwr run --stream` shows."""
+
+    def message(self, text: str) -> None:
+        """Log one line."""
+        log(INFO, "%s", text)
+
+    def run_started(self, title: str) -> None:
+        """Log the title."""
+        log(INFO, "%s", title)
+
+    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+        """Log what a round brought."""
+        f1 = entry.dev.micro.f1 if entry.dev else 0.0
+        log(INFO, "round %d of %d: dev F1 %.4f, %.1f s, %d sites", entry.round, rounds, f1, entry.seconds,
+            len(entry.sites))  # fmt: skip
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the federation that Flower's run config describes.
+
+    `config` is the resolved config as one JSON string. `folder` is the absolute folder that relative paths in it, the
+    run directory's among them, are seen from; empty means the working directory of the process that runs this app,
+    which under `flwr run` is the one the local SuperLink was first started in.
+    """
+    config = run_config(str(context.run_config.get("config", "")), str(context.run_config.get("folder", "")))
+    contract = contract_from_config(config.data.contract, config.data.contract_file)
+    run = create_run(new_run_path(config, "flower"), config, contract)
+    progress = _FlowerLog()
+    progress.run_started(f"run directory {run.path}")
+    outcome = federate(config, grid, run, progress)
+    save_model(outcome, config, contract, run.model_path)
+    write_json(run.path / "result.json", run_to_json(outcome.result))
+    progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")
+
+
+def run_config(text: str, folder: str) -> Config:
+    """Return the config of a `flwr run`, its paths made absolute.
+
+    Raises:
+        ConfigError: there is none, it is no config of this version, or the folder is not absolute.
+    """
+    if not text.strip():
+        raise ConfigError(
+            "run config: wanted the resolved config as JSON under `config`, found none; pass "
+            "--run-config with a TOML file that has config = '…'"
+        )
+    if folder and not Path(folder).is_absolute():
+        raise ConfigError(f"run config: wanted an absolute path under `folder`, found '{folder}'")
+    return absolute_paths(loads(text), Path(folder) if folder else Path.cwd())

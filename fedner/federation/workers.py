@@ -1,0 +1,205 @@
+"""Worker processes of an in-process federation: sites train side by side, each always in the same worker.
+
+Messages cross a pipe in Flower's own serialisation, the arrays' bytes beside it rather than inside, since copying tens
+of megabytes through Protocol Buffers takes longer than sending them. Nothing of a message is pickled. A worker is given
+one message at a time, so that neither side can block the other by writing while the other writes. A worker that dies
+becomes an error reply for every message it was to answer; workers end with the process that started them.
+"""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict, UserConfig
+from flwr.app.message import make_message
+from flwr.clientapp import ClientApp
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.message_pb2 import Message as ProtoMessage
+
+CLIENT_APP_FAILED = 2
+"""Flower's error code for an exception that a ClientApp did not catch; also used for a worker that died."""
+
+
+def load_app(reference: str) -> ClientApp:
+    """Import the ClientApp that `package.module:name` refers to."""
+    module, _, name = reference.partition(":")
+    app = getattr(import_module(module), name)
+    assert isinstance(app, ClientApp)
+    return app
+
+
+def answer(app: ClientApp, message: Message, context: Context) -> Message:
+    """Let the app answer; an exception it did not catch becomes an error reply, as under Flower's own runtimes."""
+    try:
+        return app(message, context)
+    except Exception as error:
+        return failed(message, type(error).__name__)
+
+
+def failed(message: Message, reason: str) -> Message:
+    """Return an error reply."""
+    return Message(Error(code=CLIENT_APP_FAILED, reason=reason), reply_to=message)
+
+
+def assign(sizes: Sequence[int], num_workers: int) -> list[int]:
+    """Return the worker of each site: the largest first, each to the worker with the least to do.
+
+    Depends on the sizes alone, never on timing. (Longest processing time first, Graham 1969.)
+    """
+    load = [0] * num_workers
+    workers = [0] * len(sizes)
+    for site in sorted(range(len(sizes)), key=lambda site: (-sizes[site], site)):
+        least = min(range(num_workers), key=lambda worker: (load[worker], worker))
+        workers[site] = least
+        load[least] += max(sizes[site], 1)
+    return workers
+
+
+class WorkerPool:
+    """Sites in worker processes.
+
+    Args:
+        app: `package.module:name` of the ClientApp.
+        contexts: node id -> context; it moves into the node's worker and stays there.
+        sizes: how much each node has to do, in the order of `contexts`; balances the workers.
+        num_workers: how many processes.
+    """
+
+    def __init__(self, app: str, contexts: Mapping[int, Context], sizes: Sequence[int], num_workers: int) -> None:
+        workers = assign(sizes, num_workers)
+        self._worker_of = dict(zip(contexts, workers, strict=True))
+        self._queues: list[deque[Message]] = [deque() for _ in range(num_workers)]
+        self._failed: deque[Message] = deque()
+        self._connections: list[Connection] = []
+        self._processes: list[SpawnProcess] = []
+        for worker in range(num_workers):
+            nodes = {node: contexts[node] for node, owner in self._worker_of.items() if owner == worker}
+            self._start(app, nodes)
+
+    def submit(self, message: Message) -> None:
+        """Queue a message for the worker of its node; an idle worker gets it at once."""
+        worker = self._worker_of[message.metadata.dst_node_id]
+        self._queues[worker].append(message)
+        if len(self._queues[worker]) == 1:
+            self._hand_over(worker)
+
+    def next_reply(self) -> Message | None:
+        """Wait for the next reply of any worker; None if no message is waiting for one."""
+        if self._failed:
+            return self._failed.popleft()
+        busy = {self._connections[worker]: worker for worker, queue in enumerate(self._queues) if queue}
+        if not busy:
+            return None
+        ready = wait(list(busy))
+        worker = next(busy[connection] for connection in busy if connection in ready)
+        try:
+            reply = receive(self._connections[worker])
+        except (EOFError, OSError):
+            self._bury(worker)
+            return self._failed.popleft()
+        self._queues[worker].popleft()
+        if self._queues[worker]:
+            self._hand_over(worker)
+        return reply
+
+    def close(self) -> None:
+        """End the workers."""
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            process.join(timeout=5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _start(self, app: str, contexts: Mapping[int, Context]) -> None:
+        spawn = get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        plain = [(context.run_id, node, dict(context.node_config), dict(context.run_config))
+                 for node, context in contexts.items()]  # fmt: skip
+        process = spawn.Process(target=_serve, args=(theirs, app, plain), daemon=True)
+        process.start()
+        theirs.close()
+        self._connections.append(ours)
+        self._processes.append(process)
+
+    def _hand_over(self, worker: int) -> None:
+        try:
+            send(self._connections[worker], self._queues[worker][0])
+        except OSError:
+            self._bury(worker)
+
+    def _bury(self, worker: int) -> None:
+        code = self._processes[worker].exitcode
+        self._failed.extend(failed(message, f"worker process ended ({code})") for message in self._queues[worker])
+        self._queues[worker].clear()
+
+
+def send(connection: Connection, message: Message) -> None:
+    """Write a message to a pipe: first all but the arrays' bytes, then those, one by one."""
+    content = message.content if message.has_content() else None
+    hollow = None if content is None else _without_bytes(content)
+    error = message.error if message.has_error() else None
+    head = make_message(metadata=message.metadata, content=hollow, error=error)
+    connection.send_bytes(message_to_proto(head).SerializeToString())
+    for array in _arrays(content):
+        connection.send_bytes(array.data)
+
+
+def receive(connection: Connection) -> Message:
+    """Read what `send` wrote.
+
+    Raises:
+        EOFError: the other side has gone.
+    """
+    message = message_from_proto(ProtoMessage.FromString(connection.recv_bytes()))
+    for array in _arrays(message.content if message.has_content() else None):
+        array.data = connection.recv_bytes()
+    return message
+
+
+def _without_bytes(content: RecordDict) -> RecordDict:
+    hollow = RecordDict()
+    for key, record in content.items():
+        if isinstance(record, ArrayRecord):
+            names = {name: Array(array.dtype, array.shape, array.stype, b"") for name, array in record.items()}
+            hollow[key] = ArrayRecord(names)
+        else:
+            hollow[key] = record
+    return hollow
+
+
+def _arrays(content: RecordDict | None) -> list[Array]:
+    if content is None:
+        return []
+    return [array for record in content.array_records.values() for array in record.values()]
+
+
+def _serve(connection: Connection, app: str, nodes: Sequence[tuple[int, int, UserConfig, UserConfig]]) -> None:
+    """Answer messages until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when we end
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    contexts = {
+        node: Context(run_id=run, node_id=node, node_config=node_config, state=RecordDict(), run_config=run_config)
+        for run, node, node_config, run_config in nodes
+    }
+    loaded = load_app(app)
+    while True:
+        try:
+            message = receive(connection)
+        except (EOFError, OSError):
+            return
+        send(connection, answer(loaded, message, contexts[message.metadata.dst_node_id]))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
