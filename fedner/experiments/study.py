@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fedner.config import Arm, Config
 from fedner.data.sites import Sites, load_sites
+from fedner.errors import FednerError
 from fedner.experiments.alone import pooled_learner, site_learner, train_alone
 from fedner.experiments.final_test import with_unseen
 from fedner.experiments.store import StoredRun, Unit, load_run, open_study, run_directory, save_run
@@ -45,22 +46,29 @@ def compare(config: Config, command: str, progress: Progress) -> Path:
     sites = load_sites(config.data, config.partition)
     open_study(directory, config, sites.corpus.contract)
     bench = _Bench(config, directory, sites, workspace(config.model, sites.corpus.contract), progress)
-    units = planned_units(config, sites)
     finished = Finished()
     try:
-        for unit in units:
+        for unit in planned_units(config, sites):
             _run_unit(bench, unit, finished)
-    finally:
-        if finished.runs:
-            missing = [
-                f"{unit.label} seed {seed}"
-                for unit in units
-                for seed in config.experiment.seeds
-                if seed not in finished.runs.get(unit, {})
-            ]
-            write_metrics(directory, config, sites, finished, missing, command)
-            write_report(directory)
+    except (KeyboardInterrupt, FednerError):
+        _tell(bench, finished, command)
+        raise
+    _tell(bench, finished, command)
     return directory
+
+
+def _tell(bench: _Bench, finished: Finished, command: str) -> None:
+    """Write metrics.json and the report of what there is."""
+    if not finished.runs:
+        return
+    missing = [
+        f"{unit.label} seed {seed}"
+        for unit in planned_units(bench.config, bench.sites)
+        for seed in bench.config.experiment.seeds
+        if seed not in finished.runs.get(unit, {})
+    ]
+    write_metrics(bench.directory, bench.config, bench.sites, finished, missing, command)
+    write_report(bench.directory)
 
 
 def planned_units(config: Config, sites: Sites) -> list[Unit]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fedner.assets import MINILM_NOTICE
 from fedner.config import Arm, Config, ExperimentConfig, to_plain
-from fedner.data.corpus import num_sentences
+from fedner.data.corpus import SPLITS, num_sentences
 from fedner.data.partition import describe
 from fedner.data.sites import Sites
 from fedner.experiments.store import StoredRun, Unit
@@ -76,11 +76,8 @@ def _data(sites: Sites) -> dict[str, Any]:
     stats = describe(sites.shards, sites.corpus.contract)
     return {
         "corpus": sites.corpus.name,
-        "splits": {split: asdict(getattr(stats, split)) for split in ("train", "dev", "test")},
-        "partition": {
-            "sites": {site.site: asdict(site) for site in stats.sites},
-            "mean_divergence_bits": stats.mean_divergence_bits,
-        },
+        "splits": {split: asdict(getattr(stats, split)) for split in SPLITS},
+        "partition": stats.to_json(),
         "unseen": {shard.site: num_sentences(shard.test) for shard in sites.unseen},
     }
 
