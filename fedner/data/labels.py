@@ -155,7 +155,9 @@ def write_contract(contract: LabelContract, path: str | Path) -> None:
     """Write the contract as YAML that `read_contract` reads back to an equal one."""
     types = {entity.name: entity.meaning for entity in contract.types}
     content = {"name": contract.name, "version": contract.version, "scheme": SCHEME, "types": types}
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    # Python's YAML writes Unicode line ends as they are and reads them back as blanks; escaped, they come back.
+    line_ends = set("\x85\u2028\u2029\ufeff") & set("".join([contract.name, *types, *types.values()]))
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=not line_ends, width=120)
     Path(path).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -199,10 +201,12 @@ def _contract_of(content: object) -> LabelContract:
     if not isinstance(name, str) or type(version) is not int:
         raise LabelError(f"wanted a name (text) and a version (whole number), found {name!r} and {version!r}")
     if isinstance(types, list):
-        listed = cast(list[Hashable], types)
+        listed = cast(list[object], types)
+        for type_name in listed:
+            _check_type_name(type_name)
         if len(set(listed)) < len(listed):
             raise LabelError(f"contract '{name}': an entity type is listed twice in {', '.join(map(str, listed))}")
-        types = dict.fromkeys(listed, "")
+        types = {type_name: "" for type_name in listed}
     if not isinstance(types, dict):
         raise LabelError("types: wanted `NAME: meaning` lines or a list of names")
     return _contract(name, version, cast(dict[object, object], types))
@@ -210,13 +214,17 @@ def _contract_of(content: object) -> LabelContract:
 
 def _contract(name: str, version: int, types: Mapping[Any, object]) -> LabelContract:
     for type_name, meaning in types.items():
-        if not isinstance(type_name, str):
-            raise LabelError(f"types: YAML reads {type_name!r} as {type(type_name).__name__}; put the name in quotes")
+        _check_type_name(type_name)
         if not isinstance(meaning, str | None):
             raise LabelError(
                 f"types.{type_name}: wanted its meaning in a sentence, found {meaning!r}; put it in quotes"
             )
     return LabelContract(name, version, tuple(EntityType(str(key), str(value or "")) for key, value in types.items()))
+
+
+def _check_type_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise LabelError(f"types: YAML reads {name!r} as {type(name).__name__}; put the name in quotes")
 
 
 class _StrictLoader(yaml.SafeLoader):
