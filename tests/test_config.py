@@ -300,34 +300,29 @@ def test_text_that_is_not_a_json_object_is_refused(text: str) -> None:
         loads(text)
 
 
-@pytest.mark.xfail(strict=True, reason="from_plain lets OmegaConf resolve ${...}: foreign text reads the environment")
 def test_text_from_elsewhere_cannot_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEDNER_TEST_SECRET", "hunter2")
     with pytest.raises(ConfigError, match=r"^name: "):
         loads(json.dumps(plain_config() | {"name": "${oc.env:FEDNER_TEST_SECRET}"}))
 
 
-@pytest.mark.xfail(strict=True, reason="from_plain asks a group for .get before it knows that it is a mapping")
 @pytest.mark.parametrize("value", ["conll2003", ["conll2003"], {"kind": ["conll2003"]}])
 def test_a_group_that_is_not_a_mapping_is_refused_by_name(value: object) -> None:
     with pytest.raises(ConfigError, match=r"^data"):
         from_plain(plain_config() | {"data": value})
 
 
-@pytest.mark.xfail(strict=True, reason="'???' is OmegaConf's missing value: it is replaced by the default in silence")
 def test_three_question_marks_are_not_taken_for_a_default() -> None:
     with pytest.raises(ConfigError, match=r"^output: "):
         from_plain(plain_config() | {"output": "???"})
 
 
-@pytest.mark.xfail(strict=True, reason="the checks are lower bounds, which infinity passes")
 @pytest.mark.parametrize("path", ["training.lr", "training.epochs", "training.prox_mu", "federation.wait_seconds"])
 def test_infinity_is_out_of_range(path: str) -> None:
     with pytest.raises(ConfigError, match=f"^{path}: "):
         from_plain(changed(path, float("inf")))
 
 
-@pytest.mark.xfail(strict=True, reason="seed must be 0 or more, experiment.seeds may be negative or repeated")
 @pytest.mark.parametrize("seeds", [[-1], [0, 0]])
 def test_the_seeds_of_a_comparison_are_distinct_and_not_negative(seeds: list[int]) -> None:
     with pytest.raises(ConfigError, match=r"^experiment\.seeds: "):

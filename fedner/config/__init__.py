@@ -7,6 +7,7 @@ Enum members are lower case because OmegaConf reads and writes them by member na
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,11 +166,15 @@ def from_plain(plain: dict[str, Any]) -> Config:
     Raises:
         ConfigError: a key is unknown, a value is ill-typed or out of range, or `kind` is missing.
     """
+    _refuse_unsafe(plain, "")
     schema = OmegaConf.structured(Config)
     try:
         for group, classes in CLASSES_BY_GROUP.items():
-            kind = (plain.get(group) or {}).get("kind")
-            if kind not in classes:
+            chosen = plain.get(group)
+            if not isinstance(chosen, dict):
+                raise ConfigError(f"{group}: wanted a mapping, found {chosen!r}")
+            kind = chosen.get("kind")
+            if not isinstance(kind, str) or kind not in classes:
                 raise ConfigError(f"{group}.kind: wanted one of {', '.join(sorted(classes))}, found {kind!r}")
             schema[group] = OmegaConf.structured(classes[kind])
         config = OmegaConf.to_object(OmegaConf.merge(schema, plain))
@@ -178,6 +183,24 @@ def from_plain(plain: dict[str, Any]) -> Config:
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
+
+
+def _refuse_unsafe(value: object, key: str) -> None:
+    """Refuse what OmegaConf would act on, and numbers that JSON cannot carry.
+
+    The text may come from another machine: an interpolation such as ${oc.env:HOME} would read this one's environment,
+    and ??? would silently become the default.
+    """
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _refuse_unsafe(each, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for each in value:
+            _refuse_unsafe(each, key)
+    elif isinstance(value, str) and ("${" in value or value == "???"):
+        raise ConfigError(f"{key}: wanted a plain value, found {value!r}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key}: wanted a finite number, found {value}")
 
 
 def dumps(config: Config) -> str:

@@ -58,7 +58,7 @@ class AdaptiveAggregation(AggregationConfig):
     server_lr: float = 1e-3
     """Server learning rate (> 0)."""
     beta1: float = 0.9
-    """First-moment decay, [0, 1); FedAdagrad ignores momentum when 0."""
+    """First-moment decay (server momentum), [0, 1)."""
     beta2: float = 0.99
     """Second-moment decay, [0, 1); not used by FedAdagrad."""
     tau: float = 1e-3
@@ -90,6 +90,8 @@ class FedAdagradAggregation(AdaptiveAggregation):
     """Server Adagrad. Reddi et al. 2021."""
 
     kind: AggregationKind = AggregationKind.fedadagrad
+    beta1: float = 0.0
+    """First-moment decay (server momentum), [0, 1); 0 is the published FedAdagrad."""
 
 
 @dataclass(kw_only=True)
@@ -199,6 +201,8 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         require(len(self.arms) > 0, "experiment.arms", "at least one arm", self.arms)
         require(len(self.seeds) > 0, "experiment.seeds", "at least one seed", self.seeds)
+        distinct = len(set(self.seeds)) == len(self.seeds) and min(self.seeds) >= 0
+        require(distinct, "experiment.seeds", "different numbers, 0 or more", self.seeds)
         require(all(lr > 0 for lr in self.lr_grid), "experiment.lr_grid", "numbers above 0", self.lr_grid)
         require(self.bootstrap_samples >= 100, "experiment.bootstrap_samples", "100 or more", self.bootstrap_samples)
         require(0 < self.confidence < 1, "experiment.confidence", "a number in (0, 1)", self.confidence)
