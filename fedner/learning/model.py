@@ -75,10 +75,10 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
         model: PreTrainedModel = tiny_model(len(tokenizer), _labels(contract), dropout, _TINY_ENCODER_SEED)
         keeps_head = False
     else:
-        source = str(ensure_model()) if config.name == "minilm" else config.name
+        source = str(ensure_model()) if config.name == "minilm" else _source(config.name)
         with _plain_errors(config.name):
-            tokenizer = _load_tokenizer(source, config.revision)
             model, keeps_head = _load_model(source, config, contract)
+            tokenizer = _load_tokenizer(source, config.revision)
     _check_lengths(config, model)
     tokenizer.model_max_length = _positions(model)
     if not keeps_head:
@@ -197,6 +197,16 @@ def word_embedding(model: PreTrainedModel) -> nn.Embedding | None:
 
 def _labels(contract: LabelContract) -> dict[int, str]:
     return dict(enumerate(contract.tags))
+
+
+def _source(name: str) -> str:
+    """Return a directory or hub name; what can only be a directory is not looked for on the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"model.name: no directory {folder}; wanted one with config.json and model.safetensors")
+    return name
 
 
 def _read_settings(folder: Path) -> ModelConfig:
