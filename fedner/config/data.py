@@ -71,12 +71,15 @@ class DataConfig:
     """Repair illegal tag sequences and report their number, or refuse the file."""
     train_sentences: int | None = None
     """Keep seeded random whole documents until the training split has this many sentences (> 0); None keeps all."""
+    dev_sentences: int | None = None
+    """The same for the dev split, which is scored after every round (> 0); None keeps all."""
     sample_seed: int = 0
     """Seed of that choice; kept apart from the run seed so that every seed trains on the same text."""
 
     def __post_init__(self) -> None:
-        if self.train_sentences is not None:
-            require(self.train_sentences > 0, "data.train_sentences", "a number above 0", self.train_sentences)
+        for name in ("train_sentences", "dev_sentences"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"data.{name}", "a number above 0 or null", value)
 
 
 @dataclass(kw_only=True)

@@ -74,7 +74,11 @@ def load_with_reports(config: DataConfig, require: Sequence[str] = SPLITS) -> Lo
     else:
         pieces = open_pieces(config, contract)
         corpus = _collect(pieces, config, contract)
-    corpus = sample_train(corpus, config.train_sentences, config.sample_seed)
+    corpus = replace(
+        corpus,
+        train=sample(corpus.train, config.train_sentences, config.sample_seed, "train"),
+        dev=sample(corpus.dev, config.dev_sentences, config.sample_seed, "dev"),
+    )
     for split in require:
         if not corpus.split(split):
             raise DataError(
@@ -117,27 +121,26 @@ def corpus_files(config: Conll2003Data | FilesData | SitesData) -> list[NamedFil
             return _site_files(config)
 
 
-def sample_train(corpus: Corpus, num_sentences: int | None, seed: int) -> Corpus:
-    """Keep seeded random whole training documents, in corpus order, until there are `num_sentences` sentences.
+def sample(documents: Sequence[Document], num_sentences: int | None, seed: int, split: str) -> tuple[Document, ...]:
+    """Keep seeded random whole documents, in corpus order, until there are `num_sentences` sentences.
 
     Raises:
         ConfigError: there are fewer sentences than that.
     """
     if num_sentences is None:
-        return corpus
+        return tuple(documents)
     kept: list[int] = []
     have = 0
-    for index in generator(seed, "sample").permutation(len(corpus.train)).tolist():
+    for index in generator(seed, f"sample {split}").permutation(len(documents)).tolist():
         if have >= num_sentences:
             break
         kept.append(index)
-        have += len(corpus.train[index].sentences)
+        have += len(documents[index].sentences)
     if have < num_sentences:
         raise ConfigError(
-            f"data.train_sentences: wanted at most {have}, all that '{corpus.name}' has, found {num_sentences}; "
-            "null keeps them all"
+            f"data.{split}_sentences: wanted at most {have}, all there are, found {num_sentences}; null keeps them all"
         )
-    return replace(corpus, train=tuple(corpus.train[index] for index in sorted(kept)))
+    return tuple(documents[index] for index in sorted(kept))
 
 
 def open_pieces(config: DataConfig, contract: LabelContract) -> list[Piece]:
