@@ -6,8 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fedner.report import facts, tables, wording
-from fedner.report.averages import arms_of, on_test, test_intervals
-from fedner.report.figures import MAX_ROWS, Drawing
+from fedner.report.averages import arms_of, on_test
+from fedner.report.figures import Drawing
 from fedner.report.sentences import Verdict, summarise
 from fedner.report.study import Study
 
@@ -18,8 +18,13 @@ BADGES = {
 }
 
 
-def render_html(study: Study, drawings: Mapping[str, Drawing]) -> str:
-    """Return the page."""
+def render_html(study: Study, drawings: Mapping[str, Drawing], compact: Mapping[str, Drawing]) -> str:
+    """Return the page.
+
+    Args:
+        drawings: name -> figure.
+        compact: the same figures, drawn for a telephone.
+    """
     # Every value is escaped; only the figures, which matplotlib wrote and escaped, and our own style sheet are not.
     templates = Environment(
         loader=PackageLoader("fedner.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -35,10 +40,10 @@ def render_html(study: Study, drawings: Mapping[str, Drawing]) -> str:
         statement=statement,
         badge=BADGES.get(statement.verdict),
         tiles=tiles(study),
-        figures={name: Markup(drawing.inline) for name, drawing in drawings.items()},
         drawings=drawings,
+        compact=compact,
+        svg=lambda drawing: Markup(drawing.inline),
         tables=tables,
-        max_rows=MAX_ROWS,
         style=Markup(templates.get_template("style.css").render()),
     )
 
@@ -55,6 +60,6 @@ def tiles(study: Study) -> list[tuple[str, str, str, str]]:
 
 def _tile(study: Study, arm: str) -> tuple[str, str, str, str]:
     mean = on_test(study, arm)
-    bounds = wording.interval(test_intervals(study, arm).micro)
-    below = "no interval" if bounds == wording.ABSENT else bounds
-    return arm, wording.ARM_NAMES[arm], wording.score(mean.f1 if mean else None), below
+    bounds = tables.documents_cell(study, arm)
+    below = (bounds.detail or "no interval") if bounds.absent else bounds.text
+    return arm, f"{wording.ARM_NAMES[arm]}, F1", wording.score(mean.f1 if mean else None), below

@@ -9,7 +9,8 @@ from fedner.report.sentences import summarise
 from fedner.report.study import Study
 from fedner.report.tables import Cell, Table
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@:^-])")
+_SPECIAL = re.compile(r"[\\`*_\[\]|~$]")
+_SPECIAL_AT_START = re.compile(r"^([-+#=](?=[-+#=\s]|$)|[0-9]+(?=[.)](?:\s|$)))")
 
 
 def render_markdown(study: Study, drawings: Mapping[str, Drawing]) -> str:
@@ -20,7 +21,11 @@ def render_markdown(study: Study, drawings: Mapping[str, Drawing]) -> str:
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is, on one line, in a table cell too."""
     line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", line)
+    start = _SPECIAL_AT_START.match(line)
+    line = _SPECIAL.sub(r"\\\g<0>", line)
+    if start is None:
+        return line
+    return f"\\{line}" if not start[0].isdecimal() else f"{start[0]}\\{line[start.end() :]}"
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -52,6 +57,8 @@ def _section(title: str, drawing: Drawing | None, *contents: Table) -> Iterator[
     yield f"## {title}"
     if drawing is not None:
         yield f"![{escape(f'{drawing.title}. {drawing.description}')}](figures/{drawing.name}.svg)"
+        if drawing.caption:
+            yield escape(drawing.caption)
     for table in filled:
         yield from _table(table)
 

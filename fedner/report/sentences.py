@@ -104,21 +104,15 @@ def _for_whom(study: Study) -> Iterator[str]:
     told = len(study.per_site) - len(groups[Verdict.none])
     if not told:
         return
-    endings = {
-        Verdict.gain: ("gained", ""),
-        Verdict.unclear: ("could be either", " (the interval includes no difference)"),
-        Verdict.loss: ("lost", ""),
-    }
-    pieces = [f"{_who(groups[key], told)} {verb}{why}" for key, (verb, why) in endings.items() if groups[key]]
+    openings = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "lost"}
+    pieces = [
+        f"{len(groups[key])} of {told} {word} ({wording.listed(groups[key])})"
+        for key, word in openings.items()
+        if groups[key]
+    ]
     if not groups[Verdict.loss]:
         pieces.append("none clearly lost")
     yield f"For whom, each site on its own test text against its own model: {'; '.join(pieces)}."
-
-
-def _who(sites: list[str], told: int) -> str:
-    if len(sites) == told and told > 1:
-        return f"all {told} sites"
-    return f"{len(sites)} of {told} ({wording.listed(sites)})"
 
 
 def _found(study: Study) -> Iterator[str]:

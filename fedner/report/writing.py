@@ -28,7 +28,7 @@ def write_report(study_directory: Path) -> ReportPaths:
 def write_study(study: Study, folder: Path) -> ReportPaths:
     """Write the report of a study into a folder; figures of an earlier report that the study no longer has go."""
     # Drawing needs matplotlib and jinja2, which no other verb should wait for.
-    from fedner.report.figures import draw_all
+    from fedner.report.figures import COMPACT_INCHES, draw_all
     from fedner.report.html import render_html
     from fedner.report.markdown import render_markdown
 
@@ -42,7 +42,7 @@ def write_study(study: Study, folder: Path) -> ReportPaths:
         path.unlink()
     html, markdown = folder / "index.html", folder / "report.md"
     _write(markdown, render_markdown(study, drawings))
-    _write(html, render_html(study, drawings))
+    _write(html, render_html(study, drawings, draw_all(study, COMPACT_INCHES)))
     return ReportPaths(html, markdown, paths)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ SKILL = {"centralized": 0.86, "federated": 0.84, "local": 0.76}
 
 def counts(site: str, skill: float, seed: int = 0) -> Counts:
     """Return the counts of a model that finds about `skill` of a site's entities and errs as often."""
-    found = tuple(int(gold * (skill - 0.02 * index)) - seed for index, gold in enumerate(GOLD[site]))
+    found = tuple(round(gold * (skill - 0.02 * index)) - seed for index, gold in enumerate(GOLD[site]))
     missed = tuple(gold - hit for gold, hit in zip(GOLD[site], found, strict=True))
     return Counts(found, missed, missed)
 
@@ -67,6 +68,18 @@ def model_intervals(found: dict[str, Any]) -> dict[str, Any]:
     return {"test": score_intervals(found["test"], 0.012), "sites": sites}
 
 
+def mean_f1(runs: Mapping[str, Any]) -> float:
+    return fmean(found["test"]["micro"]["f1"] for found in runs.values())
+
+
+def site_f1(runs: Mapping[str, Any], site: str) -> float:
+    return fmean(found["sites"][site]["micro"]["f1"] for found in runs.values())
+
+
+def difference(delta: float, margin: float) -> dict[str, Any]:
+    return {"delta": delta, "low": delta - margin, "high": delta + margin, "p_value": 0.0005 if margin < 0.02 else 0.02}
+
+
 def partition() -> dict[str, Any]:
     def split(scale: int, site: str) -> dict[str, Any]:
         entities = {name: gold * scale for name, gold in zip(TYPES, GOLD[site], strict=True)}
@@ -99,30 +112,29 @@ def compare() -> dict[str, Any]:
         site: {"seeds": {str(seed): run(own[site], seed, sites=False, examples=10_000) for seed in SEEDS}}
         for site in SITES
     }
+    pooled_f1, federated_f1 = mean_f1(centralized), mean_f1(federated)
+    local_f1 = fmean(mean_f1(arm["seeds"]) for arm in local.values())
+    alone = [(site, arm["seeds"]) for site, arm in local.items()]
+    gap = (federated_f1 - local_f1) / (pooled_f1 - local_f1)
+    means = {
+        arm: {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "seeds": 2}
+        for arm, mean in (("centralized", pooled_f1), ("federated", federated_f1), ("local", local_f1))
+    }
     return {
         "schema": 1,
         "contract": {"hash": CONTRACT.digest, "types": list(TYPES)},
         "data": {"corpus": "news", "partition": partition()},
         "arms": {"centralized": {"seeds": centralized}, "federated": {"seeds": federated}, "local": {"sites": local}},
-        "summary": {
-            "centralized": {"mean": 0.85, "low": 0.83, "high": 0.87, "seeds": 2},
-            "federated": {"mean": 0.83, "low": 0.81, "high": 0.85, "seeds": 2},
-            "local": {"mean": 0.74, "low": 0.72, "high": 0.76, "seeds": 2},
-            "gap_closed": {"mean": 0.82, "low": 0.74, "high": 0.91, "undefined_share": 0.0},
-        },
+        "summary": means | {"gap_closed": {"mean": gap, "low": gap - 0.07, "high": gap + 0.08, "undefined_share": 0.0}},
         "intervals": {
             "centralized": model_intervals(centralized["0"]),
             "federated": model_intervals(federated["0"]),
             "local": {site: model_intervals(arm["seeds"]["0"]) for site, arm in local.items()},
         },
         "differences": {
-            "federated-local": {"delta": 0.085, "low": 0.071, "high": 0.099, "p_value": 0.000999},
-            "federated-centralized": {"delta": -0.02, "low": -0.031, "high": -0.008, "p_value": 0.002},
-            "per_site": {
-                "site-0": {"delta": 0.041, "low": 0.022, "high": 0.06, "p_value": 0.000999},
-                "site-1": {"delta": 0.04, "low": 0.018, "high": 0.061, "p_value": 0.004},
-                "site-2": {"delta": -0.012, "low": -0.046, "high": 0.021, "p_value": 0.51},
-            },
+            "federated-local": difference(federated_f1 - local_f1, 0.014),
+            "federated-centralized": difference(federated_f1 - pooled_f1, 0.011),
+            "per_site": {site: difference(site_f1(federated, site) - site_f1(own, site), 0.03) for site, own in alone},
         },
         "tuning": {
             "centralized": {"5e-05": 0.81, "0.0001": 0.84},

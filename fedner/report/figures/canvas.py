@@ -7,12 +7,13 @@ that light and dark schemes both suit it. matplotlib is imported in this package
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,7 +28,8 @@ ARM_MARKERS = {"centralized": "s", "federated": "o", "local": "D"}
 # Tol's light scheme (personal.sron.nl/~pault), made for dark text on top.
 TYPE_COLOURS = ("#77aadd", "#ee8866", "#eedd88", "#44bb99", "#ffaabb", "#99ddff", "#bbcc33", "#cccccc")
 
-WIDTH_INCHES = 8.4
+WIDE_INCHES, COMPACT_INCHES = 8.4, 4.4
+"""Width of a figure in the page and in its file, and of the same figure on a telephone."""
 MAX_ROWS = 40
 """Sites or types that a figure shows; its table shows all."""
 
@@ -67,18 +69,24 @@ _SETTINGS: Any = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as an SVG file, with the words for those who cannot see it; `name` is the stem of the file."""
+    """A figure as an SVG file; `name` is the stem of the file.
+
+    `caption` says how to read it, `description` what it shows to those who cannot see it.
+    """
 
     name: str
     title: str
     description: str
+    caption: str
     svg: str
+    wide: bool
 
     @property
     def inline(self) -> str:
         """The SVG element for the page: no header, ids of its own, colours from the page's variables."""
+        prefix = f"{self.name}-{'wide' if self.wide else 'compact'}-"
         body = self.svg[self.svg.index("<g id=") : self.svg.rindex("</svg>")]
-        body = re.sub(r'(id="|xlink:href="#|url\(#)', rf"\g<1>{self.name}-", body)
+        body = re.sub(r'(id="|xlink:href="#|url\(#)', rf"\g<1>{prefix}", body)
         body = re.sub(r"#[0-9a-f]{6}\b", lambda match: _variable(match[0]), body)
         box = re.search(r'viewBox="([0-9. ]+)"', self.svg)
         assert box is not None
@@ -93,17 +101,25 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(height_inches: float) -> Figure:
-    """Return an empty figure of the page's width."""
-    return Figure(figsize=(WIDTH_INCHES, height_inches))
+def figure(width_inches: float, height_inches: float) -> Figure:
+    """Return an empty figure."""
+    return Figure(figsize=(width_inches, height_inches))
 
 
-def finish(name: str, title: str, description: str, drawn: Figure) -> Drawing:
+def add_legend(drawn: Figure, handles: Sequence[Artist]) -> None:
+    """Put a legend above the axes, in as many columns as fit."""
+    columns = 5 if drawn.get_figwidth() == WIDE_INCHES else 2
+    drawn.legend(handles=handles, loc="outside upper left", ncols=columns, columnspacing=1.5, handlelength=1.6)
+
+
+def finish(name: str, title: str, description: str, caption: str, drawn: Figure) -> Drawing:
     """Write a figure as SVG."""
     buffer = io.StringIO()
     drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     svg = buffer.getvalue().replace("'DejaVu Sans'", "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans'")
-    return Drawing(name, title, description, re.sub(r"[ \t]+\n", "\n", svg))
+    return Drawing(
+        name, title, description, caption, re.sub(r"[ \t]+\n", "\n", svg), drawn.get_figwidth() == WIDE_INCHES
+    )
 
 
 def label(text: str, most: int = 24) -> str:

@@ -5,32 +5,35 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from fedner.report.averages import arms_of, dev_curves, mean_curve, public_curves, runs_of
-from fedner.report.figures.canvas import ARM_COLOURS, ARM_MARKERS, GROUND, Drawing, figure, finish, style
+from fedner.report.figures.canvas import ARM_COLOURS, ARM_MARKERS, GROUND, Drawing, add_legend, figure, finish, style
 from fedner.report.figures.dots import legend_handles
 from fedner.report.study import Study
 
 
-def draw_curves(study: Study) -> Drawing | None:
+def draw_curves(study: Study, width: float) -> Drawing | None:
     """Draw each arm's mean over seeds, single seeds as thin lines, and the rounds whose states were kept."""
     curves = {arm: dev_curves(study, arm) for arm in arms_of(study)}
     curves = {arm: by_seed for arm, by_seed in curves.items() if any(by_seed.values())}
     if not curves:
         return None
     with style():
-        drawn = figure(3.7)
+        drawn = figure(width, 3.7)
         axes = drawn.add_subplot()
         for arm, by_seed in curves.items():
             _draw_arm(axes, arm, by_seed)
         _mark_best(axes, study, curves)
         handles = [*legend_handles(list(curves)), *_draw_public(axes, study), _best_handle()]
-        drawn.legend(handles=handles, loc="outside upper left", ncols=3)
+        add_legend(drawn, handles)
         axes.set_xlabel("Round")
         axes.set_ylabel("Dev F1")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         description = "Dev F1 after every round, one line per arm; the last means are " + ", ".join(
             f"{arm} {last:.3f}" for arm, by_seed in curves.items() if (last := _last(by_seed)) is not None
         )
-        return finish("curves", "Dev F1 by round", description, drawn)
+        caption = (
+            "Thick: mean over seeds. Thin: single seeds. Each site alone: mean over the sites, each on its dev text."
+        )
+        return finish("curves", "Dev F1 by round", description, caption, drawn)
 
 
 def _draw_arm(axes: Axes, arm: str, by_seed: dict[int, dict[int, float]]) -> None:

@@ -26,6 +26,7 @@ from fedner.report.figures.canvas import (
     LINE,
     MAX_ROWS,
     Drawing,
+    add_legend,
     figure,
     finish,
     label,
@@ -53,31 +54,40 @@ class DotRow:
     dots: tuple[Dot, ...]
 
 
-def draw_arms(study: Study) -> Drawing | None:
+def draw_arms(study: Study, width: float) -> Drawing | None:
     """Draw each arm's F1 on the pooled test set; one dot per arm, small ones for each site's own model."""
     rows = [DotRow(wording.ARM_NAMES[arm], (dot,)) for arm in arms_of(study) if (dot := _test_dot(study, arm))]
-    description = "F1 on the pooled test set: " + "; ".join(f"{row.name} {row.dots[0].f1:.3f}" for row in rows)
-    return _draw("arms", "F1 on the pooled test set", description, rows, legend=False)
+    description = "; ".join(f"{row.name} {row.dots[0].f1:.3f}" for row in rows) + "."
+    caption = "Lines: interval over documents. Ticks: single trained models. The axis does not start at zero."
+    return _draw("arms", "F1 on the pooled test set", description, caption, rows, width, legend=False)
 
 
-def draw_types(study: Study) -> Drawing | None:
+def draw_types(study: Study, width: float) -> Drawing | None:
     """Draw F1 per entity type and arm on the pooled test set."""
     rows: list[DotRow] = []
     for name in study.types[:MAX_ROWS]:
         means = {arm: on_type(study, arm, name) for arm in arms_of(study)}
         intervals = {arm: test_intervals(study, arm).types.get(name, Interval()) for arm in means}
         rows.extend(_row(name, means, intervals))
-    return _draw("types", "F1 per entity type", "Dots per entity type and arm; numbers in the table.", rows)
+    description, caption = "Dots per entity type and arm; numbers in the table.", _caption(len(study.types), "types")
+    return _draw("types", "F1 per entity type", description, caption, rows, width)
 
 
-def draw_sites(study: Study) -> Drawing | None:
+def draw_sites(study: Study, width: float) -> Drawing | None:
     """Draw F1 per site and arm on the site's own test shard."""
     rows: list[DotRow] = []
-    for site in (*sites_of(study), *unseen_of(study))[:MAX_ROWS]:
+    sites = (*sites_of(study), *unseen_of(study))
+    for site in sites[:MAX_ROWS]:
         means = {arm: on_site(study, arm, site) for arm in arms_of(study)}
         intervals = {arm: site_interval(study, arm, site) for arm in means}
         rows.extend(_row(site, means, intervals))
-    return _draw("sites", "F1 on each site's own test text", "Dots per site and arm; numbers in the table.", rows)
+    description, caption = "Dots per site and arm; numbers in the table.", _caption(len(sites), "sites")
+    return _draw("sites", "F1 on each site's own test text", description, caption, rows, width)
+
+
+def _caption(found: int, noun: str) -> str:
+    shown = f" The first {MAX_ROWS} of {found} {noun}; all are in the table." if found > MAX_ROWS else ""
+    return f"In brackets: entities in the test text. Lines: interval over documents.{shown}"
 
 
 def _test_dot(study: Study, arm: str) -> Dot | None:
@@ -96,12 +106,14 @@ def _row(name: str, means: dict[str, Mean | None], intervals: dict[str, Interval
     return [DotRow(f"{label(name)}  ({wording.number(support)})", dots)] if dots else []
 
 
-def _draw(name: str, title: str, description: str, rows: list[DotRow], legend: bool = True) -> Drawing | None:
+def _draw(
+    name: str, title: str, description: str, caption: str, rows: list[DotRow], width: float, legend: bool = True
+) -> Drawing | None:
     if not rows:
         return None
     with style():
         arms = list(dict.fromkeys(dot.arm for row in rows for dot in row.dots))
-        drawn = figure(0.75 + (0.34 * legend) + len(rows) * (0.22 + 0.14 * (len(arms) if legend else 1)))
+        drawn = figure(width, 0.75 + (0.34 * legend) + len(rows) * (0.22 + 0.14 * (len(arms) if legend else 1)))
         axes = drawn.add_subplot()
         rows_from_top(axes, [row.name for row in rows])
         for position, row in enumerate(rows):
@@ -109,8 +121,8 @@ def _draw(name: str, title: str, description: str, rows: list[DotRow], legend: b
         axes.margins(x=0.04)
         axes.set_xlabel("F1")
         if legend:
-            drawn.legend(handles=legend_handles(arms), loc="outside upper left", ncols=len(arms))
-        return finish(name, title, description, drawn)
+            add_legend(drawn, legend_handles(arms))
+        return finish(name, title, description, caption, drawn)
 
 
 def _draw_row(axes: Axes, position: int, row: DotRow, arms: Sequence[str]) -> None:

@@ -14,7 +14,9 @@ from fedner.report.figures.canvas import (
     MUTED,
     ON_COLOUR,
     TYPE_COLOURS,
+    WIDE_INCHES,
     Drawing,
+    add_legend,
     figure,
     finish,
     label,
@@ -24,10 +26,10 @@ from fedner.report.figures.canvas import (
 from fedner.report.study import Study
 
 SMALLEST_LABELLED = 0.055
-"""Share of a bar from which on it is wide enough for its number."""
+"""Share of a bar from which on it is wide enough for its number, in a wide figure."""
 
 
-def draw_partition(study: Study) -> Drawing | None:
+def draw_partition(study: Study, width: float) -> Drawing | None:
     """Draw the mix of entity types in each site's training text, beside its size."""
     trains = {site: study.partition[site].splits.get("train") for site in sites_of(study) if site in study.partition}
     sizes = {site: train for site, train in trains.items() if train}
@@ -38,17 +40,20 @@ def draw_partition(study: Study) -> Drawing | None:
     counts = {site: _counts(groups, sizes[site].entities) for site in shown}
     pooled = np.sum([_counts(groups, size.entities) for size in sizes.values()], axis=0)
     with style():
-        drawn = figure(1.2 + 0.32 * (len(shown) + 1))
+        drawn = figure(width, 1.2 + 0.32 * (len(shown) + 1))
         mix, amount = drawn.subplots(1, 2, sharey=True, width_ratios=[3, 1.2])
         rows_from_top(mix, ["All sites", *(label(site) for site in shown)])
-        _draw_mix(mix, np.array([pooled, *counts.values()], dtype=np.float64))
+        _draw_mix(mix, np.array([pooled, *counts.values()], dtype=np.float64), SMALLEST_LABELLED * WIDE_INCHES / width)
         _draw_amount(amount, [sizes[site].sentences for site in shown])
         patches = [Patch(color=_colour(index), label=label(name)) for index, name in enumerate(groups)]
-        drawn.legend(handles=patches, loc="outside upper left", ncols=4, handlelength=1.2)
+        add_legend(drawn, patches)
         description = (
             "Share of each entity type in every site's training text, and its sentences; numbers in the table."
         )
-        return finish("partition", "Entity types and text of each site", description, drawn)
+        caption = (
+            "" if len(shown) == len(sizes) else f"The first {len(shown)} of {len(sizes)} sites; all are in the table."
+        )
+        return finish("partition", "Entity types and text of each site", description, caption, drawn)
 
 
 def _grouped(types: Sequence[str], sites: Sequence[Mapping[str, int]]) -> dict[str, tuple[str, ...]]:
@@ -65,14 +70,14 @@ def _counts(groups: Mapping[str, tuple[str, ...]], entities: Mapping[str, int]) 
     return [sum(entities.get(name, 0) for name in names) for names in groups.values()]
 
 
-def _draw_mix(axes: Axes, counts: np.ndarray) -> None:
+def _draw_mix(axes: Axes, counts: np.ndarray, smallest: float) -> None:
     """Draw one bar per row of `counts`, shape (sites + 1, groups), each filling the same width."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     starts = np.cumsum(shares, axis=1) - shares
     positions = np.arange(len(counts))
     for index, (share, start) in enumerate(zip(shares.T, starts.T, strict=True)):
         axes.barh(positions, share, left=start, height=0.72, color=_colour(index), edgecolor=GROUND, linewidth=0.8)
-        for position in np.flatnonzero(share >= SMALLEST_LABELLED).tolist():
+        for position in np.flatnonzero(share >= smallest).tolist():
             middle = start[position] + share[position] / 2
             text = wording.percent(share[position])
             axes.text(middle, position, text, ha="center", va="center_baseline", color=ON_COLOUR, fontsize=7.5)

@@ -15,7 +15,7 @@ def costs_table(study: Study) -> Table:
     titles = (
         "Arm",
         "Time",
-        "of it start-up",
+        "Start-up in it",
         "Sentences seen",
         "Sentences per second",
         "Sent by sites",
@@ -49,7 +49,7 @@ def runs_table(study: Study) -> Table:
     titles = ("Arm", "Site", "Seed", "Learning rate", "Rounds", "Best round", "Test micro F1", "Time", "Final weights")
     return Table(
         "runs",
-        "Every run",
+        "One row per training",
         columns(*titles, text=(0, 1, 8)),
         tuple(_run_rows(study)),
         ("Final weights: start of their fingerprint; the same configuration and seed give the same weights on CPU.",),
@@ -65,7 +65,7 @@ def _cost_row(study: Study, arm: str) -> Row:
         )
     )
     return row(
-        Cell(wording.ARM_NAMES[arm], "all sites, one after another" if arm == "local" else arm),
+        Cell(wording.ARM_NAMES[arm], "all sites, one after another" if arm == "local" else ""),
         wording.duration(seconds),
         wording.duration(startup),
         wording.number(round(examples)),

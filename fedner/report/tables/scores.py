@@ -22,7 +22,7 @@ from fedner.report.sentences import Verdict, judge
 from fedner.report.study import Difference, Interval, Study
 from fedner.report.tables.grid import Cell, Column, Row, Table, columns, row
 
-VERDICTS = {Verdict.gain: "gained", Verdict.unclear: "could be either", Verdict.loss: "lost", Verdict.none: ""}
+VERDICTS = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "lost", Verdict.none: ""}
 
 
 def arms_table(study: Study) -> Table:
@@ -65,16 +65,26 @@ def sites_table(study: Study) -> Table:
     )
 
 
+def documents_cell(study: Study, arm: str) -> Cell:
+    """Return an arm's interval over documents; where the local mean has none, how far its models lie apart."""
+    bounds = test_intervals(study, arm).micro
+    if arm == "local" and bounds.low is None and len(study.local) > 1:
+        spread = [run.test.micro.f1 for run in runs_of(study, arm)]
+        return Cell(wording.ABSENT, f"models {wording.score(min(spread))} to {wording.score(max(spread))}")
+    return Cell(wording.interval(bounds))
+
+
 def _arm_row(study: Study, arm: str) -> Row:
     mean = on_test(study, arm)
     assert mean is not None, arm
     seeds = len(seeds_of(study, arm))
     over = wording.ONE_SEED if seeds == 1 else wording.interval(over_seeds(study, arm))
-    who = f"local, mean of {wording.counted(len(study.local), 'site')}" if arm == "local" else arm
+    sites = wording.counted(len(study.local if arm == "local" else sites_of(study)), "site")
+    who = {"centralized": arm, "federated": f"{arm}, {sites}", "local": f"{arm}, mean of {sites}"}[arm]
     return row(
         Cell(wording.ARM_NAMES[arm], who),
         wording.score(mean.f1),
-        _documents_cell(study, arm),
+        documents_cell(study, arm),
         over,
         wording.score(mean.precision),
         wording.score(mean.recall),
@@ -82,14 +92,6 @@ def _arm_row(study: Study, arm: str) -> Row:
         str(seeds),
         tone=arm,
     )
-
-
-def _documents_cell(study: Study, arm: str) -> Cell:
-    bounds = test_intervals(study, arm).micro
-    if arm == "local" and bounds.low is None and len(study.local) > 1:
-        spread = [run.test.micro.f1 for run in runs_of(study, arm)]
-        return Cell(wording.ABSENT, f"models {wording.score(min(spread))} to {wording.score(max(spread))}")
-    return Cell(wording.interval(bounds))
 
 
 def _arm_notes(study: Study) -> Iterator[str]:
@@ -156,7 +158,8 @@ def _site_notes(study: Study, compared: bool) -> Iterator[str]:
     if compared:
         yield (
             "Federated minus own: the site's own model on the same documents, paired bootstrap. Gained or lost: the "
-            f"{100 * study.confidence:g}% interval lies wholly above or below zero. Each site is judged alone; with "
+            f"{100 * study.confidence:g}% interval lies wholly above or below zero; unclear: it includes zero. "
+            "Each site is judged alone; with "
             "many sites some will seem to gain or lose by chance."
         )
 

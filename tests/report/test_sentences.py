@@ -1,0 +1,127 @@
+from typing import Any
+
+import pytest
+
+from fedner.report import parse_study
+from fedner.report.sentences import Verdict, judge, summarise
+from fedner.report.study import Difference, Interval
+
+Plain = dict[str, Any]
+
+
+def says(plain: Plain) -> str:
+    return str(summarise(parse_study(plain)))
+
+
+def set_difference(plain: Plain, low: float | None, high: float | None) -> Plain:
+    plain["differences"]["federated-local"] |= {"low": low, "high": high}
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.02, Verdict.gain),
+        (-0.02, -0.01, Verdict.loss),
+        (-0.01, 0.01, Verdict.unclear),
+        (0.0, 0.01, Verdict.unclear),
+        (None, None, Verdict.none),
+    ],
+)
+def test_the_interval_alone_decides_the_verdict(low: float | None, high: float | None, verdict: Verdict) -> None:
+    assert judge(Difference(0.5, Interval(low, high), 0.0001)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "opening"),
+    [
+        (0.01, 0.1, "Joining paid: "),
+        (-0.01, 0.1, "It is unclear whether joining paid: "),
+        (-0.1, -0.01, "Joining did not pay: "),
+        (None, None, "No verdict, for want of an interval: "),
+    ],
+)
+def test_the_headline_says_no_more_than_the_interval(
+    comparison: Plain, low: float | None, high: float | None, opening: str
+) -> None:
+    assert says(set_difference(comparison, low, high)).startswith(opening)
+
+
+def test_a_comparison_without_differences_gets_no_verdict(comparison: Plain) -> None:
+    del comparison["differences"]
+    statement = summarise(parse_study(comparison))
+    assert statement.verdict is Verdict.none
+    assert statement.headline.startswith("No verdict")
+    assert "For whom" not in str(statement)
+
+
+def test_for_whom_names_the_sites_of_each_verdict(comparison: Plain) -> None:
+    # conftest: differences of about +0.041, +0.037 and -0.015, each with a margin of 0.03.
+    expected = "2 of 3 gained (site-0 and site-1); 1 of 3 unclear (site-2); none clearly lost"
+    assert expected in says(comparison)
+
+
+def test_a_site_that_lost_is_named(comparison: Plain) -> None:
+    comparison["differences"]["per_site"]["site-2"] |= {"low": -0.06, "high": -0.01}
+    told = says(comparison)
+    assert "1 of 3 lost (site-2)" in told
+    assert "none clearly lost" not in told
+
+
+def test_of_a_hundred_entities_is_recall_then_precision(single: Plain) -> None:
+    micro = single["arms"]["federated"]["seeds"]["0"]["test"]["micro"]
+    micro |= {"recall": 0.704, "precision": 0.9996}
+    # 99.96 of 100 is not all of them.
+    assert "found 70 exactly; of every 100 it marked, 99 were right" in says(single)
+
+
+def test_synthetic_text_makes_no_claim(comparison: Plain) -> None:
+    comparison["config"]["data"]["kind"] = "synthetic"
+    statement = summarise(parse_study(comparison))
+    assert statement.verdict is Verdict.none
+    assert statement.headline.startswith("Synthetic text")
+    assert "no claim about quality" in statement.headline
+    for claim in ("oining paid", "gained", "closed", "better"):
+        assert claim not in str(statement)
+
+
+def test_an_incomplete_comparison_is_preliminary_and_unjudged(incomplete: Plain) -> None:
+    statement = summarise(parse_study(incomplete))
+    assert statement.headline == "Preliminary: 2 runs are missing, so there is no verdict yet."
+    assert statement.verdict is Verdict.none
+    assert "Test F1 so far" in str(statement)
+    assert "gap" not in str(statement)
+
+
+def test_one_seed_is_said(one_seed: Plain) -> None:
+    told = says(one_seed)
+    assert "One seed: how much another training run would change these numbers is not known." in told
+    assert "gap between training alone and pooling (one seed: no interval)" in told
+
+
+def test_a_single_run_says_nothing_about_joining_or_gaps(single: Plain) -> None:
+    told = says(single)
+    assert "Whether joining paid is not known" in told
+    assert "gap" not in told
+    assert "ooling" not in told
+
+
+def test_where_pooling_is_no_better_there_is_no_gap(comparison: Plain) -> None:
+    arms = comparison["arms"]
+    arms["centralized"] = arms["local"]["sites"]["site-2"]
+    comparison["summary"]["gap_closed"] = {"mean": None, "low": None, "high": None}
+    told = says(comparison)
+    assert "no better than training alone, so there is no gap" in told
+    assert "closed" not in told
+
+
+def test_unseen_sites_are_said_to_be_scored_apart(comparison: Plain) -> None:
+    comparison["config"]["data"]["unseen"] = ["site-2"]
+    assert "site-2 took part in no training and is scored apart." in says(comparison)
+
+
+def test_arms_without_a_federation_are_no_ground_for_a_verdict(comparison: Plain) -> None:
+    del comparison["arms"]["federated"]
+    statement = summarise(parse_study(comparison))
+    assert statement.verdict is Verdict.none
+    assert "no federated run" in statement.headline
