@@ -221,21 +221,22 @@ def _deal_evenly(documents: Sequence[Document], shares: Floats, rng: np.random.G
 def _deal_by_content(splits: Splits, contract: LabelContract, config: DirichletPartition) -> dict[str, SiteIndices]:
     """Skew the entity mix: each type k is spread over the sites by p_k ~ Dirichlet(alpha, ..., alpha).
 
-    Hsu, Qi & Brown (2019, arxiv.org/abs/1909.06335) draw class shares for examples of one class each. Documents have
-    entities of many types, so this generalises their draw to many labels: a document whose entities are of type k in
-    share f_k goes to site s with probability sum_k f_k p_k[s]; having no entities is one more type. As documents mix
-    types, the skew is milder than theirs at the same alpha. The p_k are drawn once for all splits.
+    Hsu, Qi & Brown (2019, arxiv.org/abs/1909.06335) draw class shares for examples of one class each. A document has
+    entities of several types; its class is the type it has most of (the first in contract order among equals), and
+    having no entities is one more class. A document of class k goes to site s with probability p_k[s]. Documents are
+    mixed, so look at the divergence that `describe` measures, not at alpha alone. The p_k are drawn once for all
+    splits.
 
     While a site gets too few documents the p_k are drawn again, at most `MAX_DRAWS` times; then the draw with the
     fewest missing is returned, and documents have to be moved.
     """
-    mixes = {name: _entity_mix(documents, contract) for name, documents in splits.items()}
+    classes = {name: _dominant_types(documents, contract) for name, documents in splits.items()}
     minima = {name: _minimum(name, splits, config) for name in splits}
     best: tuple[int, dict[str, SiteIndices]] | None = None
     for draw in range(MAX_DRAWS):
         rng = generator(config.seed, "partition", draw)
         spread = rng.dirichlet([config.alpha] * config.sites, size=len(contract.type_names) + 1)
-        dealt = {name: _draw_sites(mix @ spread, rng) for name, mix in mixes.items()}
+        dealt = {name: _draw_sites(spread[types], rng) for name, types in classes.items()}
         held = {name: np.bincount(sites, minlength=config.sites) for name, sites in dealt.items()}
         missing = sum(int(np.maximum(minima[name] - held[name], 0).sum()) for name in splits)
         if best is None or missing < best[0]:
@@ -246,17 +247,15 @@ def _deal_by_content(splits: Splits, contract: LabelContract, config: DirichletP
     return best[1]
 
 
-def _entity_mix(documents: Sequence[Document], contract: LabelContract) -> Floats:
-    """Return each document's share of entities per type, the last column being "no entities".
+def _dominant_types(documents: Sequence[Document], contract: LabelContract) -> NDArray[np.intp]:
+    """Return the type each document has most entities of, in contract order; the number of types for none at all.
 
     Returns:
-        Shape (documents, types + 1); rows sum to 1.
+        Shape (documents,).
     """
     counts = [list(_count_entities([document], contract).values()) for document in documents]
-    mix = np.zeros((len(documents), len(contract.type_names) + 1))
-    mix[:, :-1] = np.reshape(counts, (len(documents), -1) if counts else mix[:, :-1].shape)
-    mix[:, -1] = mix.sum(axis=1) == 0
-    return mix / mix.sum(axis=1, keepdims=True)
+    table = np.reshape(np.array(counts, dtype=np.int64), (len(documents), len(contract.type_names)))
+    return np.where(table.any(axis=1), table.argmax(axis=1), len(contract.type_names)).astype(np.intp)
 
 
 def _draw_sites(probabilities: Floats, rng: np.random.Generator) -> SiteIndices:

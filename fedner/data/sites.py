@@ -42,7 +42,6 @@ def load_sites(data: DataConfig, partition: PartitionConfig) -> Sites:
 def _load_sites(key: str) -> Sites:
     config = loads(key)
     corpus = load_corpus(config.data)
-    unseen = ()
-    if isinstance(config.partition, NaturalPartition):
-        unseen = tuple(unseen_shards(corpus, config.partition.by))
+    by = config.partition.by if isinstance(config.partition, NaturalPartition) else "site"
+    unseen = tuple(unseen_shards(corpus, by))
     return Sites(corpus=corpus, shards=tuple(partition_corpus(corpus, config.partition)), unseen=unseen)
