@@ -93,7 +93,7 @@ def _single_arm(study: Study) -> str:
     sites = wording.counted(len(sites_of(study)), "site")
     return (
         f"The federation of {sites} scored F1 {wording.score(federated.f1)}{bounds} on the pooled test set. "
-        "Whether joining paid is not known: that takes `fedner compare`, which trains each site alone as well."
+        "Whether joining paid is not known; fedner compare would train each site alone as well."
     )
 
 
@@ -105,14 +105,16 @@ def _for_whom(study: Study) -> Iterator[str]:
     if not told:
         return
     openings = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "lost"}
-    pieces = [
-        f"{len(groups[key])} of {told} {word} ({wording.listed(groups[key])})"
-        for key, word in openings.items()
-        if groups[key]
-    ]
+    pieces = [_who(groups[key], told, word) for key, word in openings.items() if groups[key]]
     if not groups[Verdict.loss]:
         pieces.append("none clearly lost")
     yield f"For whom, each site on its own test text against its own model: {'; '.join(pieces)}."
+
+
+def _who(sites: list[str], told: int, word: str) -> str:
+    if len(sites) == told > 1:
+        return f"all {told} {word}"
+    return f"{len(sites)} of {told} {word} ({wording.listed(sites)})"
 
 
 def _found(study: Study) -> Iterator[str]:

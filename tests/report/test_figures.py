@@ -31,7 +31,7 @@ def test_a_comparison_gets_every_figure(comparison: Plain) -> None:
 
 
 def test_a_single_run_gets_the_figures_it_has_numbers_for(single: Plain) -> None:
-    assert list(draw_all(parse_study(single))) == ["arms", "curves", "types", "sites"]
+    assert list(draw_all(parse_study(single))) == ["curves", "types", "sites"]
 
 
 def test_the_same_study_gives_the_same_bytes(comparison: Plain) -> None:

@@ -61,6 +61,11 @@ def test_for_whom_names_the_sites_of_each_verdict(comparison: Plain) -> None:
     assert expected in says(comparison)
 
 
+def test_for_whom_says_all_where_it_is_all(comparison: Plain) -> None:
+    comparison["differences"]["per_site"]["site-2"] |= {"low": 0.01, "high": 0.02}
+    assert "own model: all 3 gained; none clearly lost." in says(comparison)
+
+
 def test_a_site_that_lost_is_named(comparison: Plain) -> None:
     comparison["differences"]["per_site"]["site-2"] |= {"low": -0.06, "high": -0.01}
     told = says(comparison)

@@ -35,6 +35,9 @@ from fedner.report.figures.canvas import (
 )
 from fedner.report.study import Interval, Study
 
+SMALLEST_SPAN = 0.1
+"""F1 that the axis covers at least."""
+
 
 @dataclass(frozen=True)
 class Dot:
@@ -55,10 +58,12 @@ class DotRow:
 
 
 def draw_arms(study: Study, width: float) -> Drawing | None:
-    """Draw each arm's F1 on the pooled test set; one dot per arm, small ones for each site's own model."""
+    """Draw each arm's F1 on the pooled test set, where there is more than one; ticks for the single models."""
     rows = [DotRow(wording.ARM_NAMES[arm], (dot,)) for arm in arms_of(study) if (dot := _test_dot(study, arm))]
+    if len(rows) < 2:
+        return None
     description = "; ".join(f"{row.name} {row.dots[0].f1:.3f}" for row in rows) + "."
-    caption = "Lines: interval over documents. Ticks: single trained models. The axis does not start at zero."
+    caption = f"{_lines(rows)}Ticks: single trained models. The axis does not start at zero."
     return _draw("arms", "F1 on the pooled test set", description, caption, rows, width, legend=False)
 
 
@@ -69,7 +74,10 @@ def draw_types(study: Study, width: float) -> Drawing | None:
         means = {arm: on_type(study, arm, name) for arm in arms_of(study)}
         intervals = {arm: test_intervals(study, arm).types.get(name, Interval()) for arm in means}
         rows.extend(_row(name, means, intervals))
-    description, caption = "Dots per entity type and arm; numbers in the table.", _caption(len(study.types), "types")
+    description, caption = (
+        "Dots per entity type and arm; numbers in the table.",
+        _caption(rows, len(study.types), "types"),
+    )
     return _draw("types", "F1 per entity type", description, caption, rows, width)
 
 
@@ -81,13 +89,26 @@ def draw_sites(study: Study, width: float) -> Drawing | None:
         means = {arm: on_site(study, arm, site) for arm in arms_of(study)}
         intervals = {arm: site_interval(study, arm, site) for arm in means}
         rows.extend(_row(site, means, intervals))
-    description, caption = "Dots per site and arm; numbers in the table.", _caption(len(sites), "sites")
+    description, caption = "Dots per site and arm; numbers in the table.", _caption(rows, len(sites), "sites")
     return _draw("sites", "F1 on each site's own test text", description, caption, rows, width)
 
 
-def _caption(found: int, noun: str) -> str:
+def legend_handles(arms: Sequence[str]) -> list[Line2D]:
+    """Return what the legend shows for each arm."""
+    return [
+        Line2D([], [], color=ARM_COLOURS[arm], marker=ARM_MARKERS[arm], label=wording.ARM_NAMES[arm], linewidth=2)
+        for arm in arms
+    ]
+
+
+def _caption(rows: list[DotRow], found: int, noun: str) -> str:
     shown = f" The first {MAX_ROWS} of {found} {noun}; all are in the table." if found > MAX_ROWS else ""
-    return f"In brackets: entities in the test text. Lines: interval over documents.{shown}"
+    return f"{_lines(rows)}In brackets: entities in the test text. The axis does not start at zero.{shown}"
+
+
+def _lines(rows: list[DotRow]) -> str:
+    known = any(dot.interval.low is not None for row in rows for dot in row.dots)
+    return "Lines: interval over documents. " if known else ""
 
 
 def _test_dot(study: Study, arm: str) -> Dot | None:
@@ -119,6 +140,7 @@ def _draw(
         for position, row in enumerate(rows):
             _draw_row(axes, position, row, arms if legend else [row.dots[0].arm])
         axes.margins(x=0.04)
+        axes.set_xlim(*_widened(*axes.get_xlim()))
         axes.set_xlabel("F1")
         if legend:
             add_legend(drawn, legend_handles(arms))
@@ -138,9 +160,7 @@ def _draw_row(axes: Axes, position: int, row: DotRow, arms: Sequence[str]) -> No
         axes.plot([dot.f1], [height], marker, color=colour, markersize=7, markeredgecolor=GROUND, zorder=3)
 
 
-def legend_handles(arms: Sequence[str]) -> list[Line2D]:
-    """Return what the legend shows for each arm."""
-    return [
-        Line2D([], [], color=ARM_COLOURS[arm], marker=ARM_MARKERS[arm], label=wording.ARM_NAMES[arm], linewidth=2)
-        for arm in arms
-    ]
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Return limits of the axis that do not blow a small difference up to the full width."""
+    missing = max(0.0, SMALLEST_SPAN - (high - low)) / 2
+    return low - missing, high + missing

@@ -46,7 +46,7 @@ def types_table(study: Study) -> Table:
         "F1 per entity type, pooled test set",
         (*columns("Entity type", "In test text"), *_arm_columns(arms)),
         tuple(_type_row(study, arms, name) for name in study.types),
-        ("Small: interval over documents.", *_spread_note(study)),
+        tuple(_type_notes(study)),
     )
 
 
@@ -154,7 +154,8 @@ def _score_cell(mean: Mean | None, interval: Interval, who: str = "") -> Cell:
 
 
 def _site_notes(study: Study, compared: bool) -> Iterator[str]:
-    yield "Small: interval over the site's test documents."
+    if study.intervals:
+        yield "Small: interval over the site's test documents."
     if compared:
         yield (
             "Federated minus own: the site's own model on the same documents, paired bootstrap. Gained or lost: the "
@@ -164,7 +165,9 @@ def _site_notes(study: Study, compared: bool) -> Iterator[str]:
         )
 
 
-def _spread_note(study: Study) -> Iterator[str]:
+def _type_notes(study: Study) -> Iterator[str]:
+    if study.intervals:
+        yield "Small: interval over documents."
     if study.local and "local" not in study.intervals:
         yield "Each site alone: mean over the sites' models, which has no interval here."
 
