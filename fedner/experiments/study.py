@@ -16,6 +16,7 @@ from fedner.experiments.final_test import with_unseen
 from fedner.experiments.store import StoredRun, Unit, load_run, open_study, run_directory, save_run
 from fedner.experiments.summary import Finished, write_metrics
 from fedner.federation.local_grid import run_in_process
+from fedner.federation.model_card import save_model
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
 from fedner.report import write_report
@@ -112,7 +113,19 @@ def _run_or_load(bench: _Bench, unit: Unit, seed: int, lr: float) -> StoredRun:
     bench.progress.run_started(f"{unit.label} seed {seed} lr {lr:g}")
     outcome = _run(bench, unit, config, directory)
     save_run(directory, outcome)
-    return StoredRun(outcome.result, outcome.test_counts)
+    run = StoredRun(outcome.result, outcome.test_counts)
+    if unit.arm is Arm.federated and _is_the_model(bench, unit, seed, run):
+        save_model(outcome, config, bench.sites.corpus.contract, bench.directory / "model")
+    return run
+
+
+def _is_the_model(bench: _Bench, unit: Unit, seed: int, run: StoredRun) -> bool:
+    """Return whether the study's model is this run's: the federation's first seed at its best learning rate so far."""
+    experiment = bench.config.experiment
+    if seed != experiment.seeds[0]:
+        return False
+    stored = [load_run(run_directory(bench.directory, unit, seed, rate)) for rate in experiment.lr_grid]
+    return all(best_dev(other) <= best_dev(run) for other in stored if other is not None)
 
 
 def _run(bench: _Bench, unit: Unit, config: Config, directory: Path) -> RunOutcome:
@@ -123,5 +136,6 @@ def _run(bench: _Bench, unit: Unit, config: Config, directory: Path) -> RunOutco
             shard = next(shard for shard in bench.sites.shards if shard.site == unit.site)
             return train_alone(config, site_learner(shard), bench.sites, bench.workspace, bench.progress)
         case Arm.federated:
-            outcome = run_in_process(config, directory, bench.progress)
+            # A folder without result.json was interrupted: begin it again.
+            outcome = run_in_process(config, directory, bench.progress, restart=True, keep_weights=False)
             return with_unseen(outcome, bench.sites, bench.workspace, config.training)
