@@ -10,8 +10,8 @@ from fedner.config import Conll2003Data, DataConfig, FilesData, HubData, SitesDa
 from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.labels import LabelContract, contract_from_config, suggestion
-from fedner.data.reading import ReadOptions, ReadReport, Source, normalised, options_of, read_documents
-from fedner.data.reading.hub import open_splits
+from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
+from fedner.data.reading.hub import HubSplit, open_splits
 from fedner.errors import ConfigError, DataError
 from fedner.seeding import generator
 
@@ -153,7 +153,7 @@ def open_pieces(config: DataConfig, contract: LabelContract) -> list[Piece]:
     """
     match config:
         case HubData():
-            return [_hub_piece(config, contract, split, source) for split, source in open_splits(config).items()]
+            return [_hub_piece(config, contract, split) for split in open_splits(config)]
         case Conll2003Data() | FilesData() | SitesData():
             return [_file_piece(file, contract, _options(config)) for file in corpus_files(config)]
         case _:
@@ -185,10 +185,10 @@ def _file_piece(file: NamedFile, contract: LabelContract, options: ReadOptions) 
     return Piece(file.split, report, _documents(file, contract, options, report))
 
 
-def _hub_piece(config: HubData, contract: LabelContract, split: str, source: Source) -> Piece:
-    report = ReadReport(f"{config.path}[{split}]", format="hub")
-    documents = normalised(source, contract, config.scheme, config.on_illegal, report)
-    return Piece(split, report, (replace(document, id=f"{split}:{document.id}") for document in documents))
+def _hub_piece(config: HubData, contract: LabelContract, split: HubSplit) -> Piece:
+    report = ReadReport(split.place, format="hub")
+    documents = normalised(split.source, contract, config.scheme, config.on_illegal, report)
+    return Piece(split.split, report, (replace(document, id=f"{split.split}:{document.id}") for document in documents))
 
 
 def _documents(

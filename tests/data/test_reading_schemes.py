@@ -75,7 +75,7 @@ def test_a_clean_file_is_read_rightly_without_being_told_its_scheme(scheme: TagS
 
 
 LEGAL = {
-    # scheme -> (first tags, for each kind of tag what may follow it within the same type, which kinds may end an entity)
+    # scheme -> (letters that start an entity, letter -> what may continue it, letters that may end one)
     TagScheme.iob2: ({"B"}, {"B": {"I"}, "I": {"I"}}, {"B", "I"}),
     TagScheme.bioes: ({"B", "S"}, {"B": {"I", "E"}, "I": {"I", "E"}, "E": set(), "S": set()}, {"E", "S"}),
     TagScheme.bilou: ({"B", "U"}, {"B": {"I", "L"}, "I": {"I", "L"}, "L": set(), "U": set()}, {"L", "U"}),

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
@@ -25,15 +26,25 @@ class _Rows:
     config: HubData
 
 
-def open_splits(config: HubData) -> dict[str, Source]:
-    """Return a source for each of train, dev and test; line numbers of its refusals are row numbers, from 1.
+@dataclass(frozen=True)
+class HubSplit:
+    """A source under fedner's name for the split; `place` has the data set's own."""
+
+    split: str
+    place: str
+    source: Source
+
+
+def open_splits(config: HubData) -> list[HubSplit]:
+    """Return the sources of train, dev and test; line numbers of its refusals are row numbers, from 1.
 
     Raises:
         DataError: the data set cannot be had, or lacks a split or a column.
     """
     found = _open(config)
     names = {"train": config.train_split, "dev": config.dev_split, "test": config.test_split}
-    return {split: _source(_rows(found, split, name, config)) for split, name in names.items()}
+    rows = {split: _rows(found, split, name, config) for split, name in names.items()}
+    return [HubSplit(split, found_rows.place, partial(_documents, found_rows)) for split, found_rows in rows.items()]
 
 
 def _open(config: HubData) -> Mapping[str, Any]:
@@ -79,13 +90,6 @@ def _rows(found: Mapping[str, Any], split: str, name: str, config: HubData) -> _
             )
     names = getattr(getattr(features[config.tags_column], "feature", None), "names", None)
     return _Rows(f"{config.path}[{name}]", rows, None if names is None else tuple(names), config)
-
-
-def _source(split: _Rows) -> Source:
-    def source(report: ReadReport) -> Iterator[RawDocument]:
-        return _documents(split, report)
-
-    return source
 
 
 def _documents(split: _Rows, report: ReadReport) -> Iterator[RawDocument]:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from fedner.errors import DataError
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
 _WIDE_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -30,8 +31,8 @@ def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int,
                 raise DataError("wanted a corpus file, found an empty one; remove it from the list or fill it", path)
             file.seek(0)
             wide = next((wide for mark, wide in _WIDE_MARKS.items() if head.startswith(mark)), None)
-            if name.startswith(("utf-16", "utf-32")):
-                yield from _checked(_decode_whole_lines(file, name, path), path)
+            if "\n".encode(name) != b"\n":
+                yield from _checked(_decode_stream(file, name, path), path)
             elif wide is not None:
                 raise DataError(
                     f"wanted {encoding} text, found a {wide} byte order mark; set data.encoding={wide}", path
@@ -48,44 +49,65 @@ def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int,
 
 def _codec_name(encoding: str, path: str | Path) -> str:
     try:
-        return codecs.lookup(encoding).name
-    except LookupError as error:
+        "".encode(encoding)
+        # The mark is dropped for plain UTF-8 too, and the codec with one counts its error offsets from after it.
+        return codecs.lookup(encoding).name.removesuffix("-sig")
+    except (LookupError, UnicodeError) as error:
         raise DataError(
             f"unknown encoding {encoding!r}; set data.encoding, for example to utf-8 or latin-1", path
         ) from error
 
 
+def _not_text(codec: str, error: UnicodeError, offset: int, path: str | Path, line: int) -> DataError:
+    """Return the refusal of bytes that are not in the encoding; `offset` counts from the start of the file."""
+    found = f"byte 0x{error.object[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else str(error)
+    return DataError(
+        f"wanted {codec} text, found {found} at byte offset {offset:,}; "
+        "convert the file to UTF-8 or set data.encoding to the one it is in (latin-1, cp1252, …)",
+        path,
+        line,
+    )
+
+
 def _decode_lines(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tuple[int, str]]:
-    """Decode line by line, for encodings in which the byte 0x0A is always a line end."""
+    """Decode line by line, for encodings that write a line feed as the byte 0x0A and nothing else so."""
     offset = 0
     for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):
         if len(line) == MAX_LINE_BYTES:
             raise DataError(f"wanted lines of at most {MAX_LINE_BYTES:,} bytes; split the text into rows", path, number)
-        if number == 1 and line.startswith(codecs.BOM_UTF8):
-            line, offset = line[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
+        start = len(codecs.BOM_UTF8) if number == 1 and line.startswith(codecs.BOM_UTF8) else 0
         try:
-            yield number, line.decode(codec)
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"wanted {codec} text, found byte 0x{line[error.start]:02x} at byte offset {offset + error.start:,}; "
-                "convert the file to UTF-8 or set data.encoding to the one it is in (latin-1, cp1252, …)",
-                path,
-                number,
-            ) from error
+            yield number, line[start:].decode(codec)
+        except UnicodeError as error:
+            raise _not_text(codec, error, offset + start + getattr(error, "start", 0), path, number) from error
         offset += len(line)
 
 
-def _decode_whole_lines(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tuple[int, str]]:
-    """Decode encodings of several bytes a character, where a line cannot be found before decoding."""
-    number = 1
-    reader = codecs.getreader(codec)(file)
-    try:
-        for number, line in enumerate(iter(lambda: reader.readline(size=None), ""), start=1):
-            yield number, line.removeprefix("\ufeff") if number == 1 else line
-    except (UnicodeDecodeError, UnicodeError) as error:
-        raise DataError(
-            f"wanted {codec} text, found bytes that are not ({error}); set data.encoding", path, number
-        ) from error
+def _decode_stream(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tuple[int, str]]:
+    """Decode chunk by chunk, for encodings in which a line cannot be found before decoding."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    number, offset, rest = 1, 0, ""
+    while True:
+        chunk = file.read(_CHUNK_BYTES)
+        state = decoder.getstate()
+        try:
+            text = decoder.decode(chunk, not chunk)
+        except UnicodeError as error:
+            good = max(0, getattr(error, "start", 0) - len(state[0]))
+            decoder.setstate(state)
+            line = number + decoder.decode(chunk[:good]).count("\n")
+            raise _not_text(codec, error, offset + good, path, line) from error
+        offset += len(chunk)
+        *lines, rest = (rest + (text.removeprefix("\ufeff") if offset == len(chunk) else text)).split("\n")
+        for line in lines:
+            yield number, line
+            number += 1
+        if len(rest) > MAX_LINE_BYTES:
+            raise DataError(f"wanted lines of at most {MAX_LINE_BYTES:,} characters; split the text", path, number)
+        if not chunk:
+            break
+    if rest:
+        yield number, rest
 
 
 def _checked(lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[tuple[int, str]]:
