@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from time import monotonic
 
 from flwr.app import Context, Message, RecordDict
@@ -23,7 +22,8 @@ from fedner.data.labels import LabelContract
 from fedner.data.sites import load_sites
 from fedner.errors import FederationError, InputError, RunDirectoryError, RunError
 from fedner.federation import wire
-from fedner.federation.messages import EvaluateReply, Failure, Header, HelloReply, TrainReply
+from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
+from fedner.federation.runs import package_version
 from fedner.learning.inference import evaluate
 from fedner.learning.model import get_state, set_state
 from fedner.learning.training import TrainingMemory, fit
@@ -82,8 +82,8 @@ def _hello(message: Message, context: Context) -> RecordDict:
         header=_own_header(request.header, site),
         site=site.shard.site,
         contract=site.contract,
-        fedner_version=version("fedner"),
-        flower_version=version("flwr"),
+        fedner_version=package_version("fedner") or UNKNOWN,
+        flower_version=package_version("flwr") or UNKNOWN,
         train_sentences=num_sentences(site.shard.train),
         dev_sentences=num_sentences(site.shard.dev),
         test_sentences=num_sentences(site.shard.test),

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -11,8 +10,9 @@ from flwr.serverapp import Grid
 from fedner.data.labels import LabelContract, difference
 from fedner.errors import FederationError, LabelError
 from fedner.federation import wire
-from fedner.federation.messages import Failure, Header, HelloReply, HelloRequest
+from fedner.federation.messages import UNKNOWN, Failure, Header, HelloReply, HelloRequest
 from fedner.federation.rounds import check_header
+from fedner.federation.runs import package_version
 
 POLL_SECONDS = 0.05
 
@@ -136,10 +136,10 @@ def _check_hello(hello: HelloReply, sent: Header, contract: LabelContract) -> No
     if misfit is not None:
         raise FederationError(f"handshake with site '{hello.site}': {misfit}")
     for package, ours, theirs in (
-        ("fedner", version("fedner"), hello.fedner_version),
-        ("flwr", version("flwr"), hello.flower_version),
+        ("fedner", package_version("fedner"), hello.fedner_version),
+        ("flwr", package_version("flwr"), hello.flower_version),
     ):
-        if ours.split(".")[:2] != theirs.split(".")[:2]:
+        if ours and theirs != UNKNOWN and ours.split(".")[:2] != theirs.split(".")[:2]:
             raise FederationError(
                 f"site '{hello.site}' runs {package} {theirs}, the server {ours}; install the same minor version"
             )

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from flwr.app import Context, Message, RecordDict, UserConfig
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
@@ -169,27 +169,30 @@ def identify_server() -> None:
     TaskIdentity.node_id = SERVER_NODE_ID
 
 
-def local_grid(
-    sizes: Sequence[int], workers: int = 1, app: str = CLIENT_APP, run_config: UserConfig | None = None
-) -> LocalGrid:
+def site_contexts(num_sites: int) -> dict[int, Context]:
+    """Return node id -> a fresh context for each site of a simulation, as Flower's own simulation makes them."""
+    nodes = range(FIRST_SITE_NODE_ID, FIRST_SITE_NODE_ID + num_sites)
+    return {
+        node: Context(
+            run_id=RUN_ID,
+            node_id=node,
+            node_config={"partition-id": index, "num-partitions": num_sites},
+            state=RecordDict(),
+            run_config={},
+        )
+        for index, node in enumerate(nodes)
+    }
+
+
+def local_grid(sizes: Sequence[int], workers: int = 1, app: str = CLIENT_APP) -> LocalGrid:
     """Open a grid with one node per site.
 
     Args:
         sizes: how much each site has to do, such as its training sentences; one entry per site.
         workers: processes that run sites side by side; 1 runs them here.
         app: `package.module:name` of the ClientApp.
-        run_config: what Flower would hand to the apps as run config.
     """
-    contexts = {
-        FIRST_SITE_NODE_ID + index: Context(
-            run_id=RUN_ID,
-            node_id=FIRST_SITE_NODE_ID + index,
-            node_config={"partition-id": index, "num-partitions": len(sizes)},
-            state=RecordDict(),
-            run_config=dict(run_config or {}),
-        )
-        for index in range(len(sizes))
-    }
+    contexts = site_contexts(len(sizes))
     workers = min(workers, len(sizes))
     runner = InlineRunner(load_app(app), contexts) if workers == 1 else WorkerPool(app, contexts, sizes, workers)
     return LocalGrid(runner, list(contexts))

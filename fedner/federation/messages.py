@@ -9,6 +9,9 @@ from fedner.data.labels import LabelContract
 from fedner.metrics import Counts
 from fedner.state import State
 
+UNKNOWN = "unknown"
+"""Version of a package that runs without being installed, such as fedner out of a Flower app bundle."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Header:

@@ -203,8 +203,16 @@ def environment(threads: int | None) -> Mapping[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads if threads is not None else os.cpu_count(),
-        "packages": {name: _version(name) for name in PACKAGES if _version(name) is not None},
+        "packages": {name: package_version(name) for name in PACKAGES if package_version(name) is not None},
     }
+
+
+def package_version(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def absolute_paths(config: Config, folder: Path) -> Config:
@@ -245,10 +253,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
