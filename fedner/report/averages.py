@@ -86,9 +86,16 @@ def on_site(study: Study, arm: str, site: str) -> Mean | None:
     return mean_of(run.sites[site].micro for run in runs if site in run.sites)
 
 
-def test_intervals(study: Study, arm: str) -> ScoreIntervals:
-    """Return an arm's document bootstrap intervals on the pooled test set."""
-    return study.intervals[arm].test if arm in study.intervals else _NO_INTERVALS
+def on_test_interval(study: Study, arm: str) -> Interval:
+    """Return the interval of what `on_test` returns."""
+    if arm in study.summaries and study.summaries[arm].interval.low is not None:
+        return study.summaries[arm].interval
+    return study.intervals[arm].test.micro if arm in study.intervals else Interval()
+
+
+def type_interval(study: Study, arm: str, name: str) -> Interval:
+    """Return the interval of what `on_type` returns."""
+    return study.intervals[arm].test.types.get(name, Interval()) if arm in study.intervals else Interval()
 
 
 def site_interval(study: Study, arm: str, site: str) -> Interval:
@@ -98,9 +105,14 @@ def site_interval(study: Study, arm: str, site: str) -> Interval:
     return model.sites.get(site, _NO_INTERVALS).micro if model else Interval()
 
 
-def over_seeds(study: Study, arm: str) -> Interval:
-    """Return the interval over seeds of an arm's test micro F1."""
-    return study.summaries[arm].interval if arm in study.summaries else Interval()
+def by_seed(study: Study, arm: str) -> dict[int, float]:
+    """Return seed -> test micro F1; for `local` the mean over the sites that have the seed."""
+    found: dict[int, list[float]] = {seed: [] for seed in seeds_of(study, arm)}
+    groups = {"centralized": [study.centralized], "federated": [study.federated], "local": list(study.local.values())}
+    for runs in groups[arm]:
+        for seed, run in runs.items():
+            found[seed].append(run.test.micro.f1)
+    return {seed: fmean(scores) for seed, scores in found.items()}
 
 
 def dev_curves(study: Study, arm: str) -> dict[int, dict[int, float]]:
@@ -108,8 +120,8 @@ def dev_curves(study: Study, arm: str) -> dict[int, dict[int, float]]:
     if arm != "local":
         runs = study.centralized if arm == "centralized" else study.federated
         return {seed: _curve(run) for seed, run in runs.items()}
-    by_seed = {seed: [runs[seed] for runs in study.local.values() if seed in runs] for seed in seeds_of(study, arm)}
-    return {seed: mean_curve([_curve(run) for run in runs]) for seed, runs in by_seed.items()}
+    trained = {seed: [runs[seed] for runs in study.local.values() if seed in runs] for seed in seeds_of(study, arm)}
+    return {seed: mean_curve([_curve(run) for run in runs]) for seed, runs in trained.items()}
 
 
 def public_curves(study: Study) -> dict[int, dict[int, float]]:

@@ -60,6 +60,6 @@ def tiles(study: Study) -> list[tuple[str, str, str, str]]:
 
 def _tile(study: Study, arm: str) -> tuple[str, str, str, str]:
     mean = on_test(study, arm)
-    bounds = tables.documents_cell(study, arm)
+    bounds = tables.interval_cell(study, arm)
     below = (bounds.detail or "no interval") if bounds.absent else bounds.text
     return arm, f"{wording.ARM_NAMES[arm]}, F1", wording.score(mean.f1 if mean else None), below

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fedner.report import wording
-from fedner.report.averages import Mean, on_test, runs_of, seeds_of, sites_of, unseen_of
-from fedner.report.study import Difference, Interval, Study
+from fedner.report.averages import Mean, arms_of, by_seed, on_test, on_test_interval, seeds_of, sites_of, unseen_of
+from fedner.report.study import Difference, GapClosed, Interval, Study
 
 
 class Verdict(StrEnum):
@@ -88,7 +88,7 @@ def _single_arm(study: Study) -> str:
     federated = on_test(study, "federated")
     if federated is None:
         return "There is no federated run here, so nothing can be said about joining."
-    interval = study.intervals["federated"].test.micro if "federated" in study.intervals else Interval()
+    interval = on_test_interval(study, "federated")
     bounds = f" ({_level(study)} {wording.interval(interval)})" if interval.low is not None else ""
     sites = wording.counted(len(sites_of(study)), "site")
     return (
@@ -142,30 +142,38 @@ def _pooling(study: Study) -> Iterator[str]:
     if local is not None and pooled.f1 <= local.f1:
         yield "It was no better than training alone, so there is no gap for a federation to close."
     elif study.gap_closed is not None and study.gap_closed.share is not None:
-        yield f"Federating closed {_gap(study, study.gap_closed.share, study.gap_closed.interval)}."
+        yield f"Federating closed {_gap(study, study.gap_closed.share, study.gap_closed)}."
 
 
-def _gap(study: Study, share: float, interval: Interval) -> str:
+def _gap(study: Study, share: float, gap: GapClosed) -> str:
     closed = f"{wording.percent(share)} of the gap between training alone and pooling"
-    if interval.low is not None:
-        return f"{closed} ({_level(study)} {wording.percent_interval(interval)})"
-    if len(seeds_of(study, "federated")) == 1:
-        return f"{closed} ({wording.ONE_SEED})"
-    return f"{closed} (no interval: the gap itself is too uncertain)"
+    if gap.interval.low is not None:
+        return f"{closed} ({_level(study)} {wording.percent_interval(gap.interval)})"
+    if gap.undefined_share > 0:
+        without = wording.percent(gap.undefined_share)
+        return f"{closed} (no interval: in {without} of the resamples there was no gap to close)"
+    return f"{closed} ({wording.ONE_SEED if len(study.federated) == 1 else 'no interval'})"
 
 
 def _how_sure(study: Study) -> Iterator[str]:
-    seeds = {arm: len(seeds_of(study, arm)) for arm in ("federated", "local", "centralized") if runs_of(study, arm)}
-    if not seeds:
-        return
-    fewest = min(seeds.values())
-    if fewest == 1:
-        yield "One seed: how much another training run would change these numbers is not known."
-    elif study.intervals or study.differences:
-        yield f"Means over {fewest} seeds; intervals say how much another set of test documents could change them."
+    seeds = [len(seeds_of(study, arm)) for arm in arms_of(study)]
+    if seeds and min(seeds) == 1:
+        yield "One seed: how much another training would change these numbers is not known."
+    elif seeds and study.differences:
+        yield "Intervals of differences say what other test documents could change, not what other trainings could."
+        yield from _every_seed(study)
     if unseen := unseen_of(study):
         verb = "is" if len(unseen) == 1 else "are"
         yield f"{wording.listed(unseen)} took part in no training and {verb} scored apart."
+
+
+def _every_seed(study: Study) -> Iterator[str]:
+    """Yield in how many trainings the federated model was ahead, as intervals over documents cannot tell."""
+    federated, local = by_seed(study, "federated"), by_seed(study, "local")
+    shared = sorted(set(federated) & set(local))
+    if len(shared) > 1:
+        ahead = sum(federated[seed] > local[seed] for seed in shared)
+        yield f"Trained anew with {len(shared)} seeds, the federated model was ahead of training alone in {ahead}."
 
 
 def _bare_numbers(study: Study) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean test micro F1 of an arm over its seeds, with the interval over seeds."""
+    """Mean test micro F1 of an arm over its seeds, with the interval over test documents and seeds."""
 
     mean: float
     interval: Interval
@@ -45,10 +45,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class GapClosed:
-    """Share of the gap between training alone and pooling that federating closed; None where there is no gap."""
+    """Share of the gap between training alone and pooling that federating closed; None where there is no gap.
+
+    `undefined_share` of the resamples had no gap to close; where they are too many, there is no interval.
+    """
 
     share: float | None
     interval: Interval
+    undefined_share: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ScoreIntervals:
-    """Document bootstrap intervals of one score."""
+    """Bootstrap intervals of one score, over test documents and seeds."""
 
     micro: Interval
     types: Mapping[str, Interval]
@@ -98,9 +102,10 @@ class SiteData:
 class Study:
     """One study or one single run, ready to be told.
 
-    `intervals` are by arm, `local_intervals` by the site that trained the model;
-    `per_site` holds federated minus the site's own local model, on the site's own test shard; `tuning` holds dev F1
-    by arm and learning rate, as written; `missing` names the runs that an interrupted comparison still lacks.
+    `intervals` are by arm, `local_intervals` by the site that trained the model; `unseen` sites trained none.
+    `per_site` holds federated minus the site's own local model, on the site's own test shard.
+    `tuning` holds dev F1 by arm (or `local/site-0`) and learning rate, as written.
+    `missing` names the runs that an interrupted comparison still lacks.
     """
 
     contract_hash: str
@@ -108,6 +113,7 @@ class Study:
     corpus: str
     splits: Mapping[str, SplitSize]
     partition: Mapping[str, SiteData]
+    unseen: tuple[str, ...]
     centralized: Runs
     federated: Runs
     local: Mapping[str, Runs]
@@ -135,11 +141,6 @@ class Study:
     def confidence(self) -> float:
         """Coverage of the intervals, (0, 1)."""
         return float(_section(self.config, "experiment").get("confidence", 0.95))
-
-    @property
-    def unseen(self) -> tuple[str, ...]:
-        """Sites that no arm trained on."""
-        return tuple(str(site) for site in _section(self.config, "data").get("unseen") or ())
 
 
 def read_study(directory: Path) -> Study:
@@ -176,11 +177,12 @@ def parse_study(content: Plain) -> Study:
         corpus=str(data.get("corpus") or ""),
         splits=_splits(_section(data, "splits") or partition),
         partition={site["site"]: _site_data(site) for site in partition.get("sites") or ()},
+        unseen=tuple(_section(data, "unseen")),
         centralized=_runs(_section(arms, "centralized")),
         federated=_runs(_section(arms, "federated")),
         local=_each(_section(_section(arms, "local"), "sites"), _runs),
         summaries={arm: _summary(summary[arm]) for arm in ARMS if summary.get(arm)},
-        gap_closed=GapClosed(gap.get("mean"), _bounds(gap)) if gap else None,
+        gap_closed=_gap_closed(gap) if gap else None,
         intervals={arm: _model_intervals(intervals[key]) for arm, key in _INTERVALS.items() if intervals.get(key)},
         local_intervals=_each(_section(intervals, "local"), _model_intervals),
         differences={name: _difference(value) for name, value in differences.items() if name != "per_site" and value},
@@ -234,6 +236,10 @@ def _bounds(plain: Plain) -> Interval:
 
 def _summary(plain: Plain) -> Summary:
     return Summary(plain["mean"], _bounds(plain), int(plain.get("seeds") or 0))
+
+
+def _gap_closed(plain: Plain) -> GapClosed:
+    return GapClosed(plain.get("mean"), _bounds(plain), float(plain.get("undefined_share") or 0))
 
 
 def _difference(plain: Plain) -> Difference:

@@ -123,7 +123,7 @@ def compare() -> dict[str, Any]:
     return {
         "schema": 1,
         "contract": {"hash": CONTRACT.digest, "types": list(TYPES)},
-        "data": {"corpus": "news", "partition": partition()},
+        "data": {"corpus": "news", "partition": partition(), "unseen": {}},
         "arms": {"centralized": {"seeds": centralized}, "federated": {"seeds": federated}, "local": {"sites": local}},
         "summary": means | {"gap_closed": {"mean": gap, "low": gap - 0.07, "high": gap + 0.08, "undefined_share": 0.0}},
         "intervals": {
@@ -139,7 +139,7 @@ def compare() -> dict[str, Any]:
         "tuning": {
             "centralized": {"5e-05": 0.81, "0.0001": 0.84},
             "federated": {"5e-05": 0.8, "0.0001": 0.82},
-            "local": {"5e-05": 0.7, "0.0001": 0.71},
+            "local/site-0": {"5e-05": 0.7, "0.0001": 0.71},
         },
         "config": {
             "seed": 0,
@@ -182,7 +182,7 @@ def incomplete(comparison: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def one_seed(comparison: dict[str, Any]) -> dict[str, Any]:
-    """The comparison with its first seed only, so without intervals over seeds."""
+    """The comparison with its first seed only, and without intervals of its summaries."""
     plain = copy.deepcopy(comparison)
     arms = plain["arms"]
     for arm in (arms["centralized"], arms["federated"], *arms["local"]["sites"].values()):

@@ -7,6 +7,8 @@ from fedner.report.sentences import Verdict, judge, summarise
 from fedner.report.study import Difference, Interval
 
 Plain = dict[str, Any]
+NOTHING = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "tp": 0, "fp": 0, "fn": 0, "support": 0}
+ZERO = {"micro": NOTHING, "macro": {"precision": 0.0, "recall": 0.0, "f1": 0.0}, "types": {}}
 
 
 def says(plain: Plain) -> str:
@@ -100,8 +102,20 @@ def test_an_incomplete_comparison_is_preliminary_and_unjudged(incomplete: Plain)
 
 def test_one_seed_is_said(one_seed: Plain) -> None:
     told = says(one_seed)
-    assert "One seed: how much another training run would change these numbers is not known." in told
+    assert "One seed: how much another training would change these numbers is not known." in told
     assert "gap between training alone and pooling (one seed: no interval)" in told
+
+
+def test_a_gap_that_is_often_none_has_no_interval_and_says_why(comparison: Plain) -> None:
+    comparison["summary"]["gap_closed"] |= {"low": None, "high": None, "undefined_share": 0.12}
+    assert "(no interval: in 12% of the resamples there was no gap to close)" in says(comparison)
+
+
+def test_trainings_in_which_joining_did_not_help_are_counted(comparison: Plain) -> None:
+    arms = comparison["arms"]
+    assert "2 seeds, the federated model was ahead of training alone in 2." in says(comparison)
+    arms["federated"]["seeds"]["1"] = arms["local"]["sites"]["site-0"]["seeds"]["1"] | {"test": ZERO}
+    assert "2 seeds, the federated model was ahead of training alone in 1." in says(comparison)
 
 
 def test_a_single_run_says_nothing_about_joining_or_gaps(single: Plain) -> None:
@@ -121,7 +135,7 @@ def test_where_pooling_is_no_better_there_is_no_gap(comparison: Plain) -> None:
 
 
 def test_unseen_sites_are_said_to_be_scored_apart(comparison: Plain) -> None:
-    comparison["config"]["data"]["unseen"] = ["site-2"]
+    comparison["data"]["unseen"] = {"site-2": 130}
     assert "site-2 took part in no training and is scored apart." in says(comparison)
 
 

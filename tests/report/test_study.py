@@ -26,7 +26,7 @@ def test_every_part_of_a_comparison_is_read(comparison: Plain, tmp_path: Path) -
     assert study.partition["site-1"].splits["train"].entities == {"PER": 240, "LOC": 960, "ORG": 440}
     assert study.partition["site-1"].divergence_bits == 0.094
     assert study.splits["test"].documents == 51 + 41 + 13
-    assert study.tuning["local"]["0.0001"] == 0.71
+    assert study.tuning["local/site-0"]["0.0001"] == 0.71
     assert study.per_site["site-2"].delta < 0 < study.per_site["site-0"].delta
     assert study.complete
     assert not study.synthetic

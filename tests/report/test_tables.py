@@ -31,7 +31,12 @@ def test_the_local_arm_is_the_mean_over_sites_and_seeds(comparison: Plain) -> No
     assert named(tables.arms_table(parse_study(comparison)), "Each site alone")[1] == f"{mean:.3f}"
 
 
-def test_one_seed_has_no_interval_over_seeds_and_says_so(one_seed: Plain) -> None:
+def test_the_range_over_seeds_is_from_the_lowest_to_the_highest(comparison: Plain) -> None:
+    # 855 and 864 of 1050, as above.
+    assert named(tables.arms_table(parse_study(comparison)), "Federated")[3] == "0.814 to 0.823"
+
+
+def test_one_seed_has_no_range_over_seeds_and_says_so(one_seed: Plain) -> None:
     table = tables.arms_table(parse_study(one_seed))
     assert all("one seed: no interval" in texts(table, row) for row in range(3))
 
@@ -46,7 +51,7 @@ def test_a_site_is_compared_on_its_own_text_with_its_own_model(comparison: Plain
 
 
 def test_an_unseen_site_comes_last_and_gets_the_mean_of_all_local_models(comparison: Plain) -> None:
-    comparison["config"]["data"]["unseen"] = ["site-0"]
+    comparison["data"]["unseen"] = {"site-0": 510}
     local = comparison["arms"]["local"]["sites"]
     del local["site-0"], comparison["differences"]["per_site"]["site-0"]
     runs = [run for arm in local.values() for run in arm["seeds"].values()]
@@ -84,6 +89,14 @@ def test_the_chosen_learning_rate_is_the_best_on_dev(comparison: Plain) -> None:
     table = tables.tuning_table(parse_study(comparison))
     assert [column.title for column in table.columns] == ["Arm", "5e-05", "0.0001"]
     assert [cell.detail for cell in table.rows[1].cells[1:]] == ["", "chosen"]
+
+
+def test_each_site_alone_has_its_own_learning_rate(comparison: Plain) -> None:
+    comparison["tuning"]["local/site-1"] = {"0.0001": 0.5, "5e-05": 0.5}
+    table = tables.tuning_table(parse_study(comparison))
+    assert [row.cells[0].detail for row in table.rows] == ["centralized", "federated", "site-0", "site-1"]
+    # Of equals the first one tried.
+    assert [cell.detail for cell in table.rows[3].cells[1:]] == ["", "chosen"]
 
 
 def test_every_run_has_a_row(comparison: Plain) -> None:

@@ -12,11 +12,12 @@ from fedner.report.averages import (
     arms_of,
     on_site,
     on_test,
+    on_test_interval,
     on_type,
     runs_of,
     site_interval,
     sites_of,
-    test_intervals,
+    type_interval,
     unseen_of,
 )
 from fedner.report.figures.canvas import (
@@ -72,7 +73,7 @@ def draw_types(study: Study, width: float) -> Drawing | None:
     rows: list[DotRow] = []
     for name in study.types[:MAX_ROWS]:
         means = {arm: on_type(study, arm, name) for arm in arms_of(study)}
-        intervals = {arm: test_intervals(study, arm).types.get(name, Interval()) for arm in means}
+        intervals = {arm: type_interval(study, arm, name) for arm in means}
         rows.extend(_row(name, means, intervals))
     description, caption = (
         "Dots per entity type and arm; numbers in the table.",
@@ -108,7 +109,7 @@ def _caption(rows: list[DotRow], found: int, noun: str) -> str:
 
 def _lines(rows: list[DotRow]) -> str:
     known = any(dot.interval.low is not None for row in rows for dot in row.dots)
-    return "Lines: interval over documents. " if known else ""
+    return "Lines: intervals. " if known else ""
 
 
 def _test_dot(study: Study, arm: str) -> Dot | None:
@@ -116,7 +117,7 @@ def _test_dot(study: Study, arm: str) -> Dot | None:
     if mean is None:
         return None
     spread = tuple(run.test.micro.f1 for run in runs_of(study, arm))
-    return Dot(arm, mean.f1, test_intervals(study, arm).micro, spread if len(spread) > 1 else ())
+    return Dot(arm, mean.f1, on_test_interval(study, arm), spread if len(spread) > 1 else ())
 
 
 def _row(name: str, means: dict[str, Mean | None], intervals: dict[str, Interval]) -> list[DotRow]:

@@ -3,7 +3,7 @@
 from fedner.report.tables.costs import costs_table, refusals_table, runs_table
 from fedner.report.tables.data import partition_table, splits_table, tuning_table
 from fedner.report.tables.grid import Cell, Column, Row, Table
-from fedner.report.tables.scores import arms_table, documents_cell, sites_table, types_table
+from fedner.report.tables.scores import arms_table, interval_cell, sites_table, types_table
 
 __all__ = [
     "Cell",
@@ -12,7 +12,7 @@ __all__ = [
     "Table",
     "arms_table",
     "costs_table",
-    "documents_cell",
+    "interval_cell",
     "partition_table",
     "refusals_table",
     "runs_table",

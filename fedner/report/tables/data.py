@@ -39,13 +39,12 @@ def partition_table(study: Study) -> Table:
 def tuning_table(study: Study) -> Table:
     """Return dev F1 by arm and learning rate; the one chosen is marked."""
     rates = sorted({rate for scores in study.tuning.values() for rate in scores}, key=float)
-    arms = [arm for arm in ARMS if study.tuning.get(arm)]
     return Table(
         "tuning",
         "Dev micro F1 by learning rate, first seed",
         (Column("Arm", numeric=False), *(Column(rate) for rate in rates)),
-        tuple(_tuning_row(arm, rates, study.tuning[arm]) for arm in arms),
-        ("Each arm trains with its own best learning rate, chosen on dev text, never on test text.",),
+        tuple(_tuning_row(unit, rates, scores) for unit, scores in study.tuning.items() if scores),
+        ("Each arm, and each site alone, trains with its own best learning rate, chosen on dev text it may see.",),
     )
 
 
@@ -67,7 +66,11 @@ def _size_cells(size: SplitSize) -> tuple[str, str, str]:
     return wording.number(size.documents), wording.number(size.sentences), wording.number(size.words)
 
 
-def _tuning_row(arm: str, rates: list[str], scores: Mapping[str, float]) -> Row:
+def _tuning_row(unit: str, rates: list[str], scores: Mapping[str, float]) -> Row:
+    """Return a row for an arm, or for one site of the local arm, written `local/site-0`."""
+    arm, _, site = unit.partition("/")
     best = max(scores.values())
-    cells = [Cell(wording.score(scores.get(rate)), "chosen" if scores.get(rate) == best else "") for rate in rates]
-    return row(Cell(wording.ARM_NAMES[arm], arm), *cells, tone=arm)
+    # Of equals the first one tried is taken.
+    chosen = next(rate for rate, f1 in scores.items() if f1 == best)
+    cells = [Cell(wording.score(scores.get(rate)), "chosen" if rate == chosen else "") for rate in rates]
+    return row(Cell(wording.ARM_NAMES.get(arm, arm), site or arm), *cells, tone=arm if arm in ARMS else "")

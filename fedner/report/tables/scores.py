@@ -6,16 +6,17 @@ from fedner.report import wording
 from fedner.report.averages import (
     Mean,
     arms_of,
+    by_seed,
     macro_f1,
     on_site,
     on_test,
+    on_test_interval,
     on_type,
-    over_seeds,
     runs_of,
     seeds_of,
     site_interval,
     sites_of,
-    test_intervals,
+    type_interval,
     unseen_of,
 )
 from fedner.report.sentences import Verdict, judge
@@ -26,9 +27,9 @@ VERDICTS = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "l
 
 
 def arms_table(study: Study) -> Table:
-    """Return each arm's scores on the pooled test set, with intervals over documents and over seeds."""
-    level = f"{100 * study.confidence:g}%"
-    titles = ("Arm", "Micro F1", f"{level} over documents", f"{level} over seeds", "Precision", "Recall", "Macro F1")
+    """Return each arm's scores on the pooled test set, with intervals and the range over seeds."""
+    interval = f"{100 * study.confidence:g}% interval"
+    titles = ("Arm", "Micro F1", interval, "Range over seeds", "Precision", "Recall", "Macro F1")
     return Table(
         "arms",
         "Pooled test set, mean over seeds",
@@ -65,9 +66,9 @@ def sites_table(study: Study) -> Table:
     )
 
 
-def documents_cell(study: Study, arm: str) -> Cell:
-    """Return an arm's interval over documents; where the local mean has none, how far its models lie apart."""
-    bounds = test_intervals(study, arm).micro
+def interval_cell(study: Study, arm: str) -> Cell:
+    """Return an arm's interval on the pooled test set; where the local mean has none, how far its models lie apart."""
+    bounds = on_test_interval(study, arm)
     if arm == "local" and bounds.low is None and len(study.local) > 1:
         spread = [run.test.micro.f1 for run in runs_of(study, arm)]
         return Cell(wording.ABSENT, f"models {wording.score(min(spread))} to {wording.score(max(spread))}")
@@ -78,14 +79,14 @@ def _arm_row(study: Study, arm: str) -> Row:
     mean = on_test(study, arm)
     assert mean is not None, arm
     seeds = len(seeds_of(study, arm))
-    over = wording.ONE_SEED if seeds == 1 else wording.interval(over_seeds(study, arm))
+    scores = by_seed(study, arm).values()
     sites = wording.counted(len(study.local if arm == "local" else sites_of(study)), "site")
     who = {"centralized": arm, "federated": f"{arm}, {sites}", "local": f"{arm}, mean of {sites}"}[arm]
     return row(
         Cell(wording.ARM_NAMES[arm], who),
         wording.score(mean.f1),
-        documents_cell(study, arm),
-        over,
+        interval_cell(study, arm),
+        wording.ONE_SEED if seeds == 1 else wording.interval(Interval(min(scores), max(scores))),
         wording.score(mean.precision),
         wording.score(mean.recall),
         wording.score(macro_f1(study, arm)),
@@ -100,10 +101,13 @@ def _arm_notes(study: Study) -> Iterator[str]:
         "that is right; recall: share of what is there that was marked; F1: their harmonic mean. Micro: over all "
         "entities; macro: mean over types."
     )
-    yield (
-        "Over documents: bootstrap over test documents, what another set of documents could change. "
-        "Over seeds: Student's t over trainings, what another training could change."
-    )
+    if any(on_test_interval(study, arm).low is not None for arm in arms_of(study)):
+        drawn = (
+            "test documents"
+            if all(len(seeds_of(study, arm)) == 1 for arm in arms_of(study))
+            else "test documents and seeds"
+        )
+        yield f"Interval: bootstrap over {drawn}. Few seeds tell little about what other seeds would give."
     if study.gap_closed is not None:
         yield "Gap closed: (federated − each site alone) / (pooled − each site alone), on micro F1."
     if study.local:
@@ -113,7 +117,7 @@ def _arm_notes(study: Study) -> Iterator[str]:
 def _type_row(study: Study, arms: tuple[str, ...], name: str) -> Row:
     means = [on_type(study, arm, name) for arm in arms]
     support = next((mean.support for mean in means if mean), 0)
-    bounds = [test_intervals(study, arm).types.get(name, Interval()) for arm in arms]
+    bounds = [type_interval(study, arm, name) for arm in arms]
     cells = [_score_cell(mean, interval) for mean, interval in zip(means, bounds, strict=True)]
     return row(name, wording.number(support), *cells)
 
@@ -155,7 +159,7 @@ def _score_cell(mean: Mean | None, interval: Interval, who: str = "") -> Cell:
 
 def _site_notes(study: Study, compared: bool) -> Iterator[str]:
     if study.intervals:
-        yield "Small: interval over the site's test documents."
+        yield "Small: interval over the site's test text."
     if compared:
         yield (
             "Federated minus own: the site's own model on the same documents, paired bootstrap. Gained or lost: the "
@@ -167,7 +171,7 @@ def _site_notes(study: Study, compared: bool) -> Iterator[str]:
 
 def _type_notes(study: Study) -> Iterator[str]:
     if study.intervals:
-        yield "Small: interval over documents."
+        yield "Small: interval."
     if study.local and "local" not in study.intervals:
         yield "Each site alone: mean over the sites' models, which has no interval here."
 
