@@ -5,9 +5,12 @@ in memory. Both return plain dataclasses: `check_table` and `stats_table` show t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
+from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -145,34 +148,59 @@ def split_stats(documents: Iterable[Document], contract: LabelContract) -> Split
 
 
 def check_table(report: CheckReport) -> Table:
-    """Return the report as a table, one row a file."""
-    table = Table(title=f"{report.name}: {'fit to use' if report.ok else 'not fit to use'}", title_justify="left")
-    for name in ("file", "split", "format", "scheme"):
-        table.add_column(name, overflow="fold")
-    for name in ("documents", "sentences", "words", "entities", "repaired"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict", overflow="fold")
-    for file in report.files:
-        scheme = f"{file.scheme.upper()}{' (detected)' if file.scheme_detected else ''}"
-        repaired = sum(repairs.count for repairs in file.repairs.values())
-        sizes = (file.documents, file.sentences, file.words, sum(file.entities.values()), repaired)
-        verdict = file.problem or "; ".join(file.warnings) or "ok"
-        table.add_row(
-            *(escape(cell) for cell in (file.path, file.split, file.format, scheme)),
-            *(f"{size:,}" for size in sizes),
-            escape(verdict),
-        )
-    table.caption = escape("\n".join([*report.problems, *report.warnings])) or None
+    """Return the report as a table, one row a file, with what was found wrong or odd below it."""
+    table = Table(
+        title=f"{escape(report.name)}: {'fit to use' if report.ok else 'not fit to use'}",
+        title_justify="left",
+        caption=escape("\n".join(_findings(report))) or None,
+        caption_justify="left",
+        caption_style="none",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("file", overflow="fold")
+    for name in ("split", "scheme"):
+        table.add_column(name, no_wrap=True)
+    for name in ("documents", "sentences", "words", "entities"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    names = _short_names([file.path for file in report.files])
+    for name, file in zip(names, report.files, strict=True):
+        sizes = (file.documents, file.sentences, file.words, sum(file.entities.values()))
+        verdict = "bad" if file.problem else "note" if file.warnings else "ok"
+        scheme = file.scheme.upper() if file.documents else "-"
+        table.add_row(escape(name), file.split, scheme, *(f"{size:,}" for size in sizes), verdict)
     return table
+
+
+def _findings(report: CheckReport) -> Iterator[str]:
+    """Yield problems first, then warnings; what holds of several files is said once."""
+    yield from report.problems
+    yield from (file.problem for file in report.files if file.problem)
+    files_by_warning: dict[str, list[str]] = {}
+    for name, file in zip(_short_names([file.path for file in report.files]), report.files, strict=True):
+        for warning in file.warnings:
+            files_by_warning.setdefault(warning, []).append(name)
+    for warning, names in files_by_warning.items():
+        everywhere = len(names) == len(report.files) > 1
+        yield f"{'all files' if everywhere else ', '.join(names)}: {warning}"
+    yield from report.warnings
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """Return the paths without the folders that all of them share."""
+    levels = zip(*(Path(path).parent.parts for path in paths), strict=False)
+    shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+    return [str(Path(*Path(path).parts[shared:])) for path in paths]
 
 
 def stats_table(statistics: CorpusStats) -> Table:
     """Return the statistics as a table, one row a split and one column an entity type."""
-    table = Table(title=statistics.name, title_justify="left")
-    table.add_column("split")
+    table = Table(title=escape(statistics.name), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("split", no_wrap=True)
     types = list(next(iter(statistics.splits.values())).entities)
     for name in ("documents", "sentences", "words", "longest", "entities", *types):
-        table.add_column(escape(name), justify="right")
+        table.add_column(escape(name), justify="right", overflow="fold")
     for split, sizes in statistics.splits.items():
         counts = [sizes.documents, sizes.sentences, sizes.words, sizes.longest_sentence, sum(sizes.entities.values())]
         table.add_row(split, *(f"{count:,}" for count in [*counts, *sizes.entities.values()]))

@@ -146,10 +146,12 @@ def test_a_missing_root_says_so(tmp_path: Path) -> None:
         load_corpus(SitesData(contract=CONTRACT, root=str(tmp_path / "nothing")))
 
 
-def synthetic(num_train: int | None, seed: int = 0) -> SyntheticData:
+def synthetic(num_train: int | None, seed: int = 0, num_dev: int | None = None) -> SyntheticData:
     types = {name: "" for name in ("PATIENT", "DRUG", "DOSE", "DATE", "HOSPITAL")}
     contract = ContractConfig(types=types)
-    return SyntheticData(contract=contract, train_documents=40, train_sentences=num_train, sample_seed=seed)
+    return SyntheticData(
+        contract=contract, train_documents=40, train_sentences=num_train, dev_sentences=num_dev, sample_seed=seed
+    )
 
 
 def test_a_sample_is_the_fewest_whole_documents_that_reach_the_number() -> None:
@@ -159,6 +161,15 @@ def test_a_sample_is_the_fewest_whole_documents_that_reach_the_number() -> None:
     assert num_sentences(sample.train) >= 30
     assert any(num_sentences(sample.train) - len(document.sentences) < 30 for document in sample.train)
     assert (sample.dev, sample.test) == (whole.dev, whole.test)
+
+
+def test_a_sample_of_dev_leaves_train_and_test_alone() -> None:
+    whole, sample = load_corpus(synthetic(None)), load_corpus(synthetic(None, num_dev=12))
+    assert 12 <= num_sentences(sample.dev) < num_sentences(whole.dev)
+    assert [document for document in whole.dev if document in sample.dev] == list(sample.dev)
+    assert (sample.train, sample.test) == (whole.train, whole.test)
+    with pytest.raises(ConfigError, match=r"data\.dev_sentences: wanted at most"):
+        load_corpus(synthetic(None, num_dev=10_000))
 
 
 def test_the_sample_follows_its_own_seed() -> None:

@@ -135,6 +135,8 @@ def test_document_ids_are_unique_and_given_to_all_or_none(
 def test_a_file_of_blank_lines_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found only blank lines"):
         read(tmp_path, "", "  ", "")
+    with pytest.raises(DataError, match="wanted words with tags, found none at all"):
+        read(tmp_path, {"tokens": [], "tags": []})
 
 
 def test_blanks_at_the_ends_of_a_span_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path, character: str, encoding: 
         ("a".encode("utf-16"), "utf-8", r"x: .*utf-16 byte order mark; set data.encoding=utf-16"),
         ("a".encode("utf-32"), "utf-8", r"x: .*utf-32 byte order mark"),
         (b"a\n", "utf-9", r"x: unknown encoding 'utf-9'"),
+        (b"a\0b\0", "utf-16", r"x:1: wanted utf-16 text, found .*BOM"),
         (b"a\n", "hex", r"x: unknown encoding 'hex'"),
         (b"a\n", "undefined", r"x: unknown encoding 'undefined'"),
         (b"\xff\xfea\0\n\0\x00\xd8b\0", "utf-16", r"x:2: wanted utf-16 text, found byte 0x00 at byte offset 6"),

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,8 +95,10 @@ def _decode_stream(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tup
             text = decoder.decode(chunk, not chunk)
         except UnicodeError as error:
             good = max(0, getattr(error, "start", 0) - len(state[0]))
-            decoder.setstate(state)
-            line = number + decoder.decode(chunk[:good]).count("\n")
+            line = number
+            with suppress(UnicodeError):  # a missing byte order mark is missed whatever is decoded
+                decoder.setstate(state)
+                line += decoder.decode(chunk[:good]).count("\n")
             raise _not_text(codec, error, offset + good, path, line) from error
         offset += len(chunk)
         *lines, rest = (rest + (text.removeprefix("\ufeff") if offset == len(chunk) else text)).split("\n")
