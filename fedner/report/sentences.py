@@ -159,7 +159,7 @@ def _how_sure(study: Study) -> Iterator[str]:
     seeds = [len(seeds_of(study, arm)) for arm in arms_of(study)]
     if seeds and min(seeds) == 1:
         yield "One seed: how much another training would change these numbers is not known."
-    elif seeds and study.differences:
+    elif seeds and study.differences and not study.synthetic:
         yield "Intervals of differences say what other test documents could change, not what other trainings could."
         yield from _every_seed(study)
     if unseen := unseen_of(study):
@@ -173,7 +173,7 @@ def _every_seed(study: Study) -> Iterator[str]:
     shared = sorted(set(federated) & set(local))
     if len(shared) > 1:
         ahead = sum(federated[seed] > local[seed] for seed in shared)
-        yield f"Trained anew with {len(shared)} seeds, the federated model was ahead of training alone in {ahead}."
+        yield f"Trained with {len(shared)} seeds, the federated model was ahead of training alone in {ahead} of them."
 
 
 def _bare_numbers(study: Study) -> Iterator[str]:

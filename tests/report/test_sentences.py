@@ -88,7 +88,7 @@ def test_synthetic_text_makes_no_claim(comparison: Plain) -> None:
     assert statement.verdict is Verdict.none
     assert statement.headline.startswith("Synthetic text")
     assert "no claim about quality" in statement.headline
-    for claim in ("oining paid", "gained", "closed", "better"):
+    for claim in ("oining paid", "gained", "closed", "better", "ahead"):
         assert claim not in str(statement)
 
 
@@ -113,9 +113,9 @@ def test_a_gap_that_is_often_none_has_no_interval_and_says_why(comparison: Plain
 
 def test_trainings_in_which_joining_did_not_help_are_counted(comparison: Plain) -> None:
     arms = comparison["arms"]
-    assert "2 seeds, the federated model was ahead of training alone in 2." in says(comparison)
+    assert "2 seeds, the federated model was ahead of training alone in 2 of them." in says(comparison)
     arms["federated"]["seeds"]["1"] = arms["local"]["sites"]["site-0"]["seeds"]["1"] | {"test": ZERO}
-    assert "2 seeds, the federated model was ahead of training alone in 1." in says(comparison)
+    assert "2 seeds, the federated model was ahead of training alone in 1 of them." in says(comparison)
 
 
 def test_a_single_run_says_nothing_about_joining_or_gaps(single: Plain) -> None:

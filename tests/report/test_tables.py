@@ -50,6 +50,13 @@ def test_a_site_is_compared_on_its_own_text_with_its_own_model(comparison: Plain
     assert row[-1] == "unclear"
 
 
+def test_synthetic_text_bears_no_claim_for_any_site(comparison: Plain) -> None:
+    comparison["config"]["data"]["kind"] = "synthetic"
+    table = tables.sites_table(parse_study(comparison))
+    assert {row.cells[-1].text for row in table.rows} == {"no claim"}
+    assert {row.tone for row in table.rows} == {"verdict-none"}
+
+
 def test_an_unseen_site_comes_last_and_gets_the_mean_of_all_local_models(comparison: Plain) -> None:
     comparison["data"]["unseen"] = {"site-0": 510}
     local = comparison["arms"]["local"]["sites"]

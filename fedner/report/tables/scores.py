@@ -134,18 +134,20 @@ def _site_row(study: Study, arms: tuple[str, ...], site: str, compared: bool) ->
         )
         for arm, mean in zip(arms, means, strict=True)
     ]
-    last = _joining_cells(study.per_site.get(site)) if compared else ()
-    verdict = judge(study.per_site.get(site))
+    # Synthetic text bears no claim, not even site by site.
+    verdict = Verdict.none if study.synthetic else judge(study.per_site.get(site))
+    said = VERDICTS[verdict] or ("no claim" if study.synthetic else "no interval")
+    last = _joining_cells(study.per_site.get(site), said) if compared else ()
     name = Cell(site, "took part in no training" if unseen else "")
     yield row(name, wording.number(support), *cells, *last, tone=f"verdict-{verdict}" if compared else "")
 
 
-def _joining_cells(difference: Difference | None) -> tuple[Cell, Cell]:
+def _joining_cells(difference: Difference | None, said: str) -> tuple[Cell, Cell]:
     if difference is None:
         return Cell(wording.ABSENT), Cell(wording.ABSENT)
     bounds = wording.signed_interval(difference.interval)
     detail = "" if bounds == wording.ABSENT else f"{bounds}, {wording.p_value(difference.p_value)}"
-    return Cell(wording.signed(difference.delta), detail), Cell(VERDICTS[judge(difference)] or "no interval")
+    return Cell(wording.signed(difference.delta), detail), Cell(said)
 
 
 def _score_cell(mean: Mean | None, interval: Interval, who: str = "") -> Cell:
