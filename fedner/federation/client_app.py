@@ -19,7 +19,7 @@ from flwr.clientapp import ClientApp
 from fedner.config import Config, loads
 from fedner.data.corpus import Shard, num_sentences
 from fedner.data.labels import LabelContract
-from fedner.data.sites import load_sites
+from fedner.data.sites import Sites, load_sites
 from fedner.errors import FederationError, InputError, RunDirectoryError, RunError
 from fedner.federation import wire
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
@@ -153,13 +153,12 @@ def local_site(config_text: str, context: Context) -> LocalSite:
         FederationError: the node does not say which site it is, or there are more or fewer nodes than sites.
         InputError: the config or the corpus is at fault.
     """
-    config = _config(config_text)
+    config, sites = _simulation(config_text)
     number, nodes = context.node_config.get("partition-id"), context.node_config.get("num-partitions")
     if not isinstance(number, int) or not isinstance(nodes, int):
         raise FederationError(
             "this node's config has no partition-id and num-partitions, so it is not a simulated site"
         )
-    sites = load_sites(config.data, config.partition)
     if nodes != len(sites.shards):
         raise FederationError(
             f"the partition makes {len(sites.shards)} sites, but {nodes} nodes were started; start as many nodes as "
@@ -168,9 +167,11 @@ def local_site(config_text: str, context: Context) -> LocalSite:
     return LocalSite(config=config, contract=sites.corpus.contract, shard=sites.shards[number])
 
 
-@lru_cache(maxsize=4)
-def _config(text: str) -> Config:
-    return loads(text)
+@lru_cache(maxsize=2)
+def _simulation(config_text: str) -> tuple[Config, Sites]:
+    # Every message brings the config; reading it again would cost more than many a message.
+    config = loads(config_text)
+    return config, load_sites(config.data, config.partition)
 
 
 def _own_header(asked: Header, site: LocalSite) -> Header:

@@ -54,8 +54,12 @@ class Federation:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """Sums over the sites that counted in a training phase; `loss` is per word, in nats."""
+    """Sums over the sites that counted in a training phase, and the digest of the state they led to.
 
+    `loss` is per word, in nats.
+    """
+
+    state_digest: str
     sites: tuple[str, ...]
     refused: dict[str, str]
     examples: int
@@ -107,14 +111,15 @@ def train_round(
     memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates)
     names = tuple(sorted(tally.accepted))
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
-    federation.tell(RoundAggregated(round=number, sites=names, train_loss=loss, state=digest(after)))
     trained = Trained(
+        state_digest=digest(after),
         sites=names,
         refused=dict(sorted(tally.refused.items())),
         examples=sum(event.examples for event in tally.accepted.values()),
         loss=loss,
         bytes_up=tally.bytes_up,
     )
+    federation.tell(RoundAggregated(round=number, sites=names, train_loss=loss, state=trained.state_digest))
     return trained, memory, after
 
 

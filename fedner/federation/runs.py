@@ -39,7 +39,7 @@ PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets",
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """One round's global state on disk; `state_digest` is checked when it is loaded."""
+    """What is known of one round's global state; `state_digest` is checked when the state is loaded."""
 
     round: int
     dev_f1: float
@@ -79,12 +79,11 @@ class RunDirectory:
         lines = self.history_path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
-    def save_best(self, state: State, round_number: int, dev_f1: float, contract: str) -> Checkpoint:
+    def save_best(self, state: State, checkpoint: Checkpoint) -> None:
         """Write the state as the best so far and remove the one it replaces."""
-        checkpoint = Checkpoint(round=round_number, dev_f1=dev_f1, state_digest=digest(state), contract=contract)
         folder = self.path / "checkpoints"
         former = self._best_name()
-        name = f"round-{round_number:04d}"
+        name = f"round-{checkpoint.round:04d}"
         draft = folder / f".{name}.{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
@@ -95,7 +94,6 @@ class RunDirectory:
         write_json(folder / "best.json", {"checkpoint": name})
         if former is not None and former != name:
             shutil.rmtree(folder / former, ignore_errors=True)
-        return checkpoint
 
     def load_best(self) -> tuple[Checkpoint, State]:
         """Read the best state so far.

@@ -25,7 +25,7 @@ from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Evaluated, Federation, evaluate_sites, train_round
 from fedner.federation.rounds import is_better, sample_sites
-from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
+from fedner.federation.runs import Checkpoint, RunDirectory, absolute_paths, create_run, new_run_path
 from fedner.learning.inference import evaluate
 from fedner.learning.model import set_state
 from fedner.learning.workspace import Workspace, workspace
@@ -42,6 +42,7 @@ class _Round:
     """What a round leaves behind; `dev_f1` is the pooled dev micro F1, `examples` counts training sentences seen."""
 
     result: RoundResult
+    state_digest: str
     dev_f1: float
     examples: int
     memory: AggregationState
@@ -75,7 +76,7 @@ def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress |
         best = is_better(this.dev_f1, best_f1)
         if best:
             best_f1 = this.dev_f1
-            run.save_best(arrays, number, this.dev_f1, federation.contract.digest)
+            run.save_best(arrays, _checkpoint(federation, this))
         _report_round(federation, this, best)
         played.append(replace(this, memory=AggregationState(round=number, moments={}), arrays={}))
     return _final_test(federation, played, started, startup_seconds)
@@ -127,7 +128,14 @@ def _play_round(
         train_loss=trained.loss,
         public_dev=_score_public(federation, server, arrays),
     )
-    return _Round(result=result, dev_f1=dev.micro.f1, examples=trained.examples, memory=memory, arrays=arrays)
+    return _Round(
+        result=result,
+        state_digest=trained.state_digest,
+        dev_f1=dev.micro.f1,
+        examples=trained.examples,
+        memory=memory,
+        arrays=arrays,
+    )
 
 
 def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:
@@ -144,6 +152,15 @@ def _score_public(federation: Federation, server: Workspace, arrays: State) -> S
     set_state(server.tagger.model, arrays)
     evaluation = evaluate(server.tagger, server.encoded(documents), config.training)
     return score(total(evaluation.document_counts), federation.contract)
+
+
+def _checkpoint(federation: Federation, this: _Round) -> Checkpoint:
+    return Checkpoint(
+        round=this.result.round,
+        dev_f1=this.dev_f1,
+        state_digest=this.state_digest,
+        contract=federation.contract.digest,
+    )
 
 
 def _report_round(federation: Federation, this: _Round, best: bool) -> None:

@@ -11,6 +11,7 @@ from fedner.data.labels import LabelContract, contract_from_config, read_contrac
 from fedner.errors import RunDirectoryError
 from fedner.federation.events import ReplyRefused, RoundStarted, RunFinished
 from fedner.federation.runs import (
+    Checkpoint,
     RunDirectory,
     absolute_paths,
     create_run,
@@ -19,9 +20,13 @@ from fedner.federation.runs import (
     open_run,
     read_config,
 )
-from fedner.state import digest
+from fedner.state import State, digest
 
 STATE = {"z": np.arange(4, dtype=np.float32), "a": np.ones((2, 2), dtype=np.float32)}
+
+
+def save(run: RunDirectory, state: State, number: int, dev_f1: float) -> None:
+    run.save_best(state, Checkpoint(round=number, dev_f1=dev_f1, state_digest=digest(state), contract="c"))
 
 
 @pytest.fixture
@@ -93,8 +98,8 @@ def test_a_history_line_cut_short_by_a_crash_is_left_out(run: RunDirectory):
 
 
 def test_the_best_checkpoint_comes_back_bit_for_bit_in_order(run: RunDirectory):
-    run.save_best(STATE, 1, 0.25, "c")
-    run.save_best({name: array * 2 for name, array in STATE.items()}, 3, 0.5, "c")
+    save(run, STATE, 1, 0.25)
+    save(run, {name: array * 2 for name, array in STATE.items()}, 3, 0.5)
     checkpoint, state = run.load_best()
     assert (checkpoint.round, checkpoint.dev_f1) == (3, 0.5)
     assert list(state) == ["z", "a"]
@@ -103,7 +108,7 @@ def test_the_best_checkpoint_comes_back_bit_for_bit_in_order(run: RunDirectory):
 
 
 def test_a_crash_while_writing_leaves_the_former_best(run: RunDirectory):
-    run.save_best(STATE, 1, 0.25, "c")
+    save(run, STATE, 1, 0.25)
     draft = run.path / "checkpoints" / ".round-0002.999"
     draft.mkdir()
     (draft / "state.safetensors").write_bytes(b"half")
@@ -111,7 +116,7 @@ def test_a_crash_while_writing_leaves_the_former_best(run: RunDirectory):
 
 
 def test_an_altered_checkpoint_is_refused(run: RunDirectory):
-    run.save_best(STATE, 1, 0.25, "c")
+    save(run, STATE, 1, 0.25)
     path = run.path / "checkpoints" / "round-0001" / "state.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -129,7 +134,7 @@ def test_a_run_without_checkpoint_says_so(run: RunDirectory):
 
 
 def test_nothing_in_a_run_directory_is_pickled(run: RunDirectory):
-    run.save_best(STATE, 1, 0.25, "c")
+    save(run, STATE, 1, 0.25)
     suffixes = {path.suffix for path in run.path.rglob("*") if path.is_file()}
     assert suffixes == {".yaml", ".json", ".jsonl", ".safetensors"}
 
