@@ -89,6 +89,14 @@ def test_many_sites_are_cut_with_a_note(single: Plain) -> None:
     assert len([text for text in shown(drawing.svg) if text.startswith("s")]) == 40
 
 
+def test_an_axis_that_starts_above_zero_is_said_to(comparison: Plain) -> None:
+    note = "The axis does not start at zero."
+    assert note in draw_all(parse_study(comparison))["arms"].caption
+    for run in comparison["arms"]["federated"]["seeds"].values():
+        run["test"]["micro"]["f1"] = 0.0
+    assert note not in draw_all(parse_study(comparison))["arms"].caption
+
+
 def test_the_rarest_of_many_types_share_a_colour(comparison: Plain) -> None:
     names = [f"T{number}" for number in range(10)]
     comparison["contract"]["types"] = names

@@ -180,6 +180,12 @@ def test_tables_have_captions_and_headed_rows_and_columns(comparison: Plain) -> 
         assert 'scope="row"' in table
 
 
+def test_no_share_of_a_gap_is_shown_for_synthetic_text(comparison: Plain) -> None:
+    assert '<div class="tile gap">' in page_of(comparison)
+    comparison["config"]["data"]["kind"] = "synthetic"
+    assert '<div class="tile gap">' not in page_of(comparison)
+
+
 def test_a_comparison_that_is_not_complete_says_so_everywhere(incomplete: Plain) -> None:
     assert "Preliminary" in page_of(incomplete)
     assert "local site-2 seed 1" in page_of(incomplete)

@@ -64,7 +64,7 @@ def draw_arms(study: Study, width: float) -> Drawing | None:
     if len(rows) < 2:
         return None
     description = "; ".join(f"{row.name} {row.dots[0].f1:.3f}" for row in rows) + "."
-    caption = f"{_lines(rows)}Ticks: single trained models. The axis does not start at zero."
+    caption = f"{_lines(rows)}Ticks: single trained models."
     return _draw("arms", "F1 on the pooled test set", description, caption, rows, width, legend=False)
 
 
@@ -104,7 +104,7 @@ def legend_handles(arms: Sequence[str]) -> list[Line2D]:
 
 def _caption(rows: list[DotRow], found: int, noun: str) -> str:
     shown = f" The first {MAX_ROWS} of {found} {noun}; all are in the table." if found > MAX_ROWS else ""
-    return f"{_lines(rows)}In brackets: entities in the test text. The axis does not start at zero.{shown}"
+    return f"{_lines(rows)}In brackets: entities in the test text.{shown}"
 
 
 def _lines(rows: list[DotRow]) -> str:
@@ -145,6 +145,8 @@ def _draw(
         axes.set_xlabel("F1")
         if legend:
             add_legend(drawn, legend_handles(arms))
+        if axes.get_xlim()[0] > 0:
+            caption += " The axis does not start at zero."
         return finish(name, title, description, caption, drawn)
 
 

@@ -22,16 +22,16 @@ def partition_table(study: Study) -> Table:
     """Return what each site holds: training text by type, and how much development and test text."""
     names = tuple(site for site in (*sites_of(study), *unseen_of(study)) if site in study.partition)
     types = tuple(Column(name) for name in study.types)
-    titles = columns("Site", "Documents", "Sentences", "Words")
-    last = columns("Dev sentences", "Test sentences", "Divergence (bits)", text=())
+    titles = columns("Site", "Documents", "Sentences", "Words", "Divergence")
+    last = columns("Dev sentences", "Test sentences", text=())
     return Table(
         "partition",
         "Training text of each site, entities by type",
         (*titles, *types, *last),
         tuple(_partition_row(study.types, name, study.partition[name]) for name in names),
         (
-            "Divergence: Jensen-Shannon divergence of the site's training entity types from those of all sites "
-            "together; 0 is the same mix, 1 bit nothing in common.",
+            "Divergence: Jensen-Shannon divergence, in bits, of the site's training entity types from those of all sites "
+            "together; 0 is the same mix, 1 nothing in common.",
         ),
     )
 
@@ -55,10 +55,10 @@ def _partition_row(types: tuple[str, ...], name: str, site: SiteData) -> Row:
     return row(
         name,
         *_size_cells(train),
+        wording.ABSENT if bits is None else f"{bits:.3f}",
         *(wording.number(train.entities.get(entity, 0)) for entity in types),
         wording.number(dev.sentences),
         wording.number(test.sentences),
-        wording.ABSENT if bits is None else f"{bits:.3f}",
     )
 
 
