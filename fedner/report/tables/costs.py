@@ -81,7 +81,7 @@ def _traffic(run: RunResult) -> tuple[int, int]:
 
 
 def _cost_notes(study: Study) -> Iterator[str]:
-    yield "Time is wall time of one training with its evaluations and start-up; sent: tensors of all sites and rounds together."
+    yield "Time: wall time of one training with its evaluations and start-up. Sent: tensors of all sites and rounds."
     pace = {arm: _seconds_per_example(runs_of(study, arm)) for arm in ("federated", "centralized")}
     if pace["federated"] and pace["centralized"]:
         times = pace["federated"] / pace["centralized"]

@@ -30,8 +30,8 @@ def partition_table(study: Study) -> Table:
         (*titles, *types, *last),
         tuple(_partition_row(study.types, name, study.partition[name]) for name in names),
         (
-            "Divergence: Jensen-Shannon divergence, in bits, of the site's training entity types from those of all sites "
-            "together; 0 is the same mix, 1 nothing in common.",
+            "Divergence: Jensen-Shannon divergence, in bits, of the site's training entity types from those of all "
+            "sites together; 0 is the same mix, 1 nothing in common.",
         ),
     )
 
