@@ -88,11 +88,11 @@ class Evaluated:
 class _Tally:
     """Who counted and who did not, without their tensors."""
 
-    accepted: dict[str, ReplyAccepted] = field(default_factory=dict)
-    loss_sums: dict[str, float] = field(default_factory=dict)
+    accepted: dict[str, ReplyAccepted] = field(default_factory=dict[str, ReplyAccepted])
+    loss_sums: dict[str, float] = field(default_factory=dict[str, float])
     words: int = 0
     bytes_up: int = 0
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def train_round(

@@ -32,7 +32,7 @@ def sample_sites(
     if wanted == len(names):
         return tuple(names)
     chosen = generator(seed, "sample-sites", round_number).choice(len(names), size=wanted, replace=False)
-    return tuple(names[index] for index in sorted(chosen.tolist()))
+    return tuple(sorted(names[int(index)] for index in chosen))
 
 
 def weigh(reply: TrainReply, weighting: Weighting) -> float:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import yaml
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 from fedner.config import Config, from_plain, to_plain
 from fedner.data.labels import LabelContract, write_contract
