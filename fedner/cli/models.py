@@ -3,14 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fedner.cli.console import print_json, stdout
-from fedner.config import TrainingConfig
+from fedner.config import Precision, TrainingConfig
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import spans_of
-from fedner.errors import ConfigError, DataError
+from fedner.errors import ConfigError, DataError, RunError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -113,13 +114,16 @@ def evaluate(arguments: list[str]) -> None:
     from fedner.data.reading import read_documents
     from fedner.learning import inference
     from fedner.learning.model import load_tagger
-    from fedner.metrics import score, signature, total
+    from fedner.metrics import count, score, signature
 
     tagger = load_tagger(options.model)
     config = TrainingConfig(device=options.device, threads=options.threads)
     documents = tuple(document for name in options.files for document in read_documents(name, tagger.contract))
     encoded = encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
-    found = score(total(inference.evaluate(tagger, encoded, config).document_counts), tagger.contract)
+    predicted = inference.predict_tags(tagger, encoded, replace(config, precision=Precision.fp32))
+    gold = [sentence.tags for sentence in encoded.sentences()]
+    found = score(count(gold, predicted, tagger.contract), tagger.contract)
+    _check_with_seqeval(found.micro.f1, gold, predicted)
     how = signature(tagger.contract, documents=len(documents))
     if options.json:
         print_json({"score": found.to_json(), "signature": how})
@@ -130,7 +134,21 @@ def evaluate(arguments: list[str]) -> None:
     for name, prf in [*found.types.items(), ("all (micro)", found.micro)]:
         table.add_row(name, f"{prf.precision:.4f}", f"{prf.recall:.4f}", f"{prf.f1:.4f}", f"{prf.support:,}")
     stdout().print(table)
-    print(how)
+    print(f"{how}|checked-with:seqeval")
+
+
+def _check_with_seqeval(f1: float, gold: Sequence[Sequence[str]], predicted: list[list[str]]) -> None:
+    """Score a second time with seqeval, whose strict mode ours must equal on any text.
+
+    Raises:
+        RunError: the two differ.
+    """
+    from seqeval.metrics import f1_score
+    from seqeval.scheme import IOB2
+
+    theirs = f1_score([list(tags) for tags in gold], predicted, mode="strict", scheme=IOB2, zero_division=0)
+    if abs(float(theirs) - f1) > 1e-9:
+        raise RunError(f"evaluate: F1 {f1:.6f} here, {theirs:.6f} by seqeval; please report this as a bug of fedner's")
 
 
 def assets(arguments: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Text: label contracts, documents, readers, partitions and encodings."""

@@ -1,1 +1,1 @@
-"""The federation: what server and sites say, decide and keep, over Flower's Message API."""
+"""The federation: aggregation, wire format, rounds, the two Flower apps and the in-process grid."""

@@ -1,0 +1,198 @@
+"""A whole comparison on generated text: real federation, real training, real files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedner.cli import main
+from fedner.cli.compose import run_composed
+from fedner.config import Config
+from fedner.errors import FednerError, RunDirectoryError
+from fedner.experiments import compare
+from fedner.progress import Silent
+from fedner.results import RoundResult
+
+SMALL = [
+    "experiment=smoke",
+    "data.institutions=3",
+    "data.train_documents=24",
+    "data.dev_documents=9",
+    "data.test_documents=9",
+    "training.threads=1",
+    "experiment.bootstrap_samples=100",
+]
+
+
+def composed(*overrides: str) -> Config:
+    found: list[Config] = []
+    run_composed("config", list(overrides), found.append)
+    return found[0]
+
+
+def small(output: Path, *overrides: str) -> Config:
+    return composed(*SMALL, f"output={output}", *overrides)
+
+
+def metrics(directory: Path) -> dict:
+    return json.loads((directory / "report" / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("study")
+    return compare(small(output, "experiment.seeds=[0,1]", "training.lr=0.01", "federation.rounds=4"), "cmd", Silent())
+
+
+def test_every_arm_site_and_seed_is_there(study):
+    arms = metrics(study)["arms"]
+    assert set(arms) == {"centralized", "federated", "local"}
+    assert len(arms["local"]["sites"]) == 3
+    runs = [arms["centralized"], arms["federated"], *arms["local"]["sites"].values()]
+    assert all(set(run["seeds"]) == {"0", "1"} for run in runs)
+
+
+def test_the_pooled_test_score_is_the_sum_of_the_sites_counts(study):
+    for arm in ("centralized", "federated"):
+        for run in metrics(study)["arms"][arm]["seeds"].values():
+            for key in ("tp", "fp", "fn"):
+                assert run["test"]["micro"][key] == sum(score["micro"][key] for score in run["sites"].values())
+
+
+def test_all_arms_are_scored_on_the_same_entities(study):
+    arms = metrics(study)["arms"]
+    runs = [arms["centralized"], arms["federated"], *arms["local"]["sites"].values()]
+    supports = {run["seeds"][seed]["test"]["micro"]["support"] for run in runs for seed in ("0", "1")}
+    assert len(supports) == 1
+
+
+def test_arms_see_the_same_number_of_examples(study):
+    arms = metrics(study)["arms"]
+    central = arms["centralized"]["seeds"]["0"]["examples_seen"]
+    assert arms["federated"]["seeds"]["0"]["examples_seen"] == pytest.approx(central, rel=0.05)
+    alone = sum(site["seeds"]["0"]["examples_seen"] for site in arms["local"]["sites"].values())
+    assert alone == pytest.approx(central, rel=0.05)
+
+
+def test_the_gap_closed_is_the_ratio_of_the_summaries(study):
+    summary = metrics(study)["summary"]
+    local, pooled = summary["local"]["mean"], summary["centralized"]["mean"]
+    assert pooled > local, "the fixture must have a gap, or this test says nothing"
+    expected = (summary["federated"]["mean"] - local) / (pooled - local)
+    assert summary["gap_closed"]["mean"] == pytest.approx(expected)
+
+
+def test_the_local_mean_is_over_sites_and_seeds(study):
+    content = metrics(study)
+    scores = [
+        run["test"]["micro"]["f1"]
+        for site in content["arms"]["local"]["sites"].values()
+        for run in site["seeds"].values()
+    ]
+    assert content["summary"]["local"]["mean"] == pytest.approx(np.mean(scores))
+
+
+def test_seeds_differ_and_the_report_is_written(study):
+    seeds = metrics(study)["arms"]["federated"]["seeds"]
+    assert seeds["0"]["state_digest"] != seeds["1"]["state_digest"]
+    page = (study / "report" / "index.html").read_text()
+    assert "<html" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert (study / "model" / "model.safetensors").is_file()
+
+
+class StopsAt(Silent):
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def run_started(self, title: str) -> None:
+        if title.startswith(self.title):
+            raise KeyboardInterrupt
+
+
+class Counts(Silent):
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.rounds: list[RoundResult] = []
+
+    def run_started(self, title: str) -> None:
+        self.started.append(title)
+
+    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+        self.rounds.append(entry)
+
+
+def test_an_interrupted_comparison_reports_what_it_has_and_goes_on_to_the_same_result(tmp_path):
+    whole = compare(small(tmp_path, "name=whole"), "cmd", Silent())
+    config = small(tmp_path, "name=broken")
+    with pytest.raises(KeyboardInterrupt):
+        compare(config, "cmd", StopsAt("local/"))
+    partial = metrics(tmp_path / "broken")
+    assert partial["complete"] is False
+    assert len(partial["missing"]) == 3
+    counts = Counts()
+    broken = compare(config, "cmd", counts)
+    assert all(title.startswith("local/") for title in counts.started)
+    assert len(counts.started) == 3
+    before, after = metrics(whole), metrics(broken)
+    assert before["summary"] == after["summary"]
+    for site, runs in before["arms"]["local"]["sites"].items():
+        again = after["arms"]["local"]["sites"][site]["seeds"]["0"]
+        assert runs["seeds"]["0"]["state_digest"] == again["state_digest"]
+
+
+def test_the_best_learning_rate_on_dev_is_kept_for_the_other_seeds(tmp_path):
+    grid = small(tmp_path, "experiment.lr_grid=[1e-9,0.01]", "experiment.seeds=[0,1]", "experiment.arms=[centralized]")
+    content = metrics(compare(grid, "cmd", Silent()))
+    assert content["arms"]["centralized"]["seeds"]["1"]["lr"] == 0.01
+    assert set(content["tuning"]["centralized"]) == {"1e-09", "0.01"}
+
+
+def test_another_configuration_under_the_same_name_is_refused(tmp_path):
+    compare(small(tmp_path, "experiment.arms=[centralized]"), "cmd", Silent())
+    with pytest.raises(RunDirectoryError, match=r"federation.rounds was 2, now 3"):
+        compare(small(tmp_path, "federation.rounds=3"), "cmd", Silent())
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "thesis.txt").write_text("mine")
+    with pytest.raises(FednerError, match="holds files"):
+        compare(small(tmp_path), "cmd", Silent())
+
+
+def test_simulate_predict_and_evaluate_by_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", *SMALL, "name=run", "training.lr=0.01", "federation.rounds=4"]) == 0
+    capsys.readouterr()
+    (tmp_path / "text.txt").write_text("Anna takes aspirin.\n\nNothing here\n", encoding="utf-8")
+    assert main(["predict", "runs/run/model", "text.txt"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in lines] == ["Anna takes aspirin.", "", "Nothing here"]
+    for line in lines:
+        assert all(line["text"][span["start"] : span["end"]] == span["text"] for span in line["spans"])
+    (tmp_path / "gold.conll").write_text("Anna\tB-PATIENT\ntakes\tO\naspirin\tB-DRUG\n", encoding="utf-8")
+    assert main(["evaluate", "runs/run/model", "gold.conll", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["score"]["micro"]["support"] == 2
+
+
+def test_unseen_sites_are_scored_but_never_trained_on(tmp_path):
+    for site, name in (("north", "Anna"), ("south", "Bert"), ("new", "Cleo")):
+        (tmp_path / "in" / site).mkdir(parents=True)
+        for split in ("train", "dev", "test"):
+            text = "".join(f"{name}\tB-PER\nsleeps\tO\n\n" for _ in range(4))
+            (tmp_path / "in" / site / f"{split}.conll").write_text(text)
+    contract = tmp_path / "labels.yaml"
+    contract.write_text("name: people\nversion: 1\ntypes:\n  PER: a person\n")
+    config = composed(
+        "name=unseen", f"output={tmp_path}", "data=sites", f"data.root={tmp_path / 'in'}", "data.unseen=[new]",
+        f"data.contract_file={contract}", "partition=natural", "partition.by=site", "model=tiny_random",
+        "federation.rounds=1", "experiment.arms=[centralized,federated]", "training.threads=1",
+    )  # fmt: skip
+    arms = metrics(compare(config, "cmd", Silent()))["arms"]
+    for arm in ("centralized", "federated"):
+        run = arms[arm]["seeds"]["0"]
+        assert set(run["sites"]) == {"north", "south", "new"}
+        assert run["test"]["micro"]["support"] == 8
