@@ -12,9 +12,9 @@ from fedner.seeding import generator
 
 Indices = NDArray[np.int64]
 
-_BATCHES_PER_POOL = 32
-"""Batches cut from one shuffled pool of windows sorted by length: enough that padding is a few percent, and few enough
-that a batch still mixes documents."""
+_BATCHES_PER_POOL = 50
+"""Batches cut from one shuffled pool of windows sorted by length. On CoNLL-2003 in batches of 16, padding is 58 % of
+all places without pools, 10 % with 16 batches, 4 % with 50; few enough that a batch still mixes documents."""
 
 
 @dataclass(frozen=True)

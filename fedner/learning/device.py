@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from transformers import PreTrainedModel
 
 from fedner.config import Precision
 from fedner.errors import ConfigError
+
+_PLAIN_ATTENTION_PIECES = 256
 
 
 def resolve_device(name: str) -> torch.device:
@@ -61,6 +64,19 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Return the context of a forward pass in a resolved precision."""
     dtype = torch.float16 if precision == Precision.fp16 else torch.bfloat16
     return torch.autocast(device.type, dtype=dtype, enabled=precision != Precision.fp32)
+
+
+def prepare_model(model: PreTrainedModel, device: torch.device, max_length: int) -> None:
+    """Move a model to the device, with the way to attend that is fastest there.
+
+    On a CPU the plain matrix products beat the fused kernels on short windows, by 5 to 10 % in training (which has
+    dropout, so that nothing is fused anyway) and 11 % in evaluation; on long ones they would take too much memory.
+    """
+    model.to(device)  # pyright: ignore[reportArgumentType]
+    plain = device.type == "cpu" and max_length <= _PLAIN_ATTENTION_PIECES
+    wanted = "eager" if plain or not model._supports_sdpa else "sdpa"
+    if model.config._attn_implementation != wanted:
+        model.set_attn_implementation(wanted)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded, encode
 from fedner.errors import RunError
 from fedner.learning.batches import collate, owned_words, sorted_order
-from fedner.learning.device import autocast, cpu_threads, resolve_device, resolve_precision
+from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision
 from fedner.learning.model import Tagger
 from fedner.metrics import DocumentCounts, count_documents
 
@@ -79,7 +79,8 @@ def _score(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> _Scores:
         raise RunError(f"inference: the text was encoded under another contract than '{tagger.contract.name}'")
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    model = tagger.model.to(device)  # pyright: ignore[reportArgumentType]
+    model = tagger.model
+    prepare_model(model, device, tagger.max_length)
     was_training = model.training
     model.eval()
     tag_ids = np.zeros(encoded.num_words, dtype=np.int64)

@@ -19,7 +19,7 @@ from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.errors import RunError
 from fedner.learning.batches import Indices, collate, num_batches, training_order
-from fedner.learning.device import autocast, cpu_threads, resolve_device, resolve_precision, seeded
+from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
 from fedner.learning.model import Tagger, word_embedding
 from fedner.learning.vocabulary import UsedRows, only_rows, used_rows
 from fedner.seeding import derive_seed
@@ -126,7 +126,7 @@ def fit(
     precision = resolve_precision(config.precision, device)
     batches = _batches(encoded, config, memory, seed, site)
     model = tagger.model
-    model.to(device)  # pyright: ignore[reportArgumentType]
+    prepare_model(model, device, tagger.max_length)
     with cpu_threads(config.threads), seeded(derive_seed(seed, "dropout", round_number, site), device):
         model.train()
         try:
