@@ -1,6 +1,7 @@
 """`fedner VERB …`: find the verb, run it, turn an error into a sentence and an exit status."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: Callable[[list[str]], None], arguments: list[str]) -> int:
+    # A scheduler's SIGTERM ends a run as Ctrl-C does: what is finished is kept and told.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         verb(arguments)
     except FednerError as error:

@@ -33,13 +33,13 @@ def data(arguments: list[str]) -> None:
 
 
 def _check(config: Config, as_json: bool) -> None:
-    from fedner.data.checking import check, check_table
+    from fedner.data.checking import check, check_lines
 
     report = check(config.data)
     if as_json:
         print_json(report.to_json())
     else:
-        stdout().print(check_table(report))
+        print("\n".join(check_lines(report)))
     if not report.ok:
         raise DataError("data check: the corpus is not fit to use; mend what the verdicts name and check again")
 

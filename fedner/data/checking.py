@@ -1,7 +1,7 @@
 """Is a corpus fit to train on, and what is in it: `fedner data check` and `fedner data stats`.
 
 `check` streams every file to its end or its first error and never stops at the first bad file. `stats` counts a corpus
-in memory. Both return plain dataclasses: `check_table` and `stats_table` show them, `to_json` dumps them.
+in memory. Both return plain dataclasses: `check_lines` and `stats_table` show them, `to_json` dumps them.
 """
 
 from collections import Counter
@@ -147,63 +147,37 @@ def split_stats(documents: Iterable[Document], contract: LabelContract) -> Split
     return SplitStats(num_documents, num_sentences, num_words, by_type, longest, metadata)
 
 
-def check_table(report: CheckReport) -> Table:
-    """Return the report as a table, one row a file, with what was found wrong or odd below it."""
-    table = Table(
-        title=f"{escape(report.name)}: {'fit to use' if report.ok else 'not fit to use'}",
-        title_justify="left",
-        caption=escape("\n".join(_findings(report))) or None,
-        caption_justify="left",
-        caption_style="none",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("file", overflow="fold")
-    for name in ("split", "scheme"):
-        table.add_column(name, no_wrap=True)
-    for name in ("documents", "sentences", "words", "entities"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    names = _short_names([file.path for file in report.files])
-    for name, file in zip(names, report.files, strict=True):
-        sizes = (file.documents, file.sentences, file.words, sum(file.entities.values()))
-        verdict = "bad" if file.problem else "note" if file.warnings else "ok"
-        scheme = file.scheme.upper() if file.documents else "-"
-        table.add_row(escape(name), file.split, scheme, *(f"{size:,}" for size in sizes), verdict)
-    return table
+def check_lines(report: CheckReport) -> list[str]:
+    """Return the report as lines of text: the verdict, then each file with what was found in it."""
+    lines = [f"{report.name}: {'fit to use' if report.ok else 'not fit to use'}"]
+    lines += [f"  problem: {problem}" for problem in report.problems]
+    lines += [f"  warning: {warning}" for warning in report.warnings]
+    for file in report.files:
+        lines += ["", f"{file.path} ({file.split})", f"  {_contents(file)}"]
+        lines += [f"  problem: {file.problem}"] if file.problem else []
+        lines += [f"  warning: {warning}" for warning in file.warnings]
+    return lines
 
 
-def _findings(report: CheckReport) -> Iterator[str]:
-    """Yield problems first, then warnings; what holds of several files is said once."""
-    yield from report.problems
-    yield from (file.problem for file in report.files if file.problem)
-    files_by_warning: dict[str, list[str]] = {}
-    for name, file in zip(_short_names([file.path for file in report.files]), report.files, strict=True):
-        for warning in file.warnings:
-            files_by_warning.setdefault(warning, []).append(name)
-    for warning, names in files_by_warning.items():
-        everywhere = len(names) == len(report.files) > 1
-        yield f"{'all files' if everywhere else ', '.join(names)}: {warning}"
-    yield from report.warnings
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    """Return the paths without the folders that all of them share."""
-    levels = zip(*(Path(path).parent.parts for path in paths), strict=False)
-    shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
-    return [str(Path(*Path(path).parts[shared:])) for path in paths]
+def _contents(file: FileCheck) -> str:
+    entities = ", ".join(f"{number:,} {name}" for name, number in file.entities.items())
+    scheme = f"{file.format}, {file.scheme.upper()}{' (detected)' if file.scheme_detected else ''}"
+    sizes = f"{file.documents:,} documents, {file.sentences:,} sentences, {file.words:,} words"
+    return f"{scheme}; {sizes}; {entities}"
 
 
 def stats_table(statistics: CorpusStats) -> Table:
-    """Return the statistics as a table, one row a split and one column an entity type."""
-    table = Table(title=escape(statistics.name), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("split", no_wrap=True)
-    types = list(next(iter(statistics.splits.values())).entities)
-    for name in ("documents", "sentences", "words", "longest", "entities", *types):
-        table.add_column(escape(name), justify="right", overflow="fold")
-    for split, sizes in statistics.splits.items():
-        counts = [sizes.documents, sizes.sentences, sizes.words, sizes.longest_sentence, sum(sizes.entities.values())]
-        table.add_row(split, *(f"{count:,}" for count in [*counts, *sizes.entities.values()]))
+    """Return the statistics as a table: a row for each size and entity type, a column for each split."""
+    table = Table(title=statistics.name, title_justify="left")
+    table.add_column("")
+    for split in statistics.splits:
+        table.add_column(split, justify="right")
+    splits = list(statistics.splits.values())
+    for name in ("documents", "sentences", "words", "longest_sentence"):
+        table.add_row(name.replace("_", " "), *(f"{getattr(sizes, name):,}" for sizes in splits))
+    table.add_row("entities", *(f"{sum(sizes.entities.values()):,}" for sizes in splits), end_section=True)
+    for name in splits[0].entities:
+        table.add_row(escape(name), *(f"{sizes.entities[name]:,}" for sizes in splits))
     return table
 
 

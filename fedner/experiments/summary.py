@@ -16,7 +16,6 @@ from fedner.experiments.store import StoredRun, Unit
 from fedner.federation.runs import environment
 from fedner.metrics import (
     DocumentCounts,
-    arm_interval,
     gap_closed_interval,
     local_interval,
     paired_bootstrap,
@@ -122,29 +121,39 @@ def _summary(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> 
 def _intervals(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for unit, runs in finished.runs.items():
-        entry = {
-            "test": _score_intervals(_pooled(runs, sites), sites, experiment),
-            "sites": {
-                site: _score_intervals([run.test_counts[site] for run in runs.values()], sites, experiment)
-                for site in next(iter(runs.values())).test_counts
-            },
-        }
         if unit.arm is Arm.local:
-            found.setdefault(unit.arm.value, {})[unit.site] = entry
+            found.setdefault(unit.arm.value, {})[unit.site] = _model_intervals([runs], sites, experiment)
         else:
-            found[unit.arm.value] = entry
+            found[unit.arm.value] = _model_intervals([runs], sites, experiment)
+    local = list(finished.of(Arm.local).values())
+    if len({tuple(runs) for runs in local}) == 1:
+        found["local_mean"] = _model_intervals(local, sites, experiment)
     return found
 
 
-def _score_intervals(counts: Counts, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
-    def bounds(selected: Counts) -> list[float | None]:
-        summary = arm_interval(selected, experiment.confidence, experiment.bootstrap_samples)
+def _model_intervals(
+    models: Sequence[Mapping[int, StoredRun]], sites: Sites, experiment: ExperimentConfig
+) -> dict[str, Any]:
+    """Return the intervals of the mean over some models, each with its runs by seed, on every test shard."""
+    names = next(iter(models[0].values())).test_counts
+    by_site = {
+        site: _score_intervals([[run.test_counts[site] for run in runs.values()] for runs in models], sites, experiment)
+        for site in names
+    }
+    return {"test": _score_intervals([_pooled(runs, sites) for runs in models], sites, experiment), "sites": by_site}
+
+
+def _score_intervals(models: Sequence[Counts], sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
+    def bounds(selected: Sequence[Counts]) -> list[float | None]:
+        summary = local_interval(selected, experiment.confidence, experiment.bootstrap_samples)
         return [summary.low, summary.high]
 
     types = sites.corpus.contract.type_names
     return {
-        "micro": bounds(counts),
-        "types": {name: bounds([run[:, [index]] for run in counts]) for index, name in enumerate(types)},
+        "micro": bounds(models),
+        "types": {
+            name: bounds([[run[:, [index]] for run in runs] for runs in models]) for index, name in enumerate(types)
+        },
     }
 
 

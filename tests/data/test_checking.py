@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedner.config import ContractConfig, FilesData, SitesData, SyntheticData, TagScheme
-from fedner.data.checking import Repairs, check, check_table, stats, stats_table
+from fedner.data.checking import Repairs, check, check_lines, stats, stats_table
 from fedner.data.loading import load_corpus
 from fedner.errors import LabelError
 
@@ -33,7 +33,7 @@ def test_a_good_corpus_is_fit_and_counted() -> None:
     assert first.entities == {"PER": 1, "ORG": 1, "LOC": 1}
     assert first.warnings == ()
     assert report.warnings == ()
-    assert "fit to use" in shown(check_table(report))
+    assert "fit to use" in "\n".join(check_lines(report))
 
 
 def test_every_bad_file_is_reported_not_the_first_alone(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_every_bad_file_is_reported_not_the_first_alone(tmp_path: Path) -> None:
     assert "b.conll:1: tag 'B-DRUG'" in reasons[1]
     assert "c.conll: no such file" in reasons[2]
     assert reasons[3] == ""
-    text = shown(check_table(report))
+    text = "\n".join(check_lines(report))
     assert "not fit to use" in text
     assert "B-DRUG" in text
 
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem_of_the_corpus(tmp_path: Pat
     report = check(SitesData(contract=CONTRACT, root=str(tmp_path / "nothing")))
     assert not report.ok
     assert "no such folder" in report.problems[0]
-    assert "no such folder" in shown(check_table(report))
+    assert "no such folder" in "\n".join(check_lines(report))
 
 
 def test_without_a_contract_there_is_nothing_to_check_against() -> None:
@@ -86,7 +86,7 @@ def test_without_a_contract_there_is_nothing_to_check_against() -> None:
 
 def test_the_users_brackets_are_not_markup(tmp_path: Path) -> None:
     (tmp_path / "[red]x.conll").write_text("[bold]\n")
-    text = shown(check_table(check(FilesData(contract=CONTRACT, train=[str(tmp_path / "[red]x.conll")]))))
+    text = "\n".join(check_lines(check(FilesData(contract=CONTRACT, train=[str(tmp_path / "[red]x.conll")]))))
     assert "[red]x.conll" in text
     assert "[bold]" in text
 
