@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
 from fedner.errors import RunDirectoryError
 from fedner.metrics import DocumentCounts, Score
 from fedner.state import State
@@ -103,9 +106,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise RunDirectoryError(
-            f"{path}: wanted a JSON file of a run, found none ({error})"
-        ) from error
+        raise RunDirectoryError(f"{path}: wanted a JSON file of a run, found none ({error})") from error
     if not isinstance(content, dict):
         raise RunDirectoryError(f"{path}: wanted a JSON object, found {type(content).__name__}")
     return content
@@ -122,3 +123,35 @@ class RunOutcome:
     result: RunResult
     test_counts: Mapping[str, DocumentCounts]
     best_state: State
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A finished run as it lies on disk; the weights themselves are not kept."""
+
+    result: RunResult
+    test_counts: Mapping[str, DocumentCounts]
+
+
+def save_run(directory: Path, outcome: RunOutcome) -> None:
+    """Write a finished run; result.json comes last and marks it whole."""
+    directory.mkdir(parents=True, exist_ok=True)
+    draft = directory / f".test_counts.{os.getpid()}"
+    save_file(dict(outcome.test_counts), draft)
+    os.replace(draft, directory / "test_counts.safetensors")
+    write_json(directory / "result.json", run_to_json(outcome.result))
+
+
+def load_run(directory: Path) -> StoredRun | None:
+    """Return the finished run in this folder, or None where there is none yet.
+
+    Raises:
+        RunDirectoryError: its files are damaged.
+    """
+    if not (directory / "result.json").is_file():
+        return None
+    try:
+        counts = load_file(directory / "test_counts.safetensors")
+        return StoredRun(run_from_json(read_json(directory / "result.json")), counts)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise RunDirectoryError(f"{directory}: damaged ({error}); delete this folder to redo the run") from error

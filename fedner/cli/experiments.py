@@ -1,5 +1,6 @@
 """Verbs that train and tell: simulate, compare, report, config."""
 
+import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -44,7 +45,8 @@ CONFIG = """\
 fedner config: print the resolved configuration and stop
 
 example: fedner config experiment=demo training.lr=5e-5
-  --json            one line of JSON, as `flwr run . --run-config` takes it
+  --json            one line of JSON
+  --toml            a file for `flwr run . local --run-config FILE`; relative paths are seen from this folder
   --keys            every key with type, default and meaning, in Markdown
 
 """
@@ -102,10 +104,11 @@ def report(arguments: list[str]) -> None:
         return
     if len(arguments) != 1:
         raise ConfigError(f"report: wanted one run directory, found {len(arguments)} arguments")
-    from fedner.report import print_summary, read_study, write_report
+    from fedner import experiments
+    from fedner.report import print_summary, read_study
 
     directory = Path(arguments[0])
-    write_report(directory)
+    experiments.report(directory)
     print_summary(read_study(directory), stdout())
 
 
@@ -116,11 +119,15 @@ def config(arguments: list[str]) -> None:
     if arguments == ["--keys"]:
         sys.stdout.write(reference())
         return
-    as_json = "--json" in arguments
-    rest = [argument for argument in arguments if argument != "--json"]
+    form = next((argument for argument in arguments if argument in ("--json", "--toml")), "--yaml")
+    rest = [argument for argument in arguments if argument != form]
+    run_composed("config", rest, lambda composed: print(_written(composed, form), end=""))
 
-    def show(composed: Config) -> None:
-        text = dumps(composed) + "\n" if as_json else yaml.safe_dump(to_plain(composed), sort_keys=False)
-        sys.stdout.write(text)
 
-    run_composed("config", rest, show)
+def _written(config: Config, form: str) -> str:
+    if form == "--json":
+        return dumps(config) + "\n"
+    if form == "--toml":
+        # JSON strings are TOML strings too, but for characters that JSON may leave as they are.
+        return f"config = {json.dumps(dumps(config))}\nfolder = {json.dumps(str(Path.cwd()))}\n"
+    return yaml.safe_dump(to_plain(config), sort_keys=False)

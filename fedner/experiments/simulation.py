@@ -1,17 +1,18 @@
-"""One federated run on this machine, with its report."""
+"""One federated run on this machine, and the report of any run."""
 
 from pathlib import Path
 
 from fedner.config import Arm, Config
-from fedner.data.sites import load_sites
+from fedner.data.sites import Sites, load_sites
 from fedner.experiments.final_test import with_unseen
-from fedner.experiments.store import StoredRun, Unit
+from fedner.experiments.store import Unit
 from fedner.experiments.summary import Finished, write_metrics
 from fedner.federation.local_grid import run_in_process
-from fedner.federation.runs import new_run_path
+from fedner.federation.runs import new_run_path, read_config
 from fedner.learning.workspace import workspace
 from fedner.progress import Progress
 from fedner.report import write_report
+from fedner.results import StoredRun, load_run, save_run
 
 
 def simulate(config: Config, command: str, progress: Progress) -> Path:
@@ -26,7 +27,28 @@ def simulate(config: Config, command: str, progress: Progress) -> Path:
     sites = load_sites(config.data, config.partition)
     outcome = run_in_process(config, directory, progress)
     outcome = with_unseen(outcome, sites, workspace(config.model, sites.corpus.contract), config.training)
-    finished = Finished(runs={Unit(Arm.federated): {config.seed: StoredRun(outcome.result, outcome.test_counts)}})
+    save_run(directory, outcome)
+    _write_report(directory, config, sites, StoredRun(outcome.result, outcome.test_counts), command)
+    return directory
+
+
+def report(directory: Path) -> None:
+    """Write the report of a comparison or a run again; a run that Flower's own runtime made gets its first one.
+
+    Raises:
+        RunDirectoryError: the directory holds no finished run.
+        InputError: the run's data is no longer where its configuration says.
+    """
+    run = load_run(directory)
+    if run is None or (directory / "report" / "metrics.json").exists():
+        write_report(directory)
+        return
+    config = read_config(directory / "config.yaml")
+    sites = load_sites(config.data, config.partition)
+    _write_report(directory, config, sites, run, f"fedner simulate --from {directory}")
+
+
+def _write_report(directory: Path, config: Config, sites: Sites, run: StoredRun, command: str) -> None:
+    finished = Finished(runs={Unit(Arm.federated): {config.seed: run}})
     write_metrics(directory, config, sites, finished, [], command)
     write_report(directory)
-    return directory

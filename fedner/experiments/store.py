@@ -6,21 +6,16 @@
 """
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from fedner.config import Arm, Config, to_plain
 from fedner.data.labels import LabelContract, write_contract
 from fedner.errors import RunDirectoryError
 from fedner.federation.runs import environment, read_config, write_config
-from fedner.metrics import DocumentCounts
-from fedner.results import RunOutcome, RunResult, read_json, run_from_json, run_to_json, write_json
+from fedner.results import write_json
 
 FREE_KEYS = ("name", "output", "seed", "experiment")
 """What may change between two calls of one comparison: where it lies, and which arms, seeds and rates it runs."""
@@ -39,14 +34,6 @@ class Unit:
         return f"{self.arm.value}/{self.site}" if self.site else self.arm.value
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """A finished run as it lies on disk; the weights themselves are not kept."""
-
-    result: RunResult
-    test_counts: Mapping[str, DocumentCounts]
-
-
 def run_directory(study: Path, unit: Unit, seed: int, lr: float) -> Path:
     """Return where a run of the study lies; site names may hold anything, so they are made safe and kept distinct."""
     folder = study / "arms" / unit.arm.value
@@ -55,32 +42,6 @@ def run_directory(study: Path, unit: Unit, seed: int, lr: float) -> Path:
         distinct = safe if safe == unit.site else f"{safe}-{hashlib.sha256(unit.site.encode()).hexdigest()[:8]}"
         folder = folder / distinct
     return folder / f"seed-{seed}-lr-{lr:g}"
-
-
-def save_run(directory: Path, outcome: RunOutcome) -> None:
-    """Write a finished run; result.json comes last and marks it whole."""
-    directory.mkdir(parents=True, exist_ok=True)
-    draft = directory / f".test_counts.{os.getpid()}"
-    save_file(dict(outcome.test_counts), draft)
-    os.replace(draft, directory / "test_counts.safetensors")
-    write_json(directory / "result.json", run_to_json(outcome.result))
-
-
-def load_run(directory: Path) -> StoredRun | None:
-    """Return the finished run in this folder, or None where there is none yet.
-
-    Raises:
-        RunDirectoryError: its files are damaged.
-    """
-    if not (directory / "result.json").is_file():
-        return None
-    try:
-        counts = load_file(directory / "test_counts.safetensors")
-        return StoredRun(run_from_json(read_json(directory / "result.json")), counts)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise RunDirectoryError(
-            f"{directory}: damaged ({error}); delete this folder to redo the run"
-        ) from error
 
 
 def open_study(directory: Path, config: Config, contract: LabelContract) -> None:

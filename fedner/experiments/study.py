@@ -13,14 +13,14 @@ from fedner.data.sites import Sites, load_sites
 from fedner.errors import FednerError
 from fedner.experiments.alone import pooled_learner, site_learner, train_alone
 from fedner.experiments.final_test import with_unseen
-from fedner.experiments.store import StoredRun, Unit, load_run, open_study, run_directory, save_run
+from fedner.experiments.store import Unit, open_study, run_directory
 from fedner.experiments.summary import Finished, write_metrics
 from fedner.federation.local_grid import run_in_process
 from fedner.federation.model_card import save_model
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
 from fedner.report import write_report
-from fedner.results import RunOutcome
+from fedner.results import RunOutcome, StoredRun, load_run, save_run
 
 
 @dataclass(frozen=True)

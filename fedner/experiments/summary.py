@@ -12,7 +12,7 @@ from fedner.config import Arm, Config, ExperimentConfig, to_plain
 from fedner.data.corpus import SPLITS, num_sentences
 from fedner.data.partition import describe
 from fedner.data.sites import Sites
-from fedner.experiments.store import StoredRun, Unit
+from fedner.experiments.store import Unit
 from fedner.federation.runs import environment
 from fedner.metrics import (
     DocumentCounts,
@@ -21,7 +21,7 @@ from fedner.metrics import (
     paired_bootstrap,
     signature,
 )
-from fedner.results import SCHEMA, run_to_json, write_json
+from fedner.results import SCHEMA, StoredRun, run_to_json, write_json
 
 Counts = Sequence[DocumentCounts]
 """Counts of one model per seed, each of shape (documents, types, 3), over the same documents."""

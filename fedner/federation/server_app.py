@@ -31,7 +31,7 @@ from fedner.learning.model import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, score, total
 from fedner.progress import Progress, Silent
-from fedner.results import RoundResult, RunOutcome, RunResult, run_to_json, write_json
+from fedner.results import RoundResult, RunOutcome, RunResult, save_run
 from fedner.state import State, num_bytes
 
 app = ServerApp()
@@ -238,7 +238,7 @@ def main(grid: Grid, context: Context) -> None:
     progress.run_started(f"run directory {run.path}")
     outcome = federate(config, grid, run, progress)
     save_model(outcome, config, contract, run.model_path)
-    write_json(run.path / "result.json", run_to_json(outcome.result))
+    save_run(run.path, outcome)
     progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")
 
 

@@ -110,7 +110,9 @@ def test_every_known_key_is_documented_with_a_meaning():
     undocumented = [line for line in page.splitlines() if line.startswith("| `") and line.rstrip().endswith("|  |")]
     assert undocumented == []
     leaves = [key for key in known_keys() if key not in ("data", "model", "partition", "training", "aggregation")]
-    missing = [key for key in leaves if "." in key and not key.endswith((".kind", ".contract")) and f"`{key}`" not in page]
+    missing = [
+        key for key in leaves if "." in key and not key.endswith((".kind", ".contract")) and f"`{key}`" not in page
+    ]
     assert missing == []
 
 

@@ -1,0 +1,1 @@
+exec fedner compare experiment=conll2003_skew "$@"
