@@ -133,11 +133,6 @@ def encode(
         LabelError: a tag is not of the contract.
         InputError: the window has no room for a word, or the tokenizer is not a fast one.
     """
-    if not tokenizer.is_fast:
-        raise InputError(
-            f"tokenizer: wanted a fast one, which knows the word of each piece; found {type(tokenizer).__name__}; "
-            "convert it to a tokenizer.json, or take a model that has one"
-        )
     prefix, suffix = _special_ids(tokenizer)
     room = max_length - len(prefix) - len(suffix)
     if room < 1:
@@ -184,7 +179,16 @@ def _ranges(starts: Longs, lengths: Longs) -> Longs:
 
 
 def _special_ids(tokenizer: "PreTrainedTokenizerFast") -> tuple[Ints, Ints]:
-    """Return the ids that the tokenizer puts before and after a sentence."""
+    """Return the ids that the tokenizer puts before and after a sentence.
+
+    Raises:
+        InputError: the tokenizer is not a fast one.
+    """
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"tokenizer: wanted a fast one, which knows the word of each piece; found {type(tokenizer).__name__}; "
+            "convert it to a tokenizer.json, or take a model that has one"
+        )
     encoding = tokenizer(["a"], is_split_into_words=True, return_special_tokens_mask=True)
     ids = np.array(encoding["input_ids"], dtype=np.int32)
     (inner,) = np.nonzero(np.array(encoding["special_tokens_mask"]) == 0)

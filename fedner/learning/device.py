@@ -1,7 +1,7 @@
 """Where and how arithmetic runs: device, precision, threads; and isolation from the process's own settings."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -56,8 +56,7 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     # oneDNN accepts bf16 on any AVX-512 CPU and emulates it, slower than fp32; only these instructions make it pay.
-    flags = torch.cpu.get_capabilities()
-    return any(bool(flags.get(name)) for name in ("avx512_bf16", "amx_bf16"))
+    return any(bool(_cpu_capabilities().get(name)) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
@@ -95,9 +94,16 @@ def cpu_threads(threads: int | None) -> Iterator[None]:
 
 
 def all_cores() -> int:
-    """Return the cores of the machine, hyper-threads of a core counted once where that is known."""
-    physical = torch.cpu.get_capabilities().get("num_physical_cores")
-    return int(physical) if physical else os.cpu_count() or 1
+    """Return the cores this process may use, hyper-threads of a core counted once where that is known."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    physical = _cpu_capabilities().get("num_physical_cores")
+    return min(allowed, physical) if isinstance(physical, int) else allowed
+
+
+def _cpu_capabilities() -> Mapping[str, object]:
+    """Return what PyTorch knows of the CPU; nothing in releases that cannot tell, which then compute in float32."""
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    return ask() if ask is not None else {}
 
 
 @contextmanager

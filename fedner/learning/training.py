@@ -3,6 +3,8 @@
 AdamW (Loshchilov & Hutter 2019) with the learning rate as a function of the progress of the whole run, and optionally
 the proximal term of FedProx (Li et al. 2020). The same arguments give the same bytes on a CPU: order and dropout come
 from the run seed, the number of threads is set, and the process's own generators and settings are left as they were.
+`torch.use_deterministic_algorithms` is left alone: the CPU kernels used here are deterministic for a given number of
+threads, which the tests hold, and the switch would fill every fresh buffer.
 """
 
 import math
@@ -123,28 +125,36 @@ def fit(
     if config.optimizer_state == OptimizerState.reset:
         memory = replace(memory, moments={}, optimizer_steps=0)
     device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
     batches = _batches(encoded, config, memory, seed, site)
-    model = tagger.model
-    prepare_model(model, device, tagger.max_length)
+    prepare_model(tagger.model, device, tagger.max_length)
     with cpu_threads(config.threads), seeded(derive_seed(seed, "dropout", round_number, site), device):
-        model.train()
+        tagger.model.train()
         try:
-            with only_rows(model, _rows(tagger, encoded, config, memory)) as used:
-                state = _prepare(tagger, encoded, config, device, precision, used, memory)
+            with only_rows(tagger.model, _rows(tagger, encoded, config, memory)) as used:
+                state = _prepare(tagger, encoded, config, used, memory)
                 loss_sum = _run_steps(state, batches, (round_number, rounds), site, progress)
-                steps = -(-len(batches) // config.gradient_accumulation)
-                memory = _remember(state, memory, len(batches), steps)
+                memory = _remember(state, memory, len(batches))
         finally:
-            model.eval()
+            tagger.model.eval()
+    return _sums(encoded, config, batches, loss_sum, time.perf_counter() - started, memory)
+
+
+def _sums(
+    encoded: Encoded,
+    config: TrainingConfig,
+    batches: list[Indices],
+    loss_sum: float,
+    seconds: float,
+    memory: TrainingMemory,
+) -> FitResult:
     windows = np.concatenate(batches)
     return FitResult(
         loss_sum=loss_sum,
         num_tokens=int(encoded.lengths[windows].sum()),
         num_examples=int(encoded.first_windows[windows].sum()),
         num_words=int(np.diff(encoded.word_starts)[windows].sum()),
-        steps=steps,
-        seconds=time.perf_counter() - started,
+        steps=_num_steps(len(batches), config),
+        seconds=seconds,
         memory=memory,
     )
 
@@ -190,12 +200,12 @@ def _prepare(
     tagger: Tagger,
     encoded: Encoded,
     config: TrainingConfig,
-    device: torch.device,
-    precision: Precision,
     used: UsedRows | None,
     memory: TrainingMemory,
 ) -> _Round:
     """Build the optimizer, with the moments in memory if there are any."""
+    device = tagger.model.device
+    precision = resolve_precision(config.precision, device)
     named = [(name, p) for name, p in tagger.model.named_parameters() if p.requires_grad]
     decayed = [p for _, p in named if p.ndim > 1]
     spared = [p for _, p in named if p.ndim <= 1]  # biases and LayerNorm
@@ -236,7 +246,11 @@ def _restore(
     optimizer.state[parameter] = {"step": step, **moments}
 
 
-def _remember(state: _Round, memory: TrainingMemory, num_taken: int, steps: int) -> TrainingMemory:
+def _num_steps(num_taken: int, config: TrainingConfig) -> int:
+    return -(-num_taken // config.gradient_accumulation)
+
+
+def _remember(state: _Round, memory: TrainingMemory, num_taken: int) -> TrainingMemory:
     """Return the memory after the round."""
     moments: dict[str, NDArray[np.float32]] = {}
     if state.config.optimizer_state == OptimizerState.keep:
@@ -251,7 +265,7 @@ def _remember(state: _Round, memory: TrainingMemory, num_taken: int, steps: int)
     return TrainingMemory(
         position=memory.position + num_taken,
         rounds=memory.rounds + 1,
-        optimizer_steps=memory.optimizer_steps + steps if moments else 0,
+        optimizer_steps=memory.optimizer_steps + _num_steps(num_taken, state.config) if moments else 0,
         moments=moments,
     )
 
