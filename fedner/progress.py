@@ -16,6 +16,10 @@ class Progress(Protocol):
         """Tell that a run begins."""
         ...
 
+    def advanced(self, done: int, total: int, what: str) -> None:
+        """Tell how far the running round is, in steps or sites."""
+        ...
+
     def round_finished(self, entry: RoundResult, rounds: int) -> None:
         """Tell what a round brought, of how many."""
         ...
@@ -28,6 +32,9 @@ class Silent:
         """Say nothing."""
 
     def run_started(self, title: str) -> None:
+        """Say nothing."""
+
+    def advanced(self, done: int, total: int, what: str) -> None:
         """Say nothing."""
 
     def round_finished(self, entry: RoundResult, rounds: int) -> None:

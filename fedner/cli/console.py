@@ -19,8 +19,11 @@ def stdout() -> Console:
     return Console(highlight=False)
 
 
+BAR_WIDTH = 30
+
+
 class Lines:
-    """Tells progress one line a round: dev F1, loss, seconds, and when the run should be done."""
+    """Tells progress one line a round: dev F1, loss, seconds, and when the run should be done; a bar within a round."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -34,6 +37,15 @@ class Lines:
         """Print the title and start the clock."""
         self._started = time.monotonic()
         self._console.print(f"[bold]{_plain(title)}[/bold]")
+
+    def advanced(self, done: int, total: int, what: str) -> None:
+        """Draw how far the round is on one line that is written over; without a terminal, say nothing."""
+        if self._console.is_terminal:
+            filled = BAR_WIDTH * done // total
+            bar = "━" * filled + " " * (BAR_WIDTH - filled)
+            print(
+                f"\r  {bar} {done}/{total} {what}", end="" if done < total else "\r\x1b[K", file=sys.stderr, flush=True
+            )
 
     def round_finished(self, entry: RoundResult, rounds: int) -> None:
         """Print what the round brought."""

@@ -104,6 +104,7 @@ def _train(
             round_number=number,
             rounds=num_rounds,
             memory=memory,
+            progress=lambda done, total: progress.advanced(done, total, "steps"),
         )
         memory, examples = fitted.memory, examples + fitted.num_examples
         dev_score = score(total(evaluate(tagger, dev, training).document_counts), tagger.contract)

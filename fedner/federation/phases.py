@@ -86,8 +86,9 @@ class Evaluated:
 
 @dataclass
 class _Tally:
-    """Who counted and who did not, without their tensors."""
+    """Who counted and who did not of the sites asked, without their tensors."""
 
+    asked: int
     accepted: dict[str, ReplyAccepted] = field(default_factory=dict[str, ReplyAccepted])
     loss_sums: dict[str, float] = field(default_factory=dict[str, float])
     words: int = 0
@@ -106,7 +107,7 @@ def train_round(
     request = TrainRequest(header=federation.header(number), config=federation.config_text, arrays=arrays)
     nodes = {site: federation.sites.nodes[site] for site in asked}
     replies = ask(federation.grid, nodes, wire.train_request(request), wire.TRAIN, number, federation.silence_seconds)
-    tally = _Tally()
+    tally = _Tally(len(asked))
     updates = _usable(federation, request, replies, tally)
     memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates)
     names = tuple(sorted(tally.accepted))
@@ -128,9 +129,10 @@ def _usable(
 ) -> Iterator[Update]:
     """Yield the replies that count; one that does not is refused by name and the round goes on without it."""
     weighting = federation.config.federation.weighting
-    for site, message in replies:
+    for number, (site, message) in enumerate(replies, start=1):
         reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
         del message
+        federation.progress.advanced(number, tally.asked, "sites")
         reason = reply if isinstance(reply, Failure) else judge(reply, request.header, request.arrays)
         if isinstance(reply, Failure) or reason is not None:
             _refuse(federation, request.header.round, "train", site, str(reason), tally.refused)

@@ -216,6 +216,9 @@ class _FlowerLog:
         """Log the title."""
         log(INFO, "%s", title)
 
+    def advanced(self, done: int, total: int, what: str) -> None:
+        """Leave it to the history, which has a line for every reply."""
+
     def round_finished(self, entry: RoundResult, rounds: int) -> None:
         """Log what a round brought."""
         f1 = entry.dev.micro.f1 if entry.dev else 0.0
