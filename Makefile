@@ -1,12 +1,12 @@
 # make demo: compare pooling, federating and training alone on real text, with a report
-# make test: the fast tests, offline       make test-all: every test, with the embedded model and corpus
+# make test: the fast tests, offline       make test-slow: with Ray, the embedded model and corpus
 # make check: format, lint, types, layers  make simulate: the studies under simulations/ (hours)
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 export FLWR_TELEMETRY_ENABLED := 0
 
-.PHONY: demo test test-all check simulate wheel clean
+.PHONY: demo test test-slow check simulate wheel clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,8 +19,8 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/installed
-	$(BIN)/python -m pytest -m 'not gpu'
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m 'slow or assets'
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check

@@ -23,7 +23,7 @@ class Document:
 
     id: str
     sentences: tuple[Sentence, ...]
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""Every fedner command in the README and the docs composes; every file that they name is there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fedner.cli import main
+from fedner.cli.compose import run_composed
+from fedner.config import Config
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMPOSED = ("simulate", "compare", "config", "data")
+
+
+def commands() -> list[str]:
+    found: list[str] = []
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [line.partition(" #")[0].strip() for line in lines if line.startswith("fedner ")]
+    return found
+
+
+def test_the_pages_have_commands():
+    assert len(commands()) > 15
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if line.split()[1] in COMPOSED])
+def test_a_documented_command_composes(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command.partition(">")[0])[1:]
+    verb = words.pop(0)
+    if verb == "data":
+        assert words.pop(0) in ("check", "stats")
+    overrides = [word for word in words if word not in ("…", "--toml", "--keys")]
+    if "--from" in overrides:
+        pytest.skip("needs a run; tests/cli runs --from")
+    configs: list[Config] = []
+    run_composed(verb, overrides, configs.append)
+    assert configs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_verb_is_in_the_readme(capsys):
+    main(["--help"])
+    verbs = re.findall(r"^  (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(verbs) == 8
+    assert all(f"`fedner {verb}" in readme for verb in verbs)
