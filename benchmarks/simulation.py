@@ -1,4 +1,4 @@
-"""What federating costs on one machine: the federated arm's wall time over the centralized arm's, for the same examples.
+"""What federating costs on one machine: wall time of the federated over the centralized arm, for the same examples.
 
     python benchmarks/simulation.py --rounds 3 --output benchmarks/results/simulation.json
 
