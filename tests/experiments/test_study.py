@@ -22,6 +22,7 @@ SMALL = [
     "data.test_documents=9",
     "training.threads=1",
     "experiment.bootstrap_samples=100",
+    "federation.rounds=2",
 ]
 
 
