@@ -27,14 +27,15 @@ VERDICTS = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "l
 
 
 def arms_table(study: Study) -> Table:
-    """Return each arm's scores on the pooled test set, with intervals and the range over seeds."""
-    interval = f"{100 * study.confidence:g}% interval"
-    titles = ("Arm", "Micro F1", interval, "Range over seeds", "Precision", "Recall", "Macro F1")
+    """Return each arm's scores on the pooled test set, with intervals and, of several seeds, the range over them."""
+    ranged = any(len(seeds_of(study, arm)) > 1 for arm in arms_of(study))
+    titles = ["Arm", "Micro F1", f"{100 * study.confidence:g}% interval"]
+    titles += ["Range over seeds"] if ranged else []
     return Table(
         "arms",
-        "Pooled test set, mean over seeds",
-        columns(*titles, "Seeds"),
-        tuple(_arm_row(study, arm) for arm in arms_of(study)),
+        "Pooled test set, mean over seeds" if ranged else "Pooled test set, one seed",
+        columns(*titles, "Precision", "Recall", "Macro F1", "Seeds"),
+        tuple(_arm_row(study, arm, ranged) for arm in arms_of(study)),
         tuple(_arm_notes(study)),
     )
 
@@ -75,18 +76,19 @@ def interval_cell(study: Study, arm: str) -> Cell:
     return Cell(wording.interval(bounds))
 
 
-def _arm_row(study: Study, arm: str) -> Row:
+def _arm_row(study: Study, arm: str, ranged: bool) -> Row:
     mean = on_test(study, arm)
     assert mean is not None, arm
     seeds = len(seeds_of(study, arm))
     scores = by_seed(study, arm).values()
+    spread = wording.ONE_SEED if seeds == 1 else wording.interval(Interval(min(scores), max(scores)))
     sites = wording.counted(len(study.local if arm == "local" else sites_of(study)), "site")
     who = {"centralized": arm, "federated": f"{arm}, {sites}", "local": f"{arm}, mean of {sites}"}[arm]
     return row(
         Cell(wording.ARM_NAMES[arm], who),
         wording.score(mean.f1),
         interval_cell(study, arm),
-        wording.ONE_SEED if seeds == 1 else wording.interval(Interval(min(scores), max(scores))),
+        *([spread] if ranged else []),
         wording.score(mean.precision),
         wording.score(mean.recall),
         wording.score(macro_f1(study, arm)),
