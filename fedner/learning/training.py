@@ -304,8 +304,14 @@ def _grouped(batches: list[Indices], size: int) -> Iterator[list[Indices]]:
 
 
 def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
-    """Take one optimizer step on the joined batches of a group; return their losses summed over words."""
-    num_words = int(sum(np.diff(state.encoded.word_starts)[windows].sum() for windows in group))
+    """Take one optimizer step on the joined batches of a group; return their losses summed over words.
+
+    The sum over words is divided by the words that so many windows have on average. Windows of a batch are of similar
+    length; divided by its own words, a batch of three-word sentences would give each of them ten times the weight of a
+    word in a batch of long ones.
+    """
+    num_windows = sum(len(windows) for windows in group)
+    num_words = num_windows * state.encoded.num_words / state.encoded.num_windows
     losses: list[Tensor] = []
     for windows in group:
         loss = batch_loss(state, windows)

@@ -66,14 +66,22 @@ def without_dropout(tagger: Tagger) -> Tagger:
     return tagger
 
 
+def average_words(encoded: Encoded, windows: np.ndarray) -> float:
+    return len(windows) * encoded.num_words / encoded.num_windows
+
+
 def joined_gradient(tagger: Tagger, encoded: Encoded, windows: np.ndarray) -> dict[str, torch.Tensor]:
-    """Return the gradient of the mean loss over the words of some windows, by the model's own loss."""
+    """Return the gradient of the loss over the words of some windows, by the model's own loss.
+
+    The model's is a mean over their own words; ours is over the words that so many windows have on average.
+    """
     model = copy.deepcopy(tagger.model).eval()
     batch = collate(encoded, windows, CPU)
     labels = torch.full_like(batch.input_ids, -100).flatten()
     labels[batch.positions] = batch.targets
     mask = None if batch.mask is None else batch.mask.long()
-    model(input_ids=batch.input_ids, attention_mask=mask, labels=labels.view(batch.input_ids.shape)).loss.backward()
+    loss = model(input_ids=batch.input_ids, attention_mask=mask, labels=labels.view(batch.input_ids.shape)).loss
+    (loss * len(batch.targets) / average_words(encoded, windows)).backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -241,7 +249,9 @@ def reference_run(tagger: Tagger, encoded: Encoded, config: TrainingConfig, star
         for index, windows in enumerate(order):
             batch = collate(encoded, windows, CPU)
             logits = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
-            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1)[batch.positions], batch.targets)
+            words = logits.flatten(0, 1)[batch.positions]
+            loss = torch.nn.functional.cross_entropy(words, batch.targets, reduction="sum")
+            loss = loss / average_words(encoded, windows)
             loss = loss + sum(config.prox_mu / 2 * ((p - anchor[n]) ** 2).sum() for n, p in model.named_parameters())
             optimizer.zero_grad()
             loss.backward()
