@@ -18,7 +18,6 @@ from fedner.metrics import (
     gap_closed_interval,
     local_interval,
     paired_bootstrap,
-    seed_summary,
 )
 
 
@@ -271,27 +270,6 @@ def test_different_documents_or_seeds_are_refused() -> None:
         local_interval([[ten], [ten, ten]])
     with pytest.raises(RunError, match="one run or more"):
         arm_interval([])
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=60, unique=True), st.floats(0.05, 0.999))
-def test_seed_summary_is_the_t_interval(values: list[float], confidence: float) -> None:
-    result = seed_summary(values, confidence)
-    error = scipy.stats.sem(values)
-    wanted = scipy.stats.t.interval(confidence, len(values) - 1, loc=np.mean(values), scale=error)
-    assert [result.low, result.high] == pytest.approx(wanted, rel=1e-9, abs=1e-9)
-    assert result.mean == pytest.approx(np.mean(values))
-    assert result.seeds == len(values)
-
-
-def test_seed_summary_of_equal_values_has_no_width() -> None:
-    assert seed_summary([0.5, 0.5, 0.5]) == Summary(0.5, 0.5, 0.5, 3)
-
-
-def test_one_seed_has_no_interval_and_none_is_refused() -> None:
-    assert seed_summary([0.5]) == Summary(0.5, None, None, 1)
-    with pytest.raises(RunError, match="at least one seed"):
-        seed_summary([])
 
 
 def test_summaries_are_plain_json() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fedner.cli.console import print_json, stdout
 from fedner.config import Precision, TrainingConfig
-from fedner.data.corpus import Document, Sentence
+from fedner.data.corpus import Document
 from fedner.data.labels import spans_of
 from fedner.errors import ConfigError, DataError, RunError
 
@@ -84,11 +84,12 @@ def _batches(texts: Iterator[str], size: int = 256) -> Iterator[list[str]]:
 
 
 def _as_document(number: int, text: str) -> Document:
+    from fedner.data.encoding import unlabelled
     from fedner.data.reading import split_words
 
     offsets = tuple(split_words(text))
     words = tuple(text[start:end] for start, end in offsets)
-    sentences = (Sentence(words, ("O",) * len(words), offsets),) if words else ()
+    sentences = (replace(unlabelled(words), offsets=offsets),) if words else ()
     return Document(str(number), sentences)
 
 

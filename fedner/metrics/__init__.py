@@ -16,7 +16,6 @@ from fedner.metrics.intervals import (
     gap_closed_interval,
     local_interval,
     paired_bootstrap,
-    seed_summary,
 )
 from fedner.metrics.scoring import PRF, Macro, Score, score, signature
 
@@ -40,7 +39,6 @@ __all__ = [
     "paired_bootstrap",
     "pool",
     "score",
-    "seed_summary",
     "signature",
     "total",
 ]

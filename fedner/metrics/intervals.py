@@ -11,7 +11,6 @@ An interval is None where it cannot be had: fewer than two documents, or no resa
 in which F1 is 0/0 (a rare type was not drawn) are left out, not counted as 0.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -236,25 +235,6 @@ def gap_closed_interval(
     return GapClosed((joined - least) / (best - least), low, high, undefined_share)
 
 
-def seed_summary(values: Sequence[float], confidence: float = 0.95) -> Summary:
-    """Return the mean over seeds with Student's t interval; low and high are None for a single seed.
-
-    It says how much the seed matters on this test set, and nothing about other test sets.
-
-    Raises:
-        RunError: there is no value.
-    """
-    if not values:
-        raise RunError("summary: wanted the value of at least one seed, found none")
-    num_seeds = len(values)
-    mean = math.fsum(values) / num_seeds
-    if num_seeds == 1:
-        return Summary(mean, None, None, 1)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (num_seeds - 1))
-    margin = _t_quantile((1 + confidence) / 2, num_seeds - 1) * deviation / math.sqrt(num_seeds)
-    return Summary(mean, mean - margin, mean + margin, num_seeds)
-
-
 def _runs(counts: DocumentCounts | Sequence[DocumentCounts]) -> Sequence[DocumentCounts]:
     """Return one run, or one per seed, as a sequence of runs."""
     return [counts] if isinstance(counts, np.ndarray) and counts.ndim == 3 else list(counts)
@@ -298,26 +278,3 @@ def _resampled_arm(counts: NDArray[np.int64], samples: int, seed: int, seed_weig
     """
     by_seed = resampled_f1(counts, samples, seed).mean(axis=1)
     return by_seed.mean(axis=1) if seed_weights is None else (by_seed * seed_weights).sum(axis=1)
-
-
-def _t_quantile(probability: float, freedom: int) -> float:
-    """Return Student's t quantile for a probability in (0.5, 1), by bisection."""
-    low, high = 0.0, 1.0
-    while _t_between(high, freedom) < 2 * probability - 1:
-        high *= 2
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_between(middle, freedom) < 2 * probability - 1 else (low, middle)
-    return high
-
-
-def _t_between(t: float, freedom: int) -> float:
-    """Return P(|T| < t) for a whole number of degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    odd = freedom % 2
-    term = math.cos(angle) if odd else 1.0
-    series = 0.0
-    for power in range(1 + odd, freedom, 2):
-        series += term
-        term *= math.cos(angle) ** 2 * power / (power + 1)
-    return 2 / math.pi * (angle + math.sin(angle) * series) if odd else math.sin(angle) * series
