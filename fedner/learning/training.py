@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.errors import RunError
-from fedner.learning.batches import Indices, collate, num_batches, training_order
+from fedner.learning.batches import PACKED, Indices, collate, num_batches, pack, training_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
 from fedner.learning.model import Tagger, word_embedding
 from fedner.learning.vocabulary import UsedRows, only_rows, used_rows
@@ -31,6 +31,7 @@ Progress = Callable[[int, int], None]
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _NUMBERS = ("position", "rounds", "optimizer_steps")
+_MASK_DTYPES = {Precision.fp32: torch.float32, Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 _STEPS_PER_LOSS_CHECK = 20  # reading the loss waits for a GPU; not after every step
 
 
@@ -336,10 +337,14 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
 
 def batch_loss(state: _Round, windows: Indices) -> Tensor:
     """Return the cross-entropy of one batch, summed over its words."""
-    batch = collate(state.encoded, windows, state.device)
+    if state.tagger.model.config.model_type in PACKED:
+        batch = pack(state.encoded, windows, state.device, _MASK_DTYPES[state.precision])
+    else:
+        batch = collate(state.encoded, windows, state.device)
     input_ids = batch.input_ids if state.used is None else state.used.compact_ids[batch.input_ids]
     with autocast(state.device, state.precision):
-        logits = state.tagger.model(input_ids=input_ids, attention_mask=batch.mask).logits
+        places = {} if batch.position_ids is None else {"position_ids": batch.position_ids}
+        logits = state.tagger.model(input_ids=input_ids, attention_mask=batch.mask, **places).logits
     words = logits.flatten(0, 1).index_select(0, batch.positions).float()
     return nn.functional.cross_entropy(words, batch.targets, reduction="sum")
 

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from fedner.data.encoding import IGNORE, Encoded
-from fedner.learning.batches import collate, num_batches, owned_words, sorted_order, training_order
+from fedner.learning.batches import collate, num_batches, owned_words, pack, sorted_order, training_order
+from fedner.learning.model import Tagger
 
 CPU = torch.device("cpu")
 
@@ -18,12 +19,47 @@ def test_a_pass_takes_every_window_once_and_depends_on_seed_epoch_and_site(encod
     assert all(flat[0] != other for other in flat[2:])
 
 
-def test_windows_of_a_training_batch_are_of_similar_length(encoded: Encoded) -> None:
-    order = training_order(encoded, 4, 0, 0, "a")
-    padded = sum(len(batch) * int(encoded.lengths[batch].max()) for batch in order)
-    in_text_order = [np.arange(at, min(at + 4, encoded.num_windows)) for at in range(0, encoded.num_windows, 4)]
-    unsorted = sum(len(batch) * int(encoded.lengths[batch].max()) for batch in in_text_order)
-    assert padded < 0.75 * unsorted
+def test_packing_needs_less_room_than_padding(encoded: Encoded) -> None:
+    windows = np.arange(min(16, encoded.num_windows))
+    packed, padded = pack(encoded, windows, CPU, torch.float32), collate(encoded, windows, CPU)
+    assert packed.input_ids.numel() < 0.75 * padded.input_ids.numel()
+    assert packed.input_ids.numel() >= int(encoded.lengths[windows].sum())
+
+
+def test_packed_windows_are_whole_and_each_is_there_once(encoded: Encoded) -> None:
+    windows = np.array([3, 0, 2, 5, 1])
+    batch = pack(encoded, windows, CPU, torch.float32)
+    assert batch.position_ids is not None
+    assert batch.mask is not None
+    found = []
+    for row, ids in enumerate(batch.input_ids):
+        open_to = batch.mask[row, 0] == 0
+        for start in np.flatnonzero((batch.position_ids[row] == 0).numpy()):
+            mates = np.flatnonzero(open_to[start].numpy())
+            if ids[start] != encoded.pad_id:
+                assert mates.tolist() == list(range(start, start + len(mates)))
+                assert batch.position_ids[row][mates].tolist() == list(range(len(mates)))
+                found.append(ids[mates].tolist())
+    wanted = [encoded.input_ids[encoded.starts[w] : encoded.starts[w + 1]].tolist() for w in windows]
+    assert sorted(found) == sorted(wanted)
+
+
+def test_a_packed_window_gets_the_logits_it_would_get_alone(tagger: Tagger, encoded: Encoded) -> None:
+    windows = np.array([3, 0, 2, 5, 1])
+    tagger.model.eval()
+    batch = pack(encoded, windows, CPU, torch.float32)
+    with torch.inference_mode():
+        packed = tagger.model(
+            input_ids=batch.input_ids, attention_mask=batch.mask, position_ids=batch.position_ids
+        ).logits.flatten(0, 1)[batch.positions]
+        alone = []
+        for window in windows:
+            single = collate(encoded, np.array([window]), CPU)
+            alone.append(tagger.model(input_ids=single.input_ids).logits.flatten(0, 1)[single.positions])
+    together = torch.cat(alone)
+    order = packed.double().sum(dim=1).argsort()
+    other = together.double().sum(dim=1).argsort()
+    torch.testing.assert_close(packed[order], together[other], rtol=1e-4, atol=1e-5)
 
 
 def test_evaluation_starts_with_the_longest_batch(encoded: Encoded) -> None:
