@@ -216,7 +216,11 @@ def summarise(runs: dict[str, list[dict[str, Any]]], options: argparse.Namespace
     return {
         "what": "real word pieces a second in local training, padding not counted",
         "setting": {name: getattr(options, name) for name in ("model", "data", "sentences", "batch_size", "threads")},
-        "machine": {"cpu": cpu_name(), "system": platform.platform(), "python": platform.python_version()},
+        "machine": {
+            "cpu": cpu_name(),
+            "system": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),
+            "python": platform.python_version(),
+        },
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "median_tokens_per_second": {leg: statistics.median(values) for leg, values in speed.items()},
         "ratios": ratios,

@@ -197,7 +197,7 @@ def environment(threads: int | None) -> Mapping[str, Any]:
     """Return what beside the config decides bytes and speed: versions, platform, processor, threads."""
     return {
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads if threads is not None else os.cpu_count(),
