@@ -35,6 +35,7 @@ from fedner.config.data import (
     SitesData,
     SyntheticData,
     TagScheme,
+    TextFilesData,
     TextFormat,
 )
 from fedner.config.federation import (
@@ -106,6 +107,7 @@ __all__ = [
     "SitesData",
     "SyntheticData",
     "TagScheme",
+    "TextFilesData",
     "TextFormat",
     "TrainingConfig",
     "TrimmedMeanAggregation",

@@ -113,18 +113,11 @@ class SyntheticData(DataConfig):
 
 
 @dataclass(kw_only=True)
-class FilesData(DataConfig):
-    """The user's own files, one list per split."""
+class TextFilesData(DataConfig):
+    """What all files of the user's own have in common."""
 
-    kind: DataKind = DataKind.files
     format: TextFormat = TextFormat.auto
     """File format of all files."""
-    train: list[str] = field(default_factory=list)
-    """Training files."""
-    dev: list[str] = field(default_factory=list)
-    """Development files; used to choose the round, never to train."""
-    test: list[str] = field(default_factory=list)
-    """Test files; scored once, at the end."""
     encoding: str = "utf-8"
     """Character encoding of the files."""
     word_column: int = 0
@@ -134,24 +127,29 @@ class FilesData(DataConfig):
 
 
 @dataclass(kw_only=True)
-class SitesData(DataConfig):
+class FilesData(TextFilesData):
+    """The user's own files, one list per split."""
+
+    kind: DataKind = DataKind.files
+    train: list[str] = field(default_factory=list)
+    """Training files."""
+    dev: list[str] = field(default_factory=list)
+    """Development files; used to choose the round, never to train."""
+    test: list[str] = field(default_factory=list)
+    """Test files; scored once, at the end."""
+
+
+@dataclass(kw_only=True)
+class SitesData(TextFilesData):
     """A folder with one sub-folder per site, each holding train, dev and test files: a natural partition."""
 
     kind: DataKind = DataKind.sites
-    format: TextFormat = TextFormat.auto
-    """File format of all files."""
     root: str = MISSING
     """The folder; a site's name is its sub-folder's name, its files are train.*, dev.* and test.*."""
     sites: list[str] = field(default_factory=list)
     """Sub-folders that take part, in any order; empty takes all that are not in `unseen`."""
     unseen: list[str] = field(default_factory=list)
     """Sub-folders that no arm trains on; their test files are scored as a site of their own."""
-    encoding: str = "utf-8"
-    """Character encoding of the files."""
-    word_column: int = 0
-    """Column of the word in a CoNLL file, from 0; negative counts from the end."""
-    tag_column: int = -1
-    """Column of the tag in a CoNLL file, from 0; negative counts from the end."""
 
 
 @dataclass(kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedner.assets import CONLL2003_NOTICE, ensure_corpus
-from fedner.config import Conll2003Data, DataConfig, FilesData, HubData, SitesData, SyntheticData
+from fedner.config import Conll2003Data, DataConfig, FilesData, HubData, SitesData, SyntheticData, TextFilesData
 from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.labels import LabelContract, contract_from_config, suggestion
@@ -199,7 +199,7 @@ def _documents(
 
 
 def _options(config: DataConfig) -> ReadOptions:
-    if isinstance(config, FilesData | SitesData):
+    if isinstance(config, TextFilesData):
         return options_of(config)
     return ReadOptions(scheme=config.scheme, on_illegal=config.on_illegal)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedner.config import FilesData, OnIllegal, SitesData, TagScheme, TextFormat
+from fedner.config import OnIllegal, TagScheme, TextFilesData, TextFormat
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import LabelContract
 from fedner.data.reading.conll import ConllColumns, read_conll
@@ -30,7 +30,7 @@ class ReadOptions:
     tag_column: int = -1
 
 
-def options_of(config: FilesData | SitesData) -> ReadOptions:
+def options_of(config: TextFilesData) -> ReadOptions:
     """Return what the configuration says about files."""
     return ReadOptions(
         config.format, config.scheme, config.on_illegal, config.encoding, config.word_column, config.tag_column
