@@ -162,12 +162,14 @@ def to_plain(config: Config) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def from_plain(plain: dict[str, Any]) -> Config:
+def from_plain(plain: object) -> Config:
     """Build and check a `Config` from plain values.
 
     Raises:
-        ConfigError: a key is unknown, a value is ill-typed or out of range, or `kind` is missing.
+        ConfigError: a key is unknown, a value is ill-typed or out of range, `kind` is missing, or it is no mapping.
     """
+    if not isinstance(plain, dict):
+        raise ConfigError(f"config: wanted one JSON object, found {type(plain).__name__} (in YAML: one mapping)")
     _refuse_unsafe(plain, "")
     schema = OmegaConf.structured(Config)
     try:
@@ -220,6 +222,4 @@ def loads(text: str) -> Config:
         plain = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"config: wanted one JSON object, found invalid JSON ({error})") from error
-    if not isinstance(plain, dict):
-        raise ConfigError(f"config: wanted one JSON object, found {type(plain).__name__}")
     return from_plain(plain)

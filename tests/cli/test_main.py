@@ -105,6 +105,14 @@ def test_saved_config_refuses_a_misspelt_key(capsys, tmp_path):
     assert "warmupp" in err
 
 
+@pytest.mark.parametrize("content", ["", "- a list\n", "just words\n"])
+def test_a_saved_config_that_is_no_mapping_is_refused_without_a_traceback(capsys, tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    status, _, err = run(capsys, "config", "--from", str(tmp_path))
+    assert status == 2
+    assert "wanted one JSON object" in err
+
+
 def test_every_known_key_is_documented_with_a_meaning():
     page = reference()
     undocumented = [line for line in page.splitlines() if line.startswith("| `") and line.rstrip().endswith("|  |")]
