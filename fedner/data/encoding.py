@@ -8,7 +8,7 @@ the bookkeeping there is.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,6 +49,10 @@ class EncodingStats:
     """Words whose first piece is the unknown token, empty ones included."""
     empty_words: int
     """Words of which the tokenizer left nothing, such as a lone zero-width space; they become the unknown token."""
+
+    def __add__(self, other: "EncodingStats") -> "EncodingStats":
+        """Return the stats of both texts together."""
+        return EncodingStats(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,5 +50,6 @@ def report(directory: Path) -> None:
 
 def _write_report(directory: Path, config: Config, sites: Sites, run: StoredRun, command: str) -> None:
     finished = Finished(runs={Unit(Arm.federated): {config.seed: run}})
-    write_metrics(directory, config, sites, finished, [], command)
+    bench = workspace(config.model, sites.corpus.contract)
+    write_metrics(directory, config, sites, bench, finished, [], command)
     write_report(directory)

@@ -68,7 +68,7 @@ def _tell(bench: _Bench, finished: Finished, command: str) -> None:
         for seed in bench.config.experiment.seeds
         if seed not in finished.runs.get(unit, {})
     ]
-    write_metrics(bench.directory, bench.config, bench.sites, finished, missing, command)
+    write_metrics(bench.directory, bench.config, bench.sites, bench.workspace, finished, missing, command)
     write_report(bench.directory)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import numpy as np
 from fedner.assets import MINILM_NOTICE
 from fedner.config import Arm, Config, ExperimentConfig, to_plain
 from fedner.data.corpus import SPLITS, num_sentences
+from fedner.data.encoding import EncodingStats
 from fedner.data.partition import describe
 from fedner.data.sites import Sites
 from fedner.experiments.store import Unit
 from fedner.federation.runs import environment
+from fedner.learning.workspace import Workspace
 from fedner.metrics import (
     DocumentCounts,
     gap_closed_interval,
@@ -40,7 +44,13 @@ class Finished:
 
 
 def write_metrics(
-    directory: Path, config: Config, sites: Sites, finished: Finished, missing: Sequence[str], command: str
+    directory: Path,
+    config: Config,
+    sites: Sites,
+    workspace: Workspace,
+    finished: Finished,
+    missing: Sequence[str],
+    command: str,
 ) -> None:
     """Write report/metrics.json (schema 1)."""
     contract, experiment = sites.corpus.contract, config.experiment
@@ -48,7 +58,7 @@ def write_metrics(
     content = {
         "schema": SCHEMA,
         "contract": {"hash": contract.digest, "types": list(contract.type_names)},
-        "data": _data(sites),
+        "data": _data(sites, workspace),
         "arms": _arms(finished),
         "summary": {} if missing else _summary(finished, sites, experiment),
         "intervals": _intervals(finished, sites, experiment),
@@ -71,14 +81,23 @@ def notices(config: Config, sites: Sites) -> list[str]:
     return told + ([MINILM_NOTICE] if config.model.name == "minilm" else [])
 
 
-def _data(sites: Sites) -> dict[str, Any]:
+def _data(sites: Sites, workspace: Workspace) -> dict[str, Any]:
     stats = describe(sites.shards, sites.corpus.contract)
     return {
         "corpus": sites.corpus.name,
         "splits": {split: asdict(getattr(stats, split)) for split in SPLITS},
         "partition": stats.to_json(),
         "unseen": {shard.site: num_sentences(shard.test) for shard in sites.unseen},
+        "encoding": {split: asdict(stats) for split, stats in _encoding(sites, workspace).items()},
     }
+
+
+def _encoding(sites: Sites, workspace: Workspace) -> dict[str, EncodingStats]:
+    """Return what the encoder sees of each split, all sites together, and of the unseen sites' test text."""
+    texts = {split: [shard.split(split) for shard in sites.shards] for split in SPLITS}
+    texts["unseen"] = [shard.test for shard in sites.unseen]
+    found = {name: [workspace.encoded(documents).stats for documents in shards] for name, shards in texts.items()}
+    return {name: reduce(add, stats) for name, stats in found.items() if stats}
 
 
 def _arms(finished: Finished) -> dict[str, Any]:

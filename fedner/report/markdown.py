@@ -44,7 +44,7 @@ def _blocks(study: Study, drawings: Mapping[str, Drawing]) -> Iterator[str]:
     yield from _section("Site by site", drawings.get("sites"), tables.sites_table(study))
     yield from _section("Entity type by entity type", drawings.get("types"), tables.types_table(study))
     yield from _section("Learning curves", drawings.get("curves"))
-    data = tables.partition_table(study), tables.splits_table(study)
+    data = tables.partition_table(study), tables.splits_table(study), tables.encoding_table(study)
     yield from _section("Who holds what", drawings.get("partition"), *data)
     yield from _section("What it took", None, tables.costs_table(study), tables.refusals_table(study))
     yield from _making(study)

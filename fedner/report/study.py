@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fedner.data.corpus import SPLITS
+from fedner.data.encoding import EncodingStats
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.results import SCHEMA, RunResult, read_json, run_from_json
 
@@ -114,6 +115,7 @@ class Study:
     splits: Mapping[str, SplitSize]
     partition: Mapping[str, SiteData]
     unseen: tuple[str, ...]
+    encoding: Mapping[str, EncodingStats]
     centralized: Runs
     federated: Runs
     local: Mapping[str, Runs]
@@ -178,6 +180,7 @@ def parse_study(content: Plain) -> Study:
         splits=_splits(_section(data, "splits") or partition),
         partition={site["site"]: _site_data(site) for site in partition.get("sites") or ()},
         unseen=tuple(_section(data, "unseen")),
+        encoding=_each(_section(data, "encoding"), lambda stats: EncodingStats(**stats)),
         centralized=_runs(_section(arms, "centralized")),
         federated=_runs(_section(arms, "federated")),
         local=_each(_section(_section(arms, "local"), "sites"), _runs),

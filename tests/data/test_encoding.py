@@ -87,6 +87,13 @@ def test_a_word_that_the_tokenizer_strips_becomes_unknown_and_keeps_its_place(in
     assert encoded.stats.empty_words == encoded.stats.unknown_words == 2
 
 
+def test_stats_of_two_texts_add_up_to_those_of_both() -> None:
+    one, other = document((["a", ""], ["O", "O"])), document((["bbbbbbbbbbbb"] * 3, ["O"] * 3))
+    both, first, second = (encode(text, CASED, CONTRACT, 8, 2).stats for text in ([one, other], [one], [other]))
+    assert both == first + second
+    assert (both.sentences, both.words, both.truncated_words, both.empty_words) == (2, 5, 3, 1)
+
+
 def test_a_word_longer_than_the_window_is_truncated_and_counted() -> None:
     text = document((["a", "bbbbbbbbbbbb", "to"], ["O", "B-PER", "O"]))
     encoded = encode([text], CASED, CONTRACT, 8, 2)

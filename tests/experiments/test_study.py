@@ -68,6 +68,15 @@ def test_all_arms_are_scored_on_the_same_entities(study):
     assert len(supports) == 1
 
 
+def test_what_the_encoder_sees_is_told_for_every_split(study):
+    data = metrics(study)["data"]
+    assert list(data["encoding"]) == ["train", "dev", "test"]
+    for split, stats in data["encoding"].items():
+        assert stats["words"] == data["splits"][split]["words"]
+        assert stats["sentences"] == data["splits"][split]["sentences"]
+        assert stats["pieces"] >= stats["words"] + 2 * stats["windows"]  # [CLS] and [SEP] of every window
+
+
 def test_arms_see_the_same_number_of_examples(study):
     arms = metrics(study)["arms"]
     central = arms["centralized"]["seeds"]["0"]["examples_seen"]

@@ -59,6 +59,13 @@ def test_synthetic_text_bears_no_claim_for_any_site(comparison: Plain) -> None:
     assert {row.tone for row in table.rows} == {"verdict-none"}
 
 
+def test_what_the_encoder_cannot_see_is_told(comparison: Plain) -> None:
+    told = {"sentences": 9, "words": 4000, "pieces": 5500, "windows": 12, "cut_sentences": 3, "truncated_words": 2}
+    comparison["data"]["encoding"] = {"test": told | {"unknown_words": 1234, "empty_words": 1}}
+    study = parse_study(comparison)
+    assert named(tables.encoding_table(study), "test") == ["test", "5,500", "12", "3", "2", "1,234", "1"]
+
+
 def test_an_unseen_site_comes_last_and_gets_the_mean_of_all_local_models(comparison: Plain) -> None:
     comparison["data"]["unseen"] = {"site-0": 510}
     local = comparison["arms"]["local"]["sites"]

@@ -1,7 +1,7 @@
 """The report's tables, filled once and drawn three times: as HTML, as Markdown and in the terminal."""
 
 from fedner.report.tables.costs import costs_table, refusals_table, runs_table
-from fedner.report.tables.data import partition_table, splits_table, tuning_table
+from fedner.report.tables.data import encoding_table, partition_table, splits_table, tuning_table
 from fedner.report.tables.grid import Cell, Column, Row, Table
 from fedner.report.tables.scores import arms_table, interval_cell, sites_table, types_table
 
@@ -12,6 +12,7 @@ __all__ = [
     "Table",
     "arms_table",
     "costs_table",
+    "encoding_table",
     "interval_cell",
     "partition_table",
     "refusals_table",

@@ -18,6 +18,42 @@ def splits_table(study: Study) -> Table:
     return Table("splits", "All sites together", columns("Split", "Documents", "Sentences", "Words", "Entities"), rows)
 
 
+def encoding_table(study: Study) -> Table:
+    """Return what the encoder sees of each split, and what it cannot see."""
+    titles = (
+        "Split",
+        "Word pieces",
+        "Windows",
+        "Sentences cut",
+        "Words cut short",
+        "Words without a piece",
+        "of these empty",
+    )
+    rows = tuple(
+        row(
+            name,
+            *map(
+                wording.number,
+                (
+                    stats.pieces,
+                    stats.windows,
+                    stats.cut_sentences,
+                    stats.truncated_words,
+                    stats.unknown_words,
+                    stats.empty_words,
+                ),
+            ),
+        )
+        for name, stats in study.encoding.items()
+    )
+    notes = (
+        "Sentences cut: longer than a window; cut between words into windows that overlap, so nothing is lost.",
+        "Words cut short: longer than a window; only their beginning is seen. Words without a piece: unknown to the "
+        "tokenizer from their first piece on; the encoder sees only that a word is there.",
+    )
+    return Table("encoding", "What the encoder sees", columns(*titles), rows, notes)
+
+
 def partition_table(study: Study) -> Table:
     """Return what each site holds: training text by type, and how much development and test text."""
     names = tuple(site for site in (*sites_of(study), *unseen_of(study)) if site in study.partition)
