@@ -40,5 +40,5 @@ def digest(state: Mapping[str, NDArray[np.generic]]) -> str:
     total = hashlib.sha256()
     for name, array in state.items():
         total.update(f"{name}{array.dtype}{array.shape}".encode())
-        total.update(np.ascontiguousarray(array).tobytes())
+        total.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return total.hexdigest()

@@ -6,7 +6,7 @@
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,13 @@ from fedner.results import write_json
 
 FREE_KEYS = ("name", "output", "seed", "experiment")
 """What may change between two calls of one comparison: where it lies, and which arms, seeds and rates it runs."""
+
+FEDERATED_KEYS = (
+    "aggregation",
+    "training.optimizer_state",
+    *(f"federation.{key}" for key in ("fraction", "min_sites", "weighting", "workers", "public_dev", "wait_seconds")),
+)
+"""What the federated arm alone depends on: with its runs removed, another setting may join the other arms' runs."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,24 @@ def open_study(directory: Path, config: Config, contract: LabelContract) -> None
 
 
 def _check_unchanged(directory: Path, before: Config, now: Config) -> None:
-    changed = [
-        f"{key} was {old!r}, now {new!r}"
+    changed = {
+        key: f"{key} was {old!r}, now {new!r}"
         for key, old, new in _differences(to_plain(before), to_plain(now))
-        if key.split(".")[0] not in FREE_KEYS
-    ]
-    if changed:
-        raise RunDirectoryError(
-            f"{directory}: holds a comparison with another configuration ({'; '.join(changed[:5])}); "
-            "choose another name=… or delete the folder"
-        )
+        if not _within(key, FREE_KEYS)
+    }
+    federated = directory / "arms" / Arm.federated.value
+    only_federated = all(_within(key, FEDERATED_KEYS) for key in changed)
+    if not changed or (only_federated and not federated.exists()):
+        return
+    remedy = f"or delete {federated} to redo that arm alone" if only_federated else "or delete the folder"
+    raise RunDirectoryError(
+        f"{directory}: holds a comparison with another configuration ({'; '.join([*changed.values()][:5])}); "
+        f"choose another name=… {remedy}"
+    )
+
+
+def _within(key: str, groups: Sequence[str]) -> bool:
+    return any(key == group or key.startswith(f"{group}.") for group in groups)
 
 
 def _differences(before: Any, now: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -1,6 +1,7 @@
 """A whole comparison on generated text: real federation, real training, real files."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,19 @@ def test_another_configuration_under_the_same_name_is_refused(tmp_path):
     compare(small(tmp_path, "experiment.arms=[centralized]"), "cmd", Silent())
     with pytest.raises(RunDirectoryError, match=r"federation.rounds was 2, now 3"):
         compare(small(tmp_path, "federation.rounds=3"), "cmd", Silent())
+
+
+def test_a_setting_of_the_federated_arm_may_change_while_that_arm_has_no_run(tmp_path):
+    study = compare(small(tmp_path, "experiment.arms=[centralized]"), "cmd", Silent())
+    counts = Counts()
+    both = ["experiment.arms=[centralized,federated]", "training.optimizer_state=reset"]
+    compare(small(tmp_path, "aggregation=median", *both), "cmd", counts)
+    assert counts.started == ["federated seed 0 lr 0.01"]
+    with pytest.raises(RunDirectoryError, match=r"aggregation.kind was 'median'.*delete .*/arms/federated to redo"):
+        compare(small(tmp_path, "aggregation=fedavg", *both), "cmd", Silent())
+    shutil.rmtree(study / "arms" / "federated")
+    compare(small(tmp_path, "aggregation=fedavg", *both), "cmd", Silent())
+    assert metrics(study)["config"]["aggregation"]["kind"] == "fedavg"
 
 
 def test_foreign_files_are_left_alone(tmp_path):
