@@ -19,7 +19,7 @@ from fedner.cli.compose import run_composed
 from fedner.config import Config
 from fedner.data.sites import load_sites
 from fedner.experiments.alone import pooled_learner, train_alone
-from fedner.federation.local_grid import run_in_process
+from fedner.federation.local_grid import run_of_study
 from fedner.learning.workspace import workspace
 from fedner.progress import Silent
 from fedner.results import RunResult
@@ -56,7 +56,7 @@ def run_pair(config: Config) -> tuple[dict[str, float], dict[str, float]]:
     bench = workspace(config.model, sites.corpus.contract)
     centralized = train_alone(config, pooled_learner(sites), sites, bench, Silent())
     with tempfile.TemporaryDirectory() as folder:
-        federated = run_in_process(config, Path(folder) / "run", keep_weights=False)
+        federated = run_of_study(config, Path(folder) / "run")
     return measured(centralized.result), measured(federated.result)
 
 

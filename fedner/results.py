@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,12 @@ def run_to_json(result: RunResult) -> dict[str, Any]:
     return asdict(result) | {
         "test": result.test.to_json(),
         "sites": {site: score.to_json() for site, score in result.sites.items()},
-        "rounds": [_round_to_json(entry) for entry in result.rounds],
+        "rounds": [round_to_json(entry) for entry in result.rounds],
     }
 
 
-def _round_to_json(entry: RoundResult) -> dict[str, Any]:
+def round_to_json(entry: RoundResult) -> dict[str, Any]:
+    """Return one of a RUN's rounds."""
     return asdict(entry) | {
         "dev": entry.dev.to_json() if entry.dev else None,
         "public_dev": entry.public_dev.to_json() if entry.public_dev else None,
@@ -74,19 +75,26 @@ def _round_to_json(entry: RoundResult) -> dict[str, Any]:
 
 def run_from_json(plain: Mapping[str, Any]) -> RunResult:
     """Read RUN of metrics.json; the inverse of `run_to_json`."""
-    rounds = tuple(
-        RoundResult(
-            **{
-                **entry,
-                "dev": Score.from_json(entry["dev"]) if entry["dev"] else None,
-                "public_dev": Score.from_json(entry["public_dev"]) if entry["public_dev"] else None,
-                "sites": tuple(entry["sites"]),
-            }
-        )
-        for entry in plain["rounds"]
-    )
+    rounds = tuple(round_from_json(entry) for entry in plain["rounds"])
     sites = {site: Score.from_json(score) for site, score in plain["sites"].items()}
     return RunResult(**{**plain, "test": Score.from_json(plain["test"]), "sites": sites, "rounds": rounds})
+
+
+def round_from_json(plain: Mapping[str, Any]) -> RoundResult:
+    """Read one of a RUN's rounds."""
+    return RoundResult(
+        **{
+            **plain,
+            "dev": Score.from_json(plain["dev"]) if plain["dev"] else None,
+            "public_dev": Score.from_json(plain["public_dev"]) if plain["public_dev"] else None,
+            "sites": tuple(plain["sites"]),
+        }
+    )
+
+
+def best_round(rounds: Sequence[RoundResult]) -> int:
+    """Return the number of the round with the best dev micro F1; the first of equals."""
+    return max(rounds, key=lambda entry: entry.dev.micro.f1 if entry.dev else -1.0).round
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

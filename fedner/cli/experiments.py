@@ -29,7 +29,8 @@ fedner simulate: run one federation on this machine and write its report
 
 example: fedner simulate partition=dirichlet partition.alpha=0.3 federation.rounds=10 training.lr=2e-4
 no download: fedner simulate experiment=smoke
-
+stopped or killed: fedner simulate resume=runs/NAME goes on after the last whole round, to the result it would have had;
+    with federation.rounds=N a finished run goes on, too
 """
 
 COMPARE = """\
@@ -73,8 +74,28 @@ def _helped(arguments: list[str], text: str) -> bool:
 
 def simulate(arguments: list[str]) -> None:
     """`fedner simulate`."""
-    if not _helped(arguments, SIMULATE):
+    if _helped(arguments, SIMULATE):
+        return
+    from_run, overrides = _resumed(arguments)
+    if from_run is None:
         run_composed("simulate", arguments, lambda config: _train("simulate", arguments, config))
+        return
+    if "--from" in overrides or "--multirun" in overrides:
+        raise ConfigError(
+            "resume: wanted values to change at most, found --from or --multirun; a run goes on as it began"
+        )
+    saved = ["--from", str(from_run), *overrides]
+    run_composed("simulate", saved, lambda config: _train("simulate", arguments, config, from_run))
+
+
+def _resumed(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """Split `resume=RUN` from the other arguments."""
+    named = [argument for argument in arguments if argument.startswith("resume=")]
+    if not named:
+        return None, arguments
+    if len(named) > 1 or named[0] == "resume=":
+        raise ConfigError("resume: wanted one run directory, as in resume=runs/NAME")
+    return Path(named[0].removeprefix("resume=")), [argument for argument in arguments if argument not in named]
 
 
 def compare(arguments: list[str]) -> None:
@@ -83,14 +104,16 @@ def compare(arguments: list[str]) -> None:
         run_composed("compare", arguments, lambda config: _train("compare", arguments, config))
 
 
-def _train(verb: str, arguments: list[str], config: Config) -> None:
+def _train(verb: str, arguments: list[str], config: Config, resumed: Path | None = None) -> None:
     # Torch, transformers and Flower take seconds to import; help and config errors must not wait for them.
     from fedner import experiments
     from fedner.report import print_summary, read_study
 
-    run: Callable[..., Path] = getattr(experiments, verb)
-    command = shlex.join(["fedner", verb, *arguments])
-    directory = run(config, command, Lines())
+    if resumed is not None:
+        directory = experiments.resume(resumed, config, shlex.join(["fedner", "simulate", *arguments]), Lines())
+    else:
+        run: Callable[..., Path] = getattr(experiments, verb)
+        directory = run(config, shlex.join(["fedner", verb, *arguments]), Lines())
     study = read_study(directory)
     tell_notices(list(study.notices))
     print_summary(study, stdout())

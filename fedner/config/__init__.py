@@ -8,6 +8,7 @@ Enum members are lower case because OmegaConf reads and writes them by member na
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,6 +113,7 @@ __all__ = [
     "TrainingConfig",
     "TrimmedMeanAggregation",
     "Weighting",
+    "differences",
     "dumps",
     "from_plain",
     "loads",
@@ -160,6 +162,19 @@ def to_plain(config: Config) -> dict[str, Any]:
     plain = OmegaConf.to_container(OmegaConf.structured(config), resolve=True, enum_to_str=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
+    """Return (dotted key, value before, value now) of everything that differs."""
+    return list(_differences(to_plain(before), to_plain(now), ""))
+
+
+def _differences(before: Any, now: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in dict.fromkeys([*before, *now]):
+            yield from _differences(before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key))
+    elif before != now:
+        yield prefix, before, now
 
 
 def from_plain(plain: object) -> Config:

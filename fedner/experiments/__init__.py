@@ -1,6 +1,6 @@
 """What people run: one federation (`simulate`), or arms on the same data and budget (`compare`)."""
 
-from fedner.experiments.simulation import report, simulate
+from fedner.experiments.simulation import report, resume, simulate
 from fedner.experiments.study import compare
 
-__all__ = ["compare", "report", "simulate"]
+__all__ = ["compare", "report", "resume", "simulate"]

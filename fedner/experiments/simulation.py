@@ -1,18 +1,21 @@
 """One federated run on this machine, and the report of any run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fedner.config import Arm, Config
 from fedner.data.sites import Sites, load_sites
+from fedner.errors import RunError
 from fedner.experiments.final_test import with_unseen
 from fedner.experiments.store import Unit
 from fedner.experiments.summary import Finished, write_metrics
-from fedner.federation.local_grid import run_in_process
+from fedner.federation.local_grid import resume_in_process, run_in_process
 from fedner.federation.runs import new_run_path, read_config
 from fedner.learning.workspace import workspace
 from fedner.progress import Progress
 from fedner.report import write_report
-from fedner.results import StoredRun, load_run, save_run
+from fedner.results import RunOutcome, StoredRun, load_run, save_run
 
 
 def simulate(config: Config, command: str, progress: Progress) -> Path:
@@ -24,12 +27,40 @@ def simulate(config: Config, command: str, progress: Progress) -> Path:
         FederationError: a round had too few usable replies.
     """
     directory = new_run_path(config, "simulate")
+    with _saying_how_to_go_on(directory, progress):
+        outcome = run_in_process(config, directory, progress)
+    _finish(directory, config, outcome, command)
+    return directory
+
+
+def resume(directory: Path, config: Config, command: str, progress: Progress) -> Path:
+    """Go on with a run that `simulate` began, from its last whole round; return its directory.
+
+    Raises:
+        RunDirectoryError: there is no such run, it is finished or at work, or the config would change its result.
+        InputError, FederationError: as `simulate`.
+    """
+    with _saying_how_to_go_on(directory, progress):
+        outcome = resume_in_process(config, directory, progress)
+    _finish(directory, config, outcome, command)
+    return directory
+
+
+@contextmanager
+def _saying_how_to_go_on(directory: Path, progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, RunError):
+        if any((directory / "checkpoints").glob("round-*")):
+            progress.message(f"to go on after the last whole round: fedner simulate resume={directory}")
+        raise
+
+
+def _finish(directory: Path, config: Config, outcome: RunOutcome, command: str) -> None:
     sites = load_sites(config.data, config.partition)
-    outcome = run_in_process(config, directory, progress)
     outcome = with_unseen(outcome, sites, workspace(config.model, sites.corpus.contract), config.training)
     save_run(directory, outcome)
     _write_report(directory, config, sites, StoredRun(outcome.result, outcome.test_counts), command)
-    return directory
 
 
 def report(directory: Path) -> None:

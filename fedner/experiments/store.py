@@ -6,12 +6,11 @@
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fedner.config import Arm, Config, to_plain
+from fedner.config import Arm, Config, differences
 from fedner.data.labels import LabelContract, write_contract
 from fedner.errors import RunDirectoryError
 from fedner.federation.runs import environment, read_config, write_config
@@ -71,7 +70,7 @@ def open_study(directory: Path, config: Config, contract: LabelContract) -> None
 def _check_unchanged(directory: Path, before: Config, now: Config) -> None:
     changed = {
         key: f"{key} was {old!r}, now {new!r}"
-        for key, old, new in _differences(to_plain(before), to_plain(now))
+        for key, old, new in differences(before, now)
         if not _within(key, FREE_KEYS)
     }
     federated = directory / "arms" / Arm.federated.value
@@ -87,11 +86,3 @@ def _check_unchanged(directory: Path, before: Config, now: Config) -> None:
 
 def _within(key: str, groups: Sequence[str]) -> bool:
     return any(key == group or key.startswith(f"{group}.") for group in groups)
-
-
-def _differences(before: Any, now: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            yield from _differences(before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key))
-    elif before != now:
-        yield prefix, before, now

@@ -15,7 +15,7 @@ from fedner.experiments.alone import pooled_learner, site_learner, train_alone
 from fedner.experiments.final_test import with_unseen
 from fedner.experiments.store import Unit, open_study, run_directory
 from fedner.experiments.summary import Finished, write_metrics
-from fedner.federation.local_grid import run_in_process
+from fedner.federation.local_grid import run_of_study
 from fedner.federation.model_card import save_model
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
@@ -136,6 +136,5 @@ def _run(bench: _Bench, unit: Unit, config: Config, directory: Path) -> RunOutco
             shard = next(shard for shard in bench.sites.shards if shard.site == unit.site)
             return train_alone(config, site_learner(shard), bench.sites, bench.workspace, bench.progress)
         case Arm.federated:
-            # A folder without result.json was interrupted: begin it again.
-            outcome = run_in_process(config, directory, bench.progress, restart=True, keep_weights=False)
+            outcome = run_of_study(config, directory, bench.progress)
             return with_unseen(outcome, bench.sites, bench.workspace, config.training)

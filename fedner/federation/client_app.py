@@ -24,6 +24,7 @@ from fedner.errors import FederationError, InputError, RunDirectoryError, RunErr
 from fedner.federation import wire
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
 from fedner.federation.runs import package_version
+from fedner.federation.site_memory import recall, remember
 from fedner.learning.inference import evaluate
 from fedner.learning.model import get_state, set_state
 from fedner.learning.training import TrainingMemory, fit
@@ -100,7 +101,7 @@ def _train(message: Message, context: Context) -> RecordDict:
     space, config = site.workspace(), site.config
     encoded = space.encoded(site.shard.train)
     set_state(space.tagger.model, request.arrays)
-    kept = wire.recall(context.state)
+    kept = recall(context, request.header.round)
     fitted = fit(
         space.tagger,
         encoded,
@@ -111,7 +112,7 @@ def _train(message: Message, context: Context) -> RecordDict:
         rounds=config.federation.rounds,
         memory=None if kept is None else TrainingMemory.from_arrays(kept),
     )
-    wire.remember(context.state, fitted.memory.to_arrays())
+    remember(context, request.header.round, fitted.memory.to_arrays())
     reply = TrainReply(
         header=_own_header(request.header, site),
         arrays=get_state(space.tagger.model),

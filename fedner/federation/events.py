@@ -15,6 +15,17 @@ class RunStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunResumed:
+    """The run goes on after its last whole round, 0 being none; `damaged` says why newer checkpoints were not used."""
+
+    event: str = field(default="run resumed", init=False)
+    round: int
+    rounds: int
+    state: str
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SiteJoined:
     """A site said hello and holds the federation's contract; sizes in sentences."""
 
@@ -96,6 +107,7 @@ class RunFinished:
 
 Event = (
     RunStarted
+    | RunResumed
     | SiteJoined
     | RoundStarted
     | ReplyAccepted

@@ -21,10 +21,11 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedner.config import Config
 from fedner.data.corpus import num_sentences
-from fedner.data.sites import load_sites
+from fedner.data.sites import Sites, load_sites
 from fedner.federation.model_card import save_model
-from fedner.federation.runs import create_run
+from fedner.federation.runs import RunDirectory, create_run, lock_run, resume_run
 from fedner.federation.server_app import federate
+from fedner.federation.site_memory import MEMORY
 from fedner.federation.workers import WorkerPool, answer, load_app
 from fedner.learning.device import all_cores
 from fedner.progress import Progress
@@ -169,14 +170,23 @@ def identify_server() -> None:
     TaskIdentity.node_id = SERVER_NODE_ID
 
 
-def site_contexts(num_sites: int) -> dict[int, Context]:
-    """Return node id -> a fresh context for each site of a simulation, as Flower's own simulation makes them."""
+def site_contexts(num_sites: int, memory: Path | None = None) -> dict[int, Context]:
+    """Return node id -> a fresh context for each site of a simulation, as Flower's own simulation makes them.
+
+    Args:
+        num_sites: how many there are.
+        memory: a folder in which the sites keep what they remember, so that it outlives this process.
+    """
     nodes = range(FIRST_SITE_NODE_ID, FIRST_SITE_NODE_ID + num_sites)
     return {
         node: Context(
             run_id=RUN_ID,
             node_id=node,
-            node_config={"partition-id": index, "num-partitions": num_sites},
+            node_config={
+                "partition-id": index,
+                "num-partitions": num_sites,
+                **({} if memory is None else {MEMORY: str(memory.resolve() / str(index))}),
+            },
             state=RecordDict(),
             run_config={},
         )
@@ -184,36 +194,23 @@ def site_contexts(num_sites: int) -> dict[int, Context]:
     }
 
 
-def local_grid(sizes: Sequence[int], workers: int = 1, app: str = CLIENT_APP) -> LocalGrid:
+def local_grid(sizes: Sequence[int], workers: int = 1, app: str = CLIENT_APP, memory: Path | None = None) -> LocalGrid:
     """Open a grid with one node per site.
 
     Args:
         sizes: how much each site has to do, such as its training sentences; one entry per site.
         workers: processes that run sites side by side; 1 runs them here.
         app: `package.module:name` of the ClientApp.
+        memory: as in `site_contexts`.
     """
-    contexts = site_contexts(len(sizes))
+    contexts = site_contexts(len(sizes), memory)
     workers = min(workers, len(sizes))
     runner = InlineRunner(load_app(app), contexts) if workers == 1 else WorkerPool(app, contexts, sizes, workers)
     return LocalGrid(runner, list(contexts))
 
 
-def run_in_process(
-    config: Config,
-    directory: Path,
-    progress: Progress | None = None,
-    *,
-    restart: bool = False,
-    keep_weights: bool = True,
-) -> RunOutcome:
-    """Run one federation on this machine, without Ray or a daemon.
-
-    Args:
-        config: the resolved config.
-        directory: the run directory to make.
-        progress: told of rounds and refusals.
-        restart: remove an unfinished run that lies there and begin again.
-        keep_weights: leave the model directory and the best checkpoint behind; a study of many runs need not.
+def run_in_process(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
+    """Run one federation on this machine, without Ray or a daemon, in a directory of its own that can be resumed.
 
     Raises:
         InputError: the data or the configuration is at fault.
@@ -222,15 +219,44 @@ def run_in_process(
     """
     config = with_threads(config)
     sites = load_sites(config.data, config.partition)
-    contract = sites.corpus.contract
-    run = create_run(directory, config, contract, restart=restart)
+    run = create_run(directory, config, sites.corpus.contract)
+    return _play(config, sites, run, progress)
+
+
+def resume_in_process(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
+    """Go on with a run that was stopped or killed, from its last whole round, to the result it would have had.
+
+    Raises:
+        RunDirectoryError: there is no such run, it is finished or at work, or the config would change its result.
+        InputError, FederationError: as `run_in_process`.
+    """
+    config = with_threads(config)
+    sites = load_sites(config.data, config.partition)
+    run = resume_run(directory, config, sites.corpus.contract)
+    return _play(config, sites, run, progress)
+
+
+def run_of_study(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
+    """Run one of a study's many federations; an unfinished one there is begun again, and no weights are left behind.
+
+    Raises:
+        InputError, RunDirectoryError, FederationError: as `run_in_process`.
+    """
+    config = with_threads(config)
+    sites = load_sites(config.data, config.partition)
+    run = create_run(directory, config, sites.corpus.contract, restart=True)
     sizes = [num_sentences(shard.train) for shard in sites.shards]
     with local_grid(sizes, config.federation.workers) as grid:
         outcome = federate(config, grid, run, progress)
-    if keep_weights:
-        save_model(outcome, config, contract, run.model_path)
-    else:
-        run.drop_checkpoints()
+    run.drop_checkpoints()
+    return outcome
+
+
+def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
+    sizes = [num_sentences(shard.train) for shard in sites.shards]
+    with lock_run(run.path), local_grid(sizes, config.federation.workers, memory=run.sites_path) as grid:
+        outcome = federate(config, grid, run, progress)
+    save_model(outcome, config, sites.corpus.contract, run.model_path)
     return outcome
 
 

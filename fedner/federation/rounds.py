@@ -95,8 +95,3 @@ def require_quorum(round_number: int, counted: int, min_sites: int, refused: Map
         f"round {round_number}: wanted at least {min_sites} usable replies (federation.min_sites), "
         f"found {counted} ({reasons})"
     )
-
-
-def is_better(dev_f1: float, best_dev_f1: float | None) -> bool:
-    """Say whether a round beats the best one so far on pooled dev micro F1; the first of equals stays."""
-    return best_dev_f1 is None or dev_f1 > best_dev_f1

@@ -4,7 +4,8 @@
     contract.yaml       the label contract
     environment.json    Python, platform, packages, processor
     history.jsonl       one JSON object a line, appended and flushed as it happens
-    checkpoints/        round-0003/{state.safetensors, checkpoint.json} and best.json, which names the best of them
+    checkpoints/        the newest whole rounds and the best one, see `fedner.federation.checkpoints`
+    sites/              what simulated sites remember between rounds, see `fedner.federation.site_memory`
 
 Every file but the history is written beside its place and renamed, so that a reader, or a run that was killed, sees the
 old content or the new and never half of either. Nothing is pickled.
@@ -15,43 +16,35 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
+from filelock import FileLock, Timeout
 
-from fedner.config import Config, from_plain, to_plain
-from fedner.data.labels import LabelContract, write_contract
+from fedner.config import Config, differences, from_plain, to_plain
+from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import RunDirectoryError
 from fedner.federation.events import Event, RunFinished
-from fedner.results import read_json, write_json
-from fedner.state import State, digest
+from fedner.results import write_json
 
 PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors", "ray")
 """Packages whose versions can change a result; those that are installed are recorded."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """What is known of one round's global state; `state_digest` is checked when the state is loaded."""
-
-    round: int
-    dev_f1: float
-    state_digest: str
-    contract: str
+RESUMABLE_KEYS = ("name", "output", "federation.rounds", "federation.wait_seconds", "federation.workers")
+"""What may change when a run is resumed: nothing that a round's result depends on."""
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A directory that `create_run` made or `open_run` checked."""
+    """A directory that `create_run` made, or `open_run` or `resume_run` checked; only the last is `resumed`."""
 
     path: Path
+    resumed: bool = False
 
     @property
     def name(self) -> str:
@@ -64,6 +57,16 @@ class RunDirectory:
         return self.path / "history.jsonl"
 
     @property
+    def checkpoints_path(self) -> Path:
+        """Where whole rounds go."""
+        return self.path / "checkpoints"
+
+    @property
+    def sites_path(self) -> Path:
+        """Where simulated sites remember."""
+        return self.path / "sites"
+
+    @property
     def model_path(self) -> Path:
         """Where the final model goes, as a Hugging Face directory."""
         return self.path / "model"
@@ -74,62 +77,26 @@ class RunDirectory:
         with self.history_path.open("a", encoding="utf-8") as history:
             history.write(json.dumps(line, ensure_ascii=False) + "\n")
 
+    def mend_history(self) -> None:
+        """Cut off a last line that a crash left half written, so that the next one stands on its own."""
+        content = self.history_path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self.history_path, whole)
+
     def history(self) -> list[dict[str, Any]]:
         """Return the events so far; a last line cut short by a crash is left out."""
         lines = self.history_path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
-    def save_best(self, state: State, checkpoint: Checkpoint) -> None:
-        """Write the state as the best so far and remove the one it replaces."""
-        folder = self.path / "checkpoints"
-        former = self._best_name()
-        name = f"round-{checkpoint.round:04d}"
-        draft = folder / f".{name}.{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        save_file(state, draft / "state.safetensors")
-        write_json(draft / "checkpoint.json", {**asdict(checkpoint), "names": list(state)})
-        shutil.rmtree(folder / name, ignore_errors=True)
-        os.replace(draft, folder / name)
-        write_json(folder / "best.json", {"checkpoint": name})
-        if former is not None and former != name:
-            shutil.rmtree(folder / former, ignore_errors=True)
-
-    def load_best(self) -> tuple[Checkpoint, State]:
-        """Read the best state so far.
-
-        Raises:
-            RunDirectoryError: there is none, or its bytes are not those that were written.
-        """
-        name = self._best_name()
-        if name is None:
-            raise RunDirectoryError(f"{self.path}: wanted a checkpoint of the best round, found none")
-        folder = self.path / "checkpoints" / name
-        told = read_json(folder / "checkpoint.json")
-        try:
-            tensors = load_file(folder / "state.safetensors")
-            state = {key: np.ascontiguousarray(tensors[key], dtype=np.float32) for key in told.pop("names")}
-            checkpoint = Checkpoint(**told)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise RunDirectoryError(
-                f"{folder}: wanted a checkpoint, found one that cannot be read ({error})"
-            ) from error
-        if digest(state) != checkpoint.state_digest:
-            raise RunDirectoryError(f"{folder}: the tensors are not those that were written; the file was altered")
-        return checkpoint, state
-
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints, such as those of one run among the many of a study."""
-        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+        shutil.rmtree(self.checkpoints_path, ignore_errors=True)
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return any(line["event"] == RunFinished.event for line in self.history())
-
-    def _best_name(self) -> str | None:
-        path = self.path / "checkpoints" / "best.json"
-        return str(read_json(path)["checkpoint"]) if path.exists() else None
 
 
 def create_run(path: Path, config: Config, contract: LabelContract, restart: bool = False) -> RunDirectory:
@@ -157,6 +124,51 @@ def create_run(path: Path, config: Config, contract: LabelContract, restart: boo
     write_json(path / "environment.json", environment(config.training.threads))
     (path / "history.jsonl").touch()
     return RunDirectory(path)
+
+
+def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirectory:
+    """Open the directory of a run that is to go on with this config.
+
+    Raises:
+        RunDirectoryError: it is no run directory, the run is finished, or the config would lead to another result.
+    """
+    run = open_run(path)
+    before = read_config(path / "config.yaml")
+    changed = [
+        f"{key} was {old!r}, now {new!r}"
+        for key, old, new in differences(before, config)
+        if key not in RESUMABLE_KEYS and key.partition(".")[0] != "experiment"
+    ]
+    if read_contract(path / "contract.yaml").digest != contract.digest and not changed:
+        changed = ["the label contract's file has another content"]
+    if changed:
+        raise RunDirectoryError(
+            f"{path}: a resumed run must go on as it began, but {'; '.join(changed[:5])}; leave that as it was, or "
+            "start a new run"
+        )
+    done, wanted = before.federation.rounds, config.federation.rounds
+    if wanted < done:
+        raise RunDirectoryError(f"{path}: federation.rounds was {done}, now {wanted}; a resumed run may only get more")
+    if run.finished and wanted == done:
+        raise RunDirectoryError(
+            f"{path}: the run is finished after {done} rounds; ask for more with federation.rounds=N, or look at "
+            f"{path / 'report'}"
+        )
+    run.mend_history()
+    write_config(config, path / "config.yaml")
+    return replace(run, resumed=True)
+
+
+def lock_run(path: Path) -> AbstractContextManager[object]:
+    """Hold a run directory against other processes: a context, left when the process ends, however it ends.
+
+    Raises:
+        RunDirectoryError: another process holds it.
+    """
+    try:
+        return FileLock(path / ".lock").acquire(timeout=0)
+    except Timeout as error:
+        raise RunDirectoryError(f"{path}: another process is at work on this run; wait for it or stop it") from error
 
 
 def open_run(path: Path) -> RunDirectory:

@@ -5,7 +5,6 @@ reads the run config and chooses the run directory.
 """
 
 import time
-from dataclasses import dataclass, replace
 from logging import INFO
 from pathlib import Path
 
@@ -18,44 +17,32 @@ from fedner.data.labels import contract_from_config
 from fedner.data.loading import load_files
 from fedner.errors import ConfigError
 from fedner.federation import aggregation
-from fedner.federation.aggregation import AggregationState
-from fedner.federation.events import RoundEvaluated, RoundStarted, RunFinished, RunStarted, SiteJoined
+from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
+from fedner.federation.events import RoundEvaluated, RoundStarted, RunFinished, RunResumed, RunStarted, SiteJoined
 from fedner.federation.exchange import connect
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Evaluated, Federation, evaluate_sites, train_round
-from fedner.federation.rounds import is_better, sample_sites
-from fedner.federation.runs import Checkpoint, RunDirectory, absolute_paths, create_run, new_run_path
+from fedner.federation.rounds import sample_sites
+from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
 from fedner.learning.inference import evaluate
 from fedner.learning.model import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, score, total
 from fedner.progress import Progress, Silent
-from fedner.results import RoundResult, RunOutcome, RunResult, save_run
-from fedner.state import State, num_bytes
+from fedner.results import RoundResult, RunOutcome, RunResult, best_round, save_run
+from fedner.state import State, digest, num_bytes
 
 app = ServerApp()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Round:
-    """What a round leaves behind; `dev_f1` is the pooled dev micro F1, `examples` counts training sentences seen."""
-
-    result: RoundResult
-    state_digest: str
-    dev_f1: float
-    examples: int
-    memory: AggregationState
-    arrays: State
-
-
 def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress | None = None) -> RunOutcome:
-    """Run one federation from the handshake to the final test.
+    """Run one federation from the handshake to the final test, or on from the last whole round in its directory.
 
     Args:
         config: the resolved config; paths in it must mean the same to the sites.
         grid: Flower's connection to the sites.
-        run: where history and checkpoints go.
+        run: where history and checkpoints go; from `create_run` or `resume_run`.
         progress: told of rounds and refusals.
 
     Raises:
@@ -65,21 +52,37 @@ def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress |
     started = time.monotonic()
     federation = _open(config, grid, run, progress or Silent())
     server = workspace(config.model, federation.contract)
-    arrays = server.initial_state(config.seed)
-    memory = aggregation.init(config.aggregation, arrays)
+    at = _standing(federation, server)
     startup_seconds = time.monotonic() - started
-    played: list[_Round] = []
-    best_f1: float | None = None
-    for number in range(1, config.federation.rounds + 1):
-        this = _play_round(federation, server, number, memory, arrays)
-        memory, arrays = this.memory, this.arrays
-        best = is_better(this.dev_f1, best_f1)
-        if best:
-            best_f1 = this.dev_f1
-            run.save_best(arrays, _checkpoint(federation, this))
-        _report_round(federation, this, best)
-        played.append(replace(this, memory=AggregationState(round=number, moments={}), arrays={}))
-    return _final_test(federation, played, started, startup_seconds)
+    began = started - sum(entry.seconds for entry in at.rounds)
+    while at.round < config.federation.rounds:
+        at = _play_round(federation, server, at)
+        save_checkpoint(run.checkpoints_path, at)
+        _report_round(federation, at)
+    return _final_test(federation, at, began, startup_seconds)
+
+
+def _standing(federation: Federation, server: Workspace) -> Checkpoint:
+    """Return where the run stands: after its last whole round, or before the first."""
+    config, run = federation.config, federation.run
+    found, damaged = latest_checkpoint(run.checkpoints_path)
+    if found is None:
+        arrays = server.initial_state(config.seed)
+        memory = aggregation.init(config.aggregation, arrays)
+        contract = federation.contract.digest
+        found = Checkpoint(
+            contract=contract, rounds=(), examples=0, state=arrays, state_digest=digest(arrays), memory=memory
+        )
+    if run.resumed:
+        for reason in damaged:
+            federation.progress.message(f"a newer checkpoint is passed over: {reason}")
+        federation.progress.message(f"goes on after round {found.round} of {config.federation.rounds}")
+        run.record(
+            RunResumed(
+                round=found.round, rounds=config.federation.rounds, state=found.state_digest, damaged=tuple(damaged)
+            )
+        )
+    return found
 
 
 def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> Federation:
@@ -87,7 +90,9 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
     text = dumps(config)
-    run.record(RunStarted(run=run.name, seed=config.seed, rounds=config.federation.rounds, contract=contract.digest))
+    if not run.resumed:
+        rounds = config.federation.rounds
+        run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
     request = HelloRequest(header=header, config=text)
     limits = config.federation
     sites = connect(grid, request, contract, limits.min_sites, limits.wait_seconds)
@@ -105,36 +110,34 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
     )
 
 
-def _play_round(
-    federation: Federation, server: Workspace, number: int, memory: AggregationState, arrays: State
-) -> _Round:
-    """Train at the sites of this round, aggregate, score at all sites."""
+def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Checkpoint:
+    """Train at the sites of the next round, aggregate, score at all sites."""
     started = time.monotonic()
-    config = federation.config
+    config, number = federation.config, at.round + 1
     everyone = federation.sites.names
     asked = sample_sites(everyone, config.federation.fraction, config.federation.min_sites, config.seed, number)
     federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
-    trained, memory, arrays = train_round(federation, number, asked, memory, arrays)
+    trained, memory, arrays = train_round(federation, number, asked, at.memory, at.state)
     scored = evaluate_sites(federation, number, arrays, "dev")
-    dev = score(scored.pooled(), federation.contract)
+    public_dev = _score_public(federation, server, arrays)
     result = RoundResult(
         round=number,
-        dev=dev,
+        dev=score(scored.pooled(), federation.contract),
         seconds=time.monotonic() - started,
         bytes_up=trained.bytes_up,
         bytes_down=num_bytes(arrays) * (len(asked) + len(everyone)),
         sites=trained.sites,
         refused=_all_refused(trained.refused, scored),
         train_loss=trained.loss,
-        public_dev=_score_public(federation, server, arrays),
+        public_dev=public_dev,
     )
-    return _Round(
-        result=result,
+    return Checkpoint(
+        contract=at.contract,
+        rounds=(*at.rounds, result),
+        examples=at.examples + trained.examples,
+        state=arrays,
         state_digest=trained.state_digest,
-        dev_f1=dev.micro.f1,
-        examples=trained.examples,
         memory=memory,
-        arrays=arrays,
     )
 
 
@@ -154,55 +157,43 @@ def _score_public(federation: Federation, server: Workspace, arrays: State) -> S
     return score(total(evaluation.document_counts), federation.contract)
 
 
-def _checkpoint(federation: Federation, this: _Round) -> Checkpoint:
-    return Checkpoint(
-        round=this.result.round,
-        dev_f1=this.dev_f1,
-        state_digest=this.state_digest,
-        contract=federation.contract.digest,
-    )
-
-
-def _report_round(federation: Federation, this: _Round, best: bool) -> None:
-    result, rounds = this.result, federation.config.federation.rounds
+def _report_round(federation: Federation, at: Checkpoint) -> None:
+    result, rounds = at.rounds[-1], federation.config.federation.rounds
     federation.run.record(
         RoundEvaluated(
             round=result.round,
             rounds=rounds,
-            dev_f1=this.dev_f1,
+            dev_f1=result.dev.micro.f1 if result.dev else 0.0,
             public_dev_f1=result.public_dev.micro.f1 if result.public_dev else None,
-            best=best,
+            best=best_round(at.rounds) == result.round,
             seconds=result.seconds,
         )
     )
     federation.progress.round_finished(result, rounds)
 
 
-def _final_test(federation: Federation, played: list[_Round], started: float, startup_seconds: float) -> RunOutcome:
+def _final_test(federation: Federation, at: Checkpoint, began: float, startup_seconds: float) -> RunOutcome:
     """Score the best round's state on the test shards, once."""
-    checkpoint, best_state = federation.run.load_best()
-    tested = evaluate_sites(federation, 0, best_state, "test")
+    best = load_best(federation.run.checkpoints_path, at)
+    tested = evaluate_sites(federation, 0, best.state, "test")
     contract = federation.contract
     result = RunResult(
         test=score(tested.pooled(), contract),
         sites={site: score(counts, contract) for site, counts in tested.counts.items()},
-        rounds=tuple(this.result for this in played),
-        best_round=checkpoint.round,
-        examples_seen=sum(this.examples for this in played),
-        seconds=time.monotonic() - started,
+        rounds=at.rounds,
+        best_round=best.round,
+        examples_seen=at.examples,
+        seconds=time.monotonic() - began,
         startup_seconds=startup_seconds,
         lr=federation.config.training.lr,
-        state_digest=checkpoint.state_digest,
+        state_digest=best.state_digest,
     )
     federation.run.record(
         RunFinished(
-            best_round=checkpoint.round,
-            test_f1=result.test.micro.f1,
-            state=checkpoint.state_digest,
-            seconds=result.seconds,
+            best_round=best.round, test_f1=result.test.micro.f1, state=best.state_digest, seconds=result.seconds
         )
     )
-    return RunOutcome(result=result, test_counts=tested.documents, best_state=best_state)
+    return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
 
 
 class _FlowerLog:

@@ -14,7 +14,7 @@ from fedner.data.sites import load_sites
 from fedner.errors import ConfigError, FederationError, LabelError, RunDirectoryError
 from fedner.federation import client_app, wire
 from fedner.federation.array_format import from_record, to_record
-from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process, site_contexts
+from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process, run_of_study, site_contexts
 from fedner.federation.messages import Failure, Header, TrainRequest
 from fedner.federation.runs import create_run, open_run
 from fedner.federation.server_app import federate, run_config
@@ -141,7 +141,7 @@ def test_a_taken_directory_is_refused_before_anything_runs(outcome, small_config
 
 
 def test_a_study_run_leaves_no_weights_behind(small_config, tmp_path: Path):
-    run_in_process(small_config(rounds=1), tmp_path / "run", keep_weights=False)
+    run_of_study(small_config(rounds=1), tmp_path / "run")
     assert list((tmp_path / "run").rglob("*.safetensors")) == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fedner.config import Weighting
 from fedner.errors import FederationError
 from fedner.federation.messages import Header, TrainReply
-from fedner.federation.rounds import is_better, judge, require_quorum, sample_sites, weigh
+from fedner.federation.rounds import judge, require_quorum, sample_sites, weigh
 
 SENT = Header(run="r", round=2, seed=0, contract="c" * 64)
 GLOBAL = {"a": np.zeros((2, 2), dtype=np.float32), "b": np.zeros(3, dtype=np.float32)}
@@ -94,9 +94,3 @@ def test_a_missed_quorum_names_the_refused_sites():
     require_quorum(1, 2, 2, {})
     with pytest.raises(FederationError, match=r"round 4: wanted at least 2.*found 1 \(a: x; b: y\)"):
         require_quorum(4, 1, 2, {"b": "y", "a": "x"})
-
-
-def test_the_first_of_equally_good_rounds_stays_best():
-    assert is_better(0.0, None)
-    assert is_better(0.5, 0.4)
-    assert not is_better(0.5, 0.5)

@@ -3,7 +3,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fedner.config import Config, loads, to_plain
@@ -11,7 +10,6 @@ from fedner.data.labels import LabelContract, contract_from_config, read_contrac
 from fedner.errors import RunDirectoryError
 from fedner.federation.events import ReplyRefused, RoundStarted, RunFinished
 from fedner.federation.runs import (
-    Checkpoint,
     RunDirectory,
     absolute_paths,
     create_run,
@@ -20,13 +18,6 @@ from fedner.federation.runs import (
     open_run,
     read_config,
 )
-from fedner.state import State, digest
-
-STATE = {"z": np.arange(4, dtype=np.float32), "a": np.ones((2, 2), dtype=np.float32)}
-
-
-def save(run: RunDirectory, state: State, number: int, dev_f1: float) -> None:
-    run.save_best(state, Checkpoint(round=number, dev_f1=dev_f1, state_digest=digest(state), contract="c"))
 
 
 @pytest.fixture
@@ -95,48 +86,6 @@ def test_a_history_line_cut_short_by_a_crash_is_left_out(run: RunDirectory):
     with run.history_path.open("a", encoding="utf-8") as history:
         history.write('{"event": "round aggr')
     assert len(run.history()) == 1
-
-
-def test_the_best_checkpoint_comes_back_bit_for_bit_in_order(run: RunDirectory):
-    save(run, STATE, 1, 0.25)
-    save(run, {name: array * 2 for name, array in STATE.items()}, 3, 0.5)
-    checkpoint, state = run.load_best()
-    assert (checkpoint.round, checkpoint.dev_f1) == (3, 0.5)
-    assert list(state) == ["z", "a"]
-    assert digest(state) == checkpoint.state_digest
-    assert sorted(path.name for path in (run.path / "checkpoints").iterdir()) == ["best.json", "round-0003"]
-
-
-def test_a_crash_while_writing_leaves_the_former_best(run: RunDirectory):
-    save(run, STATE, 1, 0.25)
-    draft = run.path / "checkpoints" / ".round-0002.999"
-    draft.mkdir()
-    (draft / "state.safetensors").write_bytes(b"half")
-    assert run.load_best()[0].round == 1
-
-
-def test_an_altered_checkpoint_is_refused(run: RunDirectory):
-    save(run, STATE, 1, 0.25)
-    path = run.path / "checkpoints" / "round-0001" / "state.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(RunDirectoryError, match="altered"):
-        run.load_best()
-    path.write_bytes(content[:20])
-    with pytest.raises(RunDirectoryError, match="cannot be read"):
-        run.load_best()
-
-
-def test_a_run_without_checkpoint_says_so(run: RunDirectory):
-    with pytest.raises(RunDirectoryError, match="found none"):
-        run.load_best()
-
-
-def test_nothing_in_a_run_directory_is_pickled(run: RunDirectory):
-    save(run, STATE, 1, 0.25)
-    suffixes = {path.suffix for path in run.path.rglob("*") if path.is_file()}
-    assert suffixes == {".yaml", ".json", ".jsonl", ".safetensors"}
 
 
 def test_environment_says_what_ran():
