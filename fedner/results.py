@@ -21,7 +21,8 @@ SCHEMA = 1
 class RoundResult:
     """One round of one run; for arms without sites the fields about sites stay empty.
 
-    `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received.
+    `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received,
+    `update_norm` and `update_steps` are the median Euclidean norm and optimizer steps of the updates that counted.
     """
 
     round: int
@@ -33,6 +34,8 @@ class RoundResult:
     refused: Mapping[str, str] = field(default_factory=dict)
     train_loss: float | None = None
     public_dev: Score | None = None
+    update_norm: float | None = None
+    update_steps: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,6 +146,7 @@ class Weighting(StrEnum):
     examples = "examples"
     words = "words"
     uniform = "uniform"
+    capped = "capped"
 
 
 @dataclass(kw_only=True)
@@ -159,7 +160,17 @@ class FederationConfig:
     min_sites: int = 1
     """A round needs at least this many usable replies (> 0)."""
     weighting: Weighting = Weighting.examples
-    """Weight of a site's update in mean-type aggregations."""
+    """Weight of a site's update in mean-type aggregations; `capped` is examples, but federation.weight_cap at most."""
+    weight_cap: float | None = None
+    """Largest weight under `capped`, in sentences passed through training in a round (> 0): one giant cannot drown the
+    rest."""
+    max_update_norm: float | None = 10.0
+    """Refuse an update whose norm is more than this many times what the last rounds' medians let expect of its steps,
+    or more than AdamW can move in them (> 1); None lets all through."""
+    max_refusals: int | None = 3
+    """Ask a site no more for training after its update was refused this many times in a row (> 0); None asks always."""
+    patience: int | None = None
+    """Stop when pooled dev F1 has had no new best for this many rounds (> 0), in all arms alike; None plays all."""
     workers: int = 1
     """Processes that train sites side by side in an in-process simulation (> 0); 1 stays in this process."""
     public_dev: list[str] = field(default_factory=list)
@@ -171,6 +182,15 @@ class FederationConfig:
         require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)
         require(0 < self.fraction <= 1, "federation.fraction", "a number in (0, 1]", self.fraction)
         require(self.min_sites > 0, "federation.min_sites", "a number above 0", self.min_sites)
+        capped = self.weighting == Weighting.capped
+        wanted = "a number above 0 with federation.weighting=capped, null otherwise"
+        require((self.weight_cap or 0) > 0 if capped else self.weight_cap is None, "federation.weight_cap", wanted,
+                self.weight_cap)  # fmt: skip
+        norm = self.max_update_norm
+        require(norm is None or norm > 1, "federation.max_update_norm", "a number above 1 or null", norm)
+        for name in ("max_refusals", "patience"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"federation.{name}", "a number above 0 or null", value)
         require(self.workers > 0, "federation.workers", "a number above 0", self.workers)
         require(self.wait_seconds > 0, "federation.wait_seconds", "seconds above 0", self.wait_seconds)
 

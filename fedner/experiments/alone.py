@@ -12,6 +12,7 @@ from fedner.data.corpus import Document, Shard
 from fedner.data.encoding import Encoded
 from fedner.data.sites import Sites
 from fedner.experiments.final_test import count_tests, pooled_score, site_scores
+from fedner.federation.rounds import out_of_patience
 from fedner.learning.inference import evaluate
 from fedner.learning.model import get_state, set_state
 from fedner.learning.training import TrainingMemory, fit
@@ -119,4 +120,6 @@ def _train(
             )
         )
         progress.round_finished(rounds[-1], num_rounds)
+        if out_of_patience(rounds, config.federation.patience):
+            break
     return _Trained(tuple(rounds), best_round, best, examples)

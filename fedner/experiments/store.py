@@ -19,10 +19,14 @@ from fedner.results import write_json
 FREE_KEYS = ("name", "output", "seed", "experiment")
 """What may change between two calls of one comparison: where it lies, and which arms, seeds and rates it runs."""
 
+_FEDERATED = (
+    "fraction", "min_sites", "weighting", "weight_cap", "max_update_norm", "max_refusals", "workers", "public_dev",
+    "wait_seconds",
+)  # fmt: skip
 FEDERATED_KEYS = (
     "aggregation",
     "training.optimizer_state",
-    *(f"federation.{key}" for key in ("fraction", "min_sites", "weighting", "workers", "public_dev", "wait_seconds")),
+    *(f"federation.{key}" for key in _FEDERATED),
 )
 """What the federated arm alone depends on: with its runs removed, another setting may join the other arms' runs."""
 

@@ -47,8 +47,21 @@ class RoundStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SiteSuspended:
+    """A site is not asked for training any more, since its updates were refused too often in a row."""
+
+    event: str = field(default="site suspended", init=False)
+    round: int
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReplyAccepted:
-    """A site's training counts; `loss` is its mean per word, in nats, `seconds` its own wall time."""
+    """A site's training counts; `loss` is its mean per word, in nats, `norm` that of its update after `steps`.
+
+    `seconds` is the site's own wall time.
+    """
 
     event: str = field(default="reply accepted", init=False)
     round: int
@@ -56,6 +69,8 @@ class ReplyAccepted:
     examples: int
     weight: float
     loss: float
+    steps: int
+    norm: float
     seconds: float
 
 
@@ -110,6 +125,7 @@ Event = (
     | RunResumed
     | SiteJoined
     | RoundStarted
+    | SiteSuspended
     | ReplyAccepted
     | ReplyRefused
     | RoundAggregated

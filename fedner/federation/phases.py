@@ -4,6 +4,7 @@ Replies are checked and folded one by one as they arrive and let go of at once; 
 and read in the order of names, so that nothing depends on who was faster.
 """
 
+import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,10 +15,19 @@ from fedner.config import Config
 from fedner.data.labels import LabelContract
 from fedner.federation import aggregation, wire
 from fedner.federation.aggregation import AggregationState, Update
-from fedner.federation.events import Event, ReplyAccepted, ReplyRefused, RoundAggregated
+from fedner.federation.events import Event, ReplyAccepted, ReplyRefused, RoundAggregated, SiteSuspended
 from fedner.federation.exchange import Connected, ask
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, TrainReply, TrainRequest
-from fedner.federation.rounds import check_header, judge, require_quorum, weigh
+from fedner.federation.rounds import (
+    Limits,
+    Typical,
+    check_header,
+    judge,
+    most_examples,
+    reach_of_step,
+    require_quorum,
+    weigh,
+)
 from fedner.federation.runs import RunDirectory
 from fedner.metrics import Counts, DocumentCounts, pool
 from fedner.progress import Progress
@@ -46,17 +56,24 @@ class Federation:
         return Header(run=self.run.name, round=round_number, seed=self.config.seed, contract=self.contract.digest)
 
     def tell(self, event: Event) -> None:
-        """Put an event into the history; a refusal is also told to whoever watches."""
+        """Put an event into the history; a refusal or suspension is also told to whoever watches."""
         self.run.record(event)
-        if isinstance(event, ReplyRefused):
-            self.progress.message(f"round {event.round}: {event.site} does not count ({event.phase}): {event.reason}")
+        match event:
+            case ReplyRefused():
+                self.progress.message(
+                    f"round {event.round}: {event.site} does not count ({event.phase}): {event.reason}"
+                )
+            case SiteSuspended():
+                self.progress.message(f"{event.site} is not asked any more (federation.max_refusals): {event.reason}")
+            case _:
+                pass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
     """Sums over the sites that counted in a training phase, and the digest of the state they led to.
 
-    `loss` is per word, in nats.
+    `loss` is per word, in nats; `update_norm` and `update_steps` are medians over the sites.
     """
 
     state_digest: str
@@ -65,6 +82,8 @@ class Trained:
     examples: int
     loss: float
     bytes_up: int
+    update_norm: float
+    update_steps: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +116,14 @@ class _Tally:
 
 
 def train_round(
-    federation: Federation, number: int, asked: tuple[str, ...], memory: AggregationState, arrays: State
+    federation: Federation,
+    number: int,
+    asked: tuple[str, ...],
+    memory: AggregationState,
+    arrays: State,
+    typical: Typical | None,
 ) -> tuple[Trained, AggregationState, State]:
-    """Let the sites train from `arrays` and aggregate what they send back.
+    """Let the sites train from `arrays` and aggregate what they send back, as far as it is plausible.
 
     Raises:
         FederationError: fewer usable replies than federation.min_sites, or than the aggregation needs.
@@ -108,7 +132,7 @@ def train_round(
     nodes = {site: federation.sites.nodes[site] for site in asked}
     replies = ask(federation.grid, nodes, wire.train_request(request), wire.TRAIN, number, federation.silence_seconds)
     tally = _Tally(len(asked))
-    updates = _usable(federation, request, replies, tally)
+    updates = _usable(federation, request, replies, tally, typical)
     memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates)
     names = tuple(sorted(tally.accepted))
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
@@ -119,44 +143,56 @@ def train_round(
         examples=sum(event.examples for event in tally.accepted.values()),
         loss=loss,
         bytes_up=tally.bytes_up,
+        update_norm=statistics.median(event.norm for event in tally.accepted.values()),
+        update_steps=statistics.median(event.steps for event in tally.accepted.values()),
     )
     federation.tell(RoundAggregated(round=number, sites=names, train_loss=loss, state=trained.state_digest))
     return trained, memory, after
 
 
 def _usable(
-    federation: Federation, request: TrainRequest, replies: Iterable[tuple[str, Message | Failure]], tally: _Tally
+    federation: Federation,
+    request: TrainRequest,
+    replies: Iterable[tuple[str, Message | Failure]],
+    tally: _Tally,
+    typical: Typical | None,
 ) -> Iterator[Update]:
     """Yield the replies that count; one that does not is refused by name and the round goes on without it."""
-    weighting = federation.config.federation.weighting
+    config = federation.config
+    reach, factor = reach_of_step(config.training, request.arrays), config.federation.max_update_norm
     for number, (site, message) in enumerate(replies, start=1):
         reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
         del message
         federation.progress.advanced(number, tally.asked, "sites")
-        reason = reply if isinstance(reply, Failure) else judge(reply, request.header, request.arrays)
-        if isinstance(reply, Failure) or reason is not None:
-            _refuse(federation, request.header.round, "train", site, str(reason), tally.refused)
+        declared = federation.sites.hellos[site].train_sentences
+        examples = most_examples(declared, config.training)
+        limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor)
+        norm = reply if isinstance(reply, Failure) else judge(reply, request.header, request.arrays, limits)
+        if isinstance(reply, Failure) or isinstance(norm, Failure):
+            _refuse(federation, request.header.round, "train", site, str(norm), tally.refused)
             continue
-        update = Update(site=site, arrays=reply.arrays, weight=weigh(reply, weighting))
-        _accept(federation, site, reply, update.weight, tally)
+        update = Update(site=site, arrays=reply.arrays, weight=weigh(reply, config.federation))
+        _accept(federation, reply, update, norm, tally)
         del reply
         yield update
         del update
     require_quorum(request.header.round, len(tally.accepted), federation.config.federation.min_sites, tally.refused)
 
 
-def _accept(federation: Federation, site: str, reply: TrainReply, weight: float, tally: _Tally) -> None:
+def _accept(federation: Federation, reply: TrainReply, update: Update, norm: float, tally: _Tally) -> None:
     event = ReplyAccepted(
         round=reply.header.round,
-        site=site,
+        site=update.site,
         examples=reply.num_examples,
-        weight=weight,
+        weight=update.weight,
         loss=reply.loss_sum / reply.num_words,
+        steps=reply.steps,
+        norm=norm,
         seconds=reply.seconds,
     )
     federation.tell(event)
-    tally.accepted[site] = event
-    tally.loss_sums[site] = reply.loss_sum
+    tally.accepted[update.site] = event
+    tally.loss_sums[update.site] = reply.loss_sum
     tally.words += reply.num_words
     tally.bytes_up += num_bytes(reply.arrays)
 

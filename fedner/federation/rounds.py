@@ -1,15 +1,22 @@
 """Who is asked, what counts, which round is best: pure decisions, without Flower, clocks or files."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from fedner.config import Weighting
+from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.errors import FederationError, StateError
 from fedner.federation.messages import Failure, Header, TrainReply
+from fedner.results import RoundResult, best_round
 from fedner.seeding import generator
 from fedner.state import State, check_like
+
+_TYPICAL_ROUNDS = 5
+_NORM_CHUNK = 1 << 16  # float64 copies of so many elements stay in a core's cache
+_GONE = ("silent:", "flower-")
 
 
 def sample_sites(
@@ -35,30 +42,149 @@ def sample_sites(
     return tuple(sorted(names[int(index)] for index in chosen))
 
 
-def weigh(reply: TrainReply, weighting: Weighting) -> float:
+def weigh(reply: TrainReply, config: FederationConfig) -> float:
     """Return what a site's update weighs in mean-type aggregations."""
-    match weighting:
+    match config.weighting:
         case Weighting.examples:
             return float(reply.num_examples)
         case Weighting.words:
             return float(reply.num_words)
         case Weighting.uniform:
             return 1.0
+        case Weighting.capped:
+            return min(float(reply.num_examples), config.weight_cap or math.inf)
 
 
-def judge(reply: TrainReply, sent: Header, arrays: State) -> Failure | None:
-    """Return why a training reply must not count, or None if it may.
+def most_examples(declared: int, training: TrainingConfig) -> int:
+    """Return how many sentences a site of that many can pass through training in a round at most."""
+    if training.steps is not None:
+        return training.steps * training.gradient_accumulation * training.batch_size
+    # Whole epochs begin where an epoch begins; a fraction may lie across the border of two more.
+    passes = math.ceil(training.epochs) + (0 if float(training.epochs).is_integer() else 1)
+    return passes * declared
+
+
+def norm_of(arrays: State, origin: State | None = None) -> float:
+    """Return the Euclidean norm of a state, or of its distance from another, all tensors together."""
+    total = 0.0
+    for name, array in arrays.items():
+        flat = array.reshape(-1)
+        start = None if origin is None else origin[name].reshape(-1)
+        for part in (slice(at, at + _NORM_CHUNK) for at in range(0, flat.size, _NORM_CHUNK)):
+            moved = flat[part] if start is None else flat[part] - start[part]
+            total += float(np.square(moved, dtype=np.float64).sum())
+    return math.sqrt(total)
+
+
+def reach_of_step(training: TrainingConfig, arrays: State) -> float:
+    """Return how far one step of AdamW can move the state from `arrays` at most, as a Euclidean norm.
+
+    A coordinate moves by at most lr x max(1, (1 - beta1) / sqrt(1 - beta2)) (Kingma & Ba 2015, section 2.1), weight
+    decay takes lr x weight_decay of it. Real training stays far below, random or foreign weights far above.
+    """
+    size = sum(array.size for array in arrays.values())
+    stride = max(1.0, (1 - training.beta1) / math.sqrt(1 - training.beta2))
+    return training.lr * (stride * math.sqrt(size) + training.weight_decay * norm_of(arrays))
+
+
+@dataclass(frozen=True)
+class Typical:
+    """What updates were like of late: Euclidean norm and optimizer steps, medians."""
+
+    norm: float
+    steps: float
+
+    def bound(self, steps: int, factor: float) -> float:
+        """Return the largest norm that an update of some steps may have.
+
+        Steps add up to between their square root (in all directions) and themselves (all in one), so that neither a
+        site much larger than the others nor one much smaller is taken for a fault.
+        """
+        ratio = steps / self.steps
+        return factor * self.norm * (ratio if ratio > 1 else math.sqrt(ratio))
+
+
+def typical_update(rounds: Sequence[RoundResult]) -> Typical | None:
+    """Return what the last rounds' updates were like; None before the first.
+
+    Medians of medians do not move for a few bad sites or one odd round, and depend on whole rounds alone, never on who
+    was faster in this one.
+    """
+    last = [entry for entry in rounds[-_TYPICAL_ROUNDS:] if entry.update_norm and entry.update_steps]
+    if not last:
+        return None
+    return Typical(
+        statistics.median(entry.update_norm or 0.0 for entry in last),
+        statistics.median(entry.update_steps or 0.0 for entry in last),
+    )
+
+
+def suspended(rounds: Sequence[RoundResult], max_refusals: int | None) -> dict[str, str]:
+    """Return the sites whose updates were refused too often in a row, each with the last reason.
+
+    A site that was silent, or whose process ended, may come back at any time and is not counted out for that.
+    """
+    if max_refusals is None:
+        return {}
+    row: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for entry in rounds:
+        for site in entry.sites:
+            row[site] = 0
+        for site, reason in entry.refused.items():
+            if site not in entry.sites and not reason.startswith(_GONE):
+                row[site] = row.get(site, 0) + 1
+                reasons[site] = reason
+    return {site: reasons[site] for site, number in sorted(row.items()) if number >= max_refusals}
+
+
+def out_of_patience(rounds: Sequence[RoundResult], patience: int | None) -> bool:
+    """Say whether the best round is so long ago that training should stop."""
+    return patience is not None and bool(rounds) and rounds[-1].round - best_round(rounds) >= patience
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a site's training reply must stay within.
+
+    Args:
+        examples: sentences it can have passed through training.
+        reach: how far one optimizer step can go.
+        typical: what earlier updates were like.
+        factor: how many times as far an update may go as those; None lets every update through.
+    """
+
+    examples: int
+    reach: float
+    typical: Typical | None
+    factor: float | None
+
+    def norm(self, steps: int) -> float:
+        """Return the largest norm of an update of some steps."""
+        if self.factor is None:
+            return math.inf
+        possible = self.reach * steps
+        return possible if self.typical is None else min(possible, self.typical.bound(steps, self.factor))
+
+
+def judge(reply: TrainReply, sent: Header, arrays: State, limits: Limits) -> Failure | float:
+    """Return why a training reply must not count, or the norm of its update if it may.
 
     Args:
         reply: what the site sent back.
         sent: the header of the request.
         arrays: the global state that was sent; names, shapes and dtypes must come back as they went.
+        limits: what this site can plausibly have done.
     """
     misfit = check_header(reply.header, sent)
     if misfit is not None:
         return misfit
     if reply.num_examples < 1 or reply.num_words < 1:
         return Failure("empty", f"wanted at least 1 training sentence and word, found {reply.num_examples}")
+    if reply.num_examples > limits.examples or not 1 <= reply.steps <= reply.num_words:
+        told = f"{reply.num_examples} sentences, {reply.num_words} words, {reply.steps} steps"
+        wanted = f"at most {limits.examples} sentences of this site in a round, and a word for every step"
+        return Failure("implausible", f"wanted {wanted}, found {told}")
     if not math.isfinite(reply.loss_sum):
         return Failure("diverged", "the training loss is not finite; try a lower training.lr or fp32")
     try:
@@ -68,7 +194,11 @@ def judge(reply: TrainReply, sent: Header, arrays: State) -> Failure | None:
     broken = next((name for name, array in reply.arrays.items() if not np.isfinite(array).all()), None)
     if broken is not None:
         return Failure("diverged", f"tensor '{broken}' is not finite; try a lower training.lr or fp32")
-    return None
+    norm, most = norm_of(reply.arrays, arrays), limits.norm(reply.steps)
+    if norm > most:
+        asked = f"wanted an update of norm {most:.3g} or less after {reply.steps} steps (federation.max_update_norm)"
+        return Failure("implausible", f"{asked}, found {norm:.3g}")
+    return norm
 
 
 def check_header(found: Header, sent: Header) -> Failure | None:

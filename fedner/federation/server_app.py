@@ -18,12 +18,20 @@ from fedner.data.loading import load_files
 from fedner.errors import ConfigError
 from fedner.federation import aggregation
 from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
-from fedner.federation.events import RoundEvaluated, RoundStarted, RunFinished, RunResumed, RunStarted, SiteJoined
+from fedner.federation.events import (
+    RoundEvaluated,
+    RoundStarted,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    SiteJoined,
+    SiteSuspended,
+)
 from fedner.federation.exchange import connect
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Evaluated, Federation, evaluate_sites, train_round
-from fedner.federation.rounds import sample_sites
+from fedner.federation.rounds import out_of_patience, sample_sites, suspended, typical_update
 from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
 from fedner.learning.inference import evaluate
 from fedner.learning.model import set_state
@@ -55,7 +63,7 @@ def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress |
     at = _standing(federation, server)
     startup_seconds = time.monotonic() - started
     began = started - sum(entry.seconds for entry in at.rounds)
-    while at.round < config.federation.rounds:
+    while at.round < config.federation.rounds and not out_of_patience(at.rounds, config.federation.patience):
         at = _play_round(federation, server, at)
         save_checkpoint(run.checkpoints_path, at)
         _report_round(federation, at)
@@ -115,9 +123,11 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
     started = time.monotonic()
     config, number = federation.config, at.round + 1
     everyone = federation.sites.names
-    asked = sample_sites(everyone, config.federation.fraction, config.federation.min_sites, config.seed, number)
+    willing = _without_suspended(federation, at.rounds)
+    asked = sample_sites(willing, config.federation.fraction, config.federation.min_sites, config.seed, number)
     federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
-    trained, memory, arrays = train_round(federation, number, asked, at.memory, at.state)
+    typical = typical_update(at.rounds)
+    trained, memory, arrays = train_round(federation, number, asked, at.memory, at.state, typical)
     scored = evaluate_sites(federation, number, arrays, "dev")
     public_dev = _score_public(federation, server, arrays)
     result = RoundResult(
@@ -130,6 +140,8 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         refused=_all_refused(trained.refused, scored),
         train_loss=trained.loss,
         public_dev=public_dev,
+        update_norm=trained.update_norm,
+        update_steps=trained.update_steps,
     )
     return Checkpoint(
         contract=at.contract,
@@ -139,6 +151,15 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         state_digest=trained.state_digest,
         memory=memory,
     )
+
+
+def _without_suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> tuple[str, ...]:
+    """Return the sites that may train, and tell of each that may not any more."""
+    limit = federation.config.federation.max_refusals
+    out, before = suspended(rounds, limit), suspended(rounds[:-1], limit)
+    for site in sorted(out.keys() - before.keys()):
+        federation.tell(SiteSuspended(round=rounds[-1].round + 1, site=site, reason=out[site]))
+    return tuple(site for site in federation.sites.names if site not in out)
 
 
 def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:

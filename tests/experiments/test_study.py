@@ -160,6 +160,14 @@ def test_the_best_learning_rate_on_dev_is_kept_for_the_other_seeds(tmp_path):
     assert set(content["tuning"]["centralized"]) == {"1e-09", "0.01"}
 
 
+def test_patience_ends_every_arm_alike(tmp_path):
+    # So small a rate changes nothing: the first round stays best, and two more are waited for.
+    config = small(tmp_path, "training.lr=1e-12", "federation.rounds=6", "federation.patience=2")
+    arms = metrics(compare(config, "cmd", Silent()))["arms"]
+    runs = [arms["centralized"], arms["federated"], *arms["local"]["sites"].values()]
+    assert [len(run["seeds"]["0"]["rounds"]) for run in runs] == [3] * 5
+
+
 def test_another_configuration_under_the_same_name_is_refused(tmp_path):
     compare(small(tmp_path, "experiment.arms=[centralized]"), "cmd", Silent())
     with pytest.raises(RunDirectoryError, match=r"federation.rounds was 2, now 3"):

@@ -190,6 +190,55 @@ def test_a_nan_reply_is_refused_and_leaves_no_trace_in_the_state(small_config, t
     assert all(np.isfinite(array).all() for array in outcome.best_state.values())
 
 
+def test_a_site_that_sends_garbage_is_refused_then_suspended_and_spoils_nothing(small_config, tmp_path: Path):
+    chance = np.random.default_rng(0)
+
+    def garbage(reply: Message, number: int) -> Message:
+        if number == 1:
+            arrays = from_record(reply.content.array_records["arrays"])
+            noise = {name: chance.normal(size=array.shape).astype(np.float32) for name, array in arrays.items()}
+            reply.content["arrays"] = to_record(noise)
+        return reply
+
+    def absent(reply: Message, number: int) -> Message:
+        if number == 1:
+            raise RuntimeError
+        return reply
+
+    config = small_config(rounds=5, training={"lr": 0.002})
+    outcome = run_with(bent_app(garbage), config, tmp_path / "garbage")
+    without = run_with(bent_app(absent), config, tmp_path / "without")
+    assert outcome.result.state_digest == without.result.state_digest
+    assert outcome.result.test == without.result.test
+    reasons = [line["reason"] for line in refused(tmp_path / "garbage")]
+    assert len(reasons) == 3
+    assert all(reason.startswith("implausible: wanted an update of norm") for reason in reasons)
+    history = open_run(tmp_path / "garbage").history()
+    told = [(line["round"], line["site"]) for line in history if line["event"] == "site suspended"]
+    assert told == [(4, "northquay")]
+    asked = [line["sites"] for line in history if line["event"] == "round started"]
+    assert [len(sites) for sites in asked] == [3, 3, 3, 2, 2]
+
+
+def test_a_site_that_claims_ten_times_its_sentences_is_refused(small_config, tmp_path: Path):
+    def boast(reply: Message, number: int) -> Message:
+        if number == 0:
+            metrics = reply.content.metric_records["metrics"]
+            metrics["num-examples"] = 10 * int(str(metrics["num-examples"]))
+        return reply
+
+    outcome = run_with(bent_app(boast), small_config(), tmp_path / "run")
+    assert {line["site"] for line in refused(tmp_path / "run")} == {"alderbrook"}
+    assert "sentences of this site in a round" in refused(tmp_path / "run")[0]["reason"]
+    assert outcome.result.rounds[0].sites == ("northquay", "stillwater")
+
+
+@pytest.mark.parametrize("training", [{"epochs": 0.7}, {"epochs": 2.5}, {"steps": 3}])
+def test_honest_sites_stay_within_the_limits(training: dict, small_config, tmp_path: Path):
+    run_in_process(small_config(rounds=4, training=training), tmp_path / "run")
+    assert refused(tmp_path / "run") == []
+
+
 def test_a_reply_of_another_contract_is_refused(small_config, tmp_path: Path):
     def claim_other(reply: Message, number: int) -> Message:
         if number == 2:

@@ -3,13 +3,30 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedner.config import Weighting
-from fedner.errors import FederationError
-from fedner.federation.messages import Header, TrainReply
-from fedner.federation.rounds import judge, require_quorum, sample_sites, weigh
+from fedner.config import FederationConfig, TrainingConfig, Weighting
+from fedner.data.labels import EntityType, LabelContract
+from fedner.errors import ConfigError, FederationError
+from fedner.federation.messages import Failure, Header, TrainReply
+from fedner.federation.rounds import (
+    Limits,
+    Typical,
+    judge,
+    most_examples,
+    norm_of,
+    out_of_patience,
+    reach_of_step,
+    require_quorum,
+    sample_sites,
+    suspended,
+    typical_update,
+    weigh,
+)
+from fedner.metrics import Counts, score
+from fedner.results import RoundResult
 
 SENT = Header(run="r", round=2, seed=0, contract="c" * 64)
 GLOBAL = {"a": np.zeros((2, 2), dtype=np.float32), "b": np.zeros(3, dtype=np.float32)}
@@ -17,6 +34,7 @@ GOOD = TrainReply(
     header=SENT, arrays={name: array + 1 for name, array in GLOBAL.items()}, num_examples=4, num_words=30,
     loss_sum=2.0, steps=1, seconds=0.1,
 )  # fmt: skip
+LIMITS = Limits(examples=4, reach=8.0, typical=Typical(norm=0.5, steps=1), factor=10)
 
 
 @given(
@@ -56,16 +74,21 @@ def test_too_few_connected_sites_are_named():
         sample_sites(["b", "a"], 1.0, 3, 0, 1)
 
 
-def test_weights_by_examples_words_or_one():
-    assert [weigh(GOOD, weighting) for weighting in (Weighting.examples, Weighting.words, Weighting.uniform)] == [
-        4.0,
-        30.0,
-        1.0,
-    ]
+def test_weights_by_examples_words_one_or_capped():
+    plain = [FederationConfig(weighting=Weighting(name)) for name in ("examples", "words", "uniform")]
+    assert [weigh(GOOD, config) for config in plain] == [4.0, 30.0, 1.0]
+    capped = [FederationConfig(weighting=Weighting.capped, weight_cap=cap) for cap in (3, 5)]
+    assert [weigh(GOOD, config) for config in capped] == [3.0, 4.0]
 
 
-def test_a_good_reply_counts():
-    assert judge(GOOD, SENT, GLOBAL) is None
+@pytest.mark.parametrize("given", [{"weight_cap": 5.0}, {"weighting": Weighting.capped}])
+def test_a_cap_belongs_to_capped_weights_and_to_no_others(given: dict):
+    with pytest.raises(ConfigError, match=r"federation\.weight_cap"):
+        FederationConfig(**given)
+
+
+def test_a_good_reply_counts_with_the_norm_of_its_update():
+    assert judge(GOOD, SENT, GLOBAL, LIMITS) == pytest.approx(math.sqrt(7))  # seven numbers, each one further
 
 
 @pytest.mark.parametrize(
@@ -75,6 +98,13 @@ def test_a_good_reply_counts():
         (replace(GOOD, header=replace(SENT, round=1)), "round 2, found one of round 1"),
         (replace(GOOD, header=replace(SENT, run="other")), "run 'r', found one of 'other'"),
         (replace(GOOD, num_examples=0), "at least 1 training sentence"),
+        (replace(GOOD, num_examples=40), "wanted at most 4 sentences of this site in a round"),
+        (replace(GOOD, steps=31), "a word for every step, found 4 sentences, 30 words, 31 steps"),
+        (
+            replace(GOOD, arrays={name: array + 2 for name, array in GLOBAL.items()}),
+            "norm 5 or less after 1 steps (federation.max_update_norm), found 5.29",
+        ),
+        (replace(GOOD, steps=0), "found 4 sentences, 30 words, 0 steps"),
         (replace(GOOD, loss_sum=math.nan), "loss is not finite"),
         (replace(GOOD, arrays={"a": GLOBAL["a"]}), r"missing ['b']"),
         (replace(GOOD, arrays={"b": GLOBAL["b"], "a": GLOBAL["a"]}), "names differ"),
@@ -87,7 +117,103 @@ def test_a_good_reply_counts():
     ],
 )
 def test_a_bad_reply_is_refused_with_its_reason(reply: TrainReply, told: str):
-    assert told in str(judge(reply, SENT, GLOBAL))
+    refusal = judge(reply, SENT, GLOBAL, LIMITS)
+    assert isinstance(refusal, Failure)
+    assert told in str(refusal)
+
+
+@given(
+    values=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=40),
+    before=st.floats(-10, 10, width=32),
+)
+def test_the_norm_is_that_of_all_tensors_in_one_vector(values: list[float], before: float):
+    flat = np.array(values, dtype=np.float32)
+    arrays = {"a": flat[: len(flat) // 2], "b": flat[len(flat) // 2 :].reshape(-1, 1)}
+    origin = {name: np.full_like(array, before) for name, array in arrays.items()}
+    assert norm_of(arrays) == pytest.approx(np.linalg.norm(flat.astype(np.float64)), rel=1e-6)
+    assert norm_of(arrays, origin) == pytest.approx(np.linalg.norm((flat - np.float32(before)).astype(np.float64)))
+
+
+def test_a_large_tensor_is_summed_whole():
+    ones = np.ones((300, 1000), dtype=np.float32)
+    assert norm_of({"a": ones}, {"a": -ones}) == pytest.approx(2 * math.sqrt(300_000))
+
+
+def test_no_update_of_adamw_goes_further_than_its_reach():
+    training = TrainingConfig(lr=0.1, weight_decay=0.1)
+    weights = torch.nn.Parameter(torch.linspace(-3, 3, 50))
+    optimizer = torch.optim.AdamW([weights], lr=training.lr, weight_decay=training.weight_decay)
+    before = weights.detach().numpy().copy()
+    reach, generator = reach_of_step(training, {"w": before}), torch.Generator().manual_seed(0)
+    for step in range(1, 40):
+        # Long silence, then a jolt: the severest case of Kingma & Ba, section 2.1.
+        jolt = step % 13 == 0
+        weights.grad = torch.ones(50) if jolt else 1e-6 * torch.randn(50, generator=generator)
+        optimizer.step()
+        assert norm_of({"w": weights.detach().numpy()}, {"w": before}) <= reach * step
+
+
+def rounds_with(*told: dict) -> list[RoundResult]:
+    return [RoundResult(round=number, dev=None, seconds=1.0, **entry) for number, entry in enumerate(told, start=1)]
+
+
+def test_what_is_typical_follows_the_median_of_the_last_rounds():
+    norms = [100.0, 3.0, 2.0, 50.0, 2.5, 2.2]
+    rounds = rounds_with(*({"update_norm": norm, "update_steps": 40.0} for norm in norms))
+    assert typical_update(rounds) == Typical(norm=2.5, steps=40.0)  # of 3, 2, 50, 2.5, 2.2
+    assert typical_update([]) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "most"),
+    [(40, 20.0), (80, 40.0), (4000, 2000.0), (10, 10.0)],  # a large site may go straight on, a small one less far
+)
+def test_the_bound_grows_with_the_steps_of_a_site(steps: int, most: float):
+    typical = Typical(norm=2.0, steps=40.0)
+    assert typical.bound(steps, 10) == pytest.approx(most)
+    assert Limits(examples=1, reach=1e9, typical=typical, factor=10).norm(steps) == pytest.approx(most)
+    assert Limits(examples=1, reach=0.1, typical=typical, factor=10).norm(steps) == pytest.approx(min(most, steps / 10))
+    assert Limits(examples=1, reach=0.1, typical=None, factor=10).norm(steps) == pytest.approx(steps / 10)
+    assert Limits(examples=1, reach=0.1, typical=typical, factor=None).norm(steps) == math.inf
+
+
+def test_a_site_is_suspended_after_refusals_in_a_row():
+    bad, good = {"sites": ("b",), "refused": {"a": "diverged: x"}}, {"sites": ("a", "b")}
+    assert suspended(rounds_with(bad, bad, good, bad, bad), 3) == {}
+    assert suspended(rounds_with(good, bad, bad, bad), 3) == {"a": "diverged: x"}
+    # Not asked in the meantime, which forgives nothing; refused in scoring only, which counts for nothing.
+    assert suspended(rounds_with(bad, bad, {"sites": ("b",)}, bad), 3) == {"a": "diverged: x"}
+    assert suspended(rounds_with(*[{"sites": ("a",), "refused": {"a": "dev: labels: x"}}] * 5), 1) == {}
+    assert suspended(rounds_with(bad, bad, bad), None) == {}
+
+
+@pytest.mark.parametrize("reason", ["silent: no reply", "flower-2: the process failed"])
+def test_a_site_that_went_away_may_come_back(reason: str):
+    assert suspended(rounds_with(*[{"sites": ("b",), "refused": {"a": reason}}] * 9), 3) == {}
+
+
+@pytest.mark.parametrize(
+    ("dev", "patience", "stops"),
+    [([5, 4, 3], 2, True), ([5, 4, 3], 3, False), ([3, 4, 5], 1, False), ([5, 5, 5], 2, True), ([5, 1], None, False)],
+)
+def test_patience_counts_rounds_since_the_best(dev: list[int], patience: int | None, stops: bool):
+    contract = LabelContract("people", 1, (EntityType("PER", "A person"),))
+    scores = [score(Counts((hits,), (9 - hits,), (9 - hits,)), contract) for hits in dev]
+    rounds = [RoundResult(round=number, dev=dev, seconds=1.0) for number, dev in enumerate(scores, start=1)]
+    assert out_of_patience(rounds, patience) is stops
+
+
+@pytest.mark.parametrize(
+    ("training", "most"),
+    [
+        (TrainingConfig(epochs=1), 20),
+        (TrainingConfig(epochs=3), 60),
+        (TrainingConfig(epochs=0.5), 40),  # may end one pass and begin the next
+        (TrainingConfig(steps=3, gradient_accumulation=2, batch_size=4), 24),
+    ],
+)
+def test_what_a_site_of_twenty_sentences_can_pass_through_training(training: TrainingConfig, most: int):
+    assert most_examples(20, training) == most
 
 
 def test_a_missed_quorum_names_the_refused_sites():
