@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from fedner.config import Config, differences, from_plain, to_plain
 from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import RunDirectoryError
-from fedner.federation.events import Event, RunFinished
+from fedner.federation.events import Event
 from fedner.results import write_json
 
 PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors", "ray")
@@ -95,8 +95,8 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return any(line["event"] == RunFinished.event for line in self.history())
+        """Whether the run came to its end; its result is the last thing that is written."""
+        return (self.path / "result.json").is_file()
 
 
 def create_run(path: Path, config: Config, contract: LabelContract, restart: bool = False) -> RunDirectory:
@@ -111,18 +111,23 @@ def create_run(path: Path, config: Config, contract: LabelContract, restart: boo
     Raises:
         RunDirectoryError: the directory holds a run already, or files of something else.
     """
-    if restart and (path / "history.jsonl").exists() and not open_run(path).finished:
+    if restart and (path / "history.jsonl").exists() and not RunDirectory(path).finished:
         shutil.rmtree(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         held = "a run already" if (path / "history.jsonl").exists() else "files of something else"
         raise RunDirectoryError(
             f"{path}: wanted a new or empty directory for the run, found {held}; choose another name"
         )
-    path.mkdir(parents=True, exist_ok=True)
-    write_config(config, path / "config.yaml")
-    write_contract(contract, path / "contract.yaml")
-    write_json(path / "environment.json", environment(config.training.threads))
-    (path / "history.jsonl").touch()
+    place = path.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    write_config(config, draft / "config.yaml")
+    write_contract(contract, draft / "contract.yaml")
+    write_json(draft / "environment.json", environment(config.training.threads))
+    (draft / "history.jsonl").touch()
+    os.replace(draft, place)  # a directory that a killed process half made would be neither new nor resumable
     return RunDirectory(path)
 
 

@@ -21,7 +21,7 @@ from fedner.errors import RunDirectoryError
 from fedner.federation.local_grid import resume_in_process, run_in_process
 from fedner.federation.runs import lock_run, open_run
 from fedner.progress import Silent
-from fedner.results import RoundResult, RunOutcome, load_run, run_to_json
+from fedner.results import RoundResult, RunOutcome, load_run, run_to_json, save_run
 from fedner.state import digest
 
 
@@ -156,7 +156,7 @@ def test_a_run_at_work_is_left_alone(stopped: Path, config: Config) -> None:
 
 def test_a_finished_run_goes_on_only_for_more_rounds(stopped: Path, config: Config, tmp_path: Path) -> None:
     shutil.copytree(stopped, tmp_path / "run")
-    resume_in_process(config, tmp_path / "run")
+    save_run(tmp_path / "run", resume_in_process(config, tmp_path / "run"))
     with pytest.raises(RunDirectoryError, match="finished after 4 rounds"):
         resume_in_process(config, tmp_path / "run")
     more = replace(config, federation=replace(config.federation, rounds=5))

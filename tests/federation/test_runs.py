@@ -8,6 +8,7 @@ import pytest
 from fedner.config import Config, loads, to_plain
 from fedner.data.labels import LabelContract, contract_from_config, read_contract
 from fedner.errors import RunDirectoryError
+from fedner.federation import runs
 from fedner.federation.events import ReplyRefused, RoundStarted, RunFinished
 from fedner.federation.runs import (
     RunDirectory,
@@ -63,11 +64,35 @@ def test_a_directory_that_holds_a_run_is_refused(run: RunDirectory, config: Conf
         create_run(run.path, config, contract)
 
 
+def test_a_directory_is_made_whole_or_not_at_all(
+    tmp_path: Path, config: Config, contract: LabelContract, monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "write_contract", killed)
+        with pytest.raises(KeyboardInterrupt):
+            create_run(tmp_path / "run", config, contract)
+    assert not (tmp_path / "run").exists()
+    assert create_run(tmp_path / "run", config, contract).name == "run"
+
+
+def test_an_empty_directory_behind_a_link_is_used(tmp_path: Path, config: Config, contract: LabelContract):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk")
+    create_run(tmp_path / "run", config, contract)
+    assert (tmp_path / "disk" / "config.yaml").is_file()
+
+
 def test_restart_replaces_an_unfinished_run_only(run: RunDirectory, config: Config, contract: LabelContract):
     run.record(RoundStarted(round=1, rounds=2, sites=("a",)))
     second = create_run(run.path, config, contract, restart=True)
     assert second.history() == []
+    # Killed after its last event and before its result was written, it is not finished yet.
     second.record(RunFinished(best_round=1, test_f1=0.5, state="x", seconds=1.0))
+    assert create_run(run.path, config, contract, restart=True).history() == []
+    (run.path / "result.json").write_text("{}")
     with pytest.raises(RunDirectoryError, match="a run already"):
         create_run(run.path, config, contract, restart=True)
 
