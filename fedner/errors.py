@@ -9,12 +9,14 @@
     └── RunError                   exit status 1: the run started and could not go on
         ├── StateError             tensors do not have the names, shapes or dtypes agreed on
         ├── FederationError        too few sites, a refused handshake, no usable reply
+        │   └── QuorumError        a round's usable replies are not enough; the run's policy says what then
         └── RunDirectoryError      a run directory is incomplete, foreign or in use
 
 A message says what was wanted, what was found, where, and what to do. Messages of `InputError` may quote the user's
 own text on the user's own terminal; what leaves a site is `code` and a safe sentence only.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -84,6 +86,21 @@ class FederationError(RunError):
     """Too few sites, a refused handshake or no usable reply."""
 
     code = "federation"
+
+
+class QuorumError(FederationError):
+    """The usable replies of a round are fewer, or of other sites, than it needs.
+
+    Args:
+        message: what was wanted and found.
+        refused: site -> why it did not count.
+    """
+
+    code = "quorum"
+
+    def __init__(self, message: str, refused: Mapping[str, str]) -> None:
+        self.refused = dict(refused)
+        super().__init__(message)
 
 
 class RunDirectoryError(RunError):

@@ -55,6 +55,7 @@ from fedner.config.federation import (
     FedYogiAggregation,
     KrumAggregation,
     MedianAggregation,
+    MissedQuorum,
     TrimmedMeanAggregation,
     Weighting,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "IidPartition",
     "KrumAggregation",
     "MedianAggregation",
+    "MissedQuorum",
     "ModelConfig",
     "NaturalPartition",
     "OnIllegal",

@@ -149,6 +149,14 @@ class Weighting(StrEnum):
     capped = "capped"
 
 
+class MissedQuorum(StrEnum):
+    """What happens when a round's usable replies are not enough."""
+
+    stop = "stop"
+    skip = "skip"
+    retry = "retry"
+
+
 @dataclass(kw_only=True)
 class FederationConfig:
     """Rounds and participation."""
@@ -159,6 +167,15 @@ class FederationConfig:
     """Share of the sites asked to train in a round, (0, 1]; seeded by run seed and round."""
     min_sites: int = 1
     """A round needs at least this many usable replies (> 0)."""
+    min_share: float = 0.0
+    """A round needs usable replies of sites that hold this share of all connected sites' training sentences, [0, 1]."""
+    mandatory: list[str] = field(default_factory=list)
+    """Names of sites that are asked in every round, and without whose usable reply a round does not count."""
+    missed_quorum: MissedQuorum = MissedQuorum.stop
+    """After a round without a quorum: `stop` the run (it can be resumed), `skip` the round and leave the global state
+    as it was, or `retry` it up to federation.retries times and then stop."""
+    retries: int = 3
+    """How often a round without a quorum is played again under `retry` (> 0)."""
     weighting: Weighting = Weighting.examples
     """Weight of a site's update in mean-type aggregations; `capped` is examples, but federation.weight_cap at most."""
     weight_cap: float | None = None
@@ -176,7 +193,10 @@ class FederationConfig:
     public_dev: list[str] = field(default_factory=list)
     """Files the server may evaluate on after every round, format detected; empty evaluates at the sites only."""
     wait_seconds: float = 600.0
-    """How long the server waits for sites to connect and, in a round, for a reply (> 0)."""
+    """How long the server waits for sites to connect and, once a reply has come in a round, for the next one (> 0)."""
+    deadline_seconds: float | None = None
+    """How long real sites have for training or scoring in a round, all together (> 0); later replies do not count. None
+    waits for the first reply without a limit. Simulated sites have no deadline."""
 
     def __post_init__(self) -> None:
         require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)
@@ -192,6 +212,12 @@ class FederationConfig:
             value = getattr(self, name)
             require(value is None or value > 0, f"federation.{name}", "a number above 0 or null", value)
         require(self.workers > 0, "federation.workers", "a number above 0", self.workers)
+        require(0 <= self.min_share <= 1, "federation.min_share", "a number in [0, 1]", self.min_share)
+        named = all(self.mandatory) and len(set(self.mandatory)) == len(self.mandatory)
+        require(named, "federation.mandatory", "different names of sites", self.mandatory)
+        require(self.retries > 0, "federation.retries", "a number above 0", self.retries)
+        deadline = self.deadline_seconds
+        require(deadline is None or deadline > 0, "federation.deadline_seconds", "seconds above 0 or null", deadline)
         require(self.wait_seconds > 0, "federation.wait_seconds", "seconds above 0", self.wait_seconds)
 
 

@@ -20,8 +20,8 @@ FREE_KEYS = ("name", "output", "seed", "experiment")
 """What may change between two calls of one comparison: where it lies, and which arms, seeds and rates it runs."""
 
 _FEDERATED = (
-    "fraction", "min_sites", "weighting", "weight_cap", "max_update_norm", "max_refusals", "workers", "public_dev",
-    "wait_seconds",
+    "fraction", "min_sites", "min_share", "mandatory", "missed_quorum", "retries", "weighting", "weight_cap",
+    "max_update_norm", "max_refusals", "workers", "public_dev", "wait_seconds", "deadline_seconds",
 )  # fmt: skip
 FEDERATED_KEYS = (
     "aggregation",

@@ -90,7 +90,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         state = {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in told["names"]}
         rounds = tuple(round_from_json(entry) for entry in told["rounds"])
         moments = load_file(path / "moments.safetensors") if told["moments"] else {}
-        memory = AggregationState.from_arrays(moments) if moments else AggregationState(rounds[-1].round, {})
+        memory = AggregationState.from_arrays(moments) if moments else AggregationState(told["aggregated"], {})
         checkpoint = Checkpoint(
             contract=told["contract"],
             rounds=rounds,
@@ -161,6 +161,7 @@ def _write(draft: Path, checkpoint: Checkpoint) -> None:
     told = {
         "contract": checkpoint.contract,
         "examples": checkpoint.examples,
+        "aggregated": checkpoint.memory.round,
         "state": checkpoint.state_digest,
         "moments": _unordered_digest(moments) if moments else None,
         "names": list(checkpoint.state),

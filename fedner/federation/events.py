@@ -97,6 +97,16 @@ class RoundAggregated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuorumMissed:
+    """The usable replies of a round were not enough; `then` is what follows: stop, skip or retry."""
+
+    event: str = field(default="quorum missed", init=False)
+    round: int
+    reason: str
+    then: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundEvaluated:
     """Pooled dev micro F1 of the round's state; `best` says whether it is the best so far."""
 
@@ -129,6 +139,7 @@ Event = (
     | ReplyAccepted
     | ReplyRefused
     | RoundAggregated
+    | QuorumMissed
     | RoundEvaluated
     | RunFinished
 )

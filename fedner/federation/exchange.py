@@ -36,7 +36,7 @@ class Connected:
 
 def ask(
     grid: Grid, nodes: Mapping[str, int], content: RecordDict, message_type: str, round_number: int,
-    silence_seconds: float | None,
+    silence_seconds: float | None, deadline_seconds: float | None = None,
 ) -> Iterator[tuple[str, Message | Failure]]:  # fmt: skip
     """Send the same content to some sites and yield each one's reply, in order of arrival.
 
@@ -47,12 +47,15 @@ def ask(
         message_type: Flower's message type.
         round_number: tells Flower which messages belong together.
         silence_seconds: once a reply has come, how long to wait for the next; None waits for all.
+        deadline_seconds: how long to wait for all of them together; None sets no limit.
     """
+    started = time.monotonic()
     order = sorted(nodes)
     messages = [Message(content, nodes[site], message_type, group_id=str(round_number)) for site in order]
     waiting = dict(zip(grid.push_messages(messages), order, strict=True))
     del messages, content
     last_reply: float | None = None
+    reason = ""
     while waiting:
         arrived = list(grid.pull_messages(list(waiting)))
         for reply in arrived:
@@ -62,11 +65,16 @@ def ask(
         if arrived:
             arrived.clear()
             continue
-        if silence_seconds is not None and last_reply and time.monotonic() - last_reply > silence_seconds:
+        now = time.monotonic()
+        if deadline_seconds is not None and now - started > deadline_seconds:
+            reason = f"no reply within {deadline_seconds:g} s (federation.deadline_seconds)"
+            break
+        if silence_seconds is not None and last_reply and now - last_reply > silence_seconds:
+            reason = f"no reply within {silence_seconds:g} s of the last one (federation.wait_seconds)"
             break
         time.sleep(POLL_SECONDS)
     for site in waiting.values():
-        yield site, Failure("silent", f"no reply within {silence_seconds:g} s of the last one")
+        yield site, Failure("silent", reason)
 
 
 def connect(

@@ -8,14 +8,14 @@ import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedner.config import Config
+from fedner.config import Config, FederationConfig
 from fedner.data.labels import LabelContract
 from fedner.federation import aggregation, wire
 from fedner.federation.aggregation import AggregationState, Update
-from fedner.federation.events import Event, ReplyAccepted, ReplyRefused, RoundAggregated, SiteSuspended
+from fedner.federation.events import Event, QuorumMissed, ReplyAccepted, ReplyRefused, RoundAggregated, SiteSuspended
 from fedner.federation.exchange import Connected, ask
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, TrainReply, TrainRequest
 from fedner.federation.rounds import (
@@ -46,10 +46,20 @@ class Federation:
     run: RunDirectory
     progress: Progress
 
+    def ask(
+        self, sites: Iterable[str], content: RecordDict, message_type: str, round_number: int
+    ) -> Iterator[tuple[str, Message | Failure]]:
+        """Ask some sites and yield their replies as they arrive; simulated sites have all the time they need."""
+        limits, simulated = self.config.federation, self.sites.simulated
+        nodes = {site: self.sites.nodes[site] for site in sites}
+        silence = None if simulated else limits.wait_seconds
+        deadline = None if simulated else limits.deadline_seconds
+        return ask(self.grid, nodes, content, message_type, round_number, silence, deadline)
+
     @property
-    def silence_seconds(self) -> float | None:
-        """How long to wait for the next reply of a phase; None for simulated sites, see `Connected`."""
-        return None if self.sites.simulated else self.config.federation.wait_seconds
+    def declared(self) -> dict[str, int]:
+        """Training sentences that each connected site said it has."""
+        return {site: hello.train_sentences for site, hello in self.sites.hellos.items()}
 
     def header(self, round_number: int) -> Header:
         """Return the header of a round's requests."""
@@ -63,6 +73,8 @@ class Federation:
                 self.progress.message(
                     f"round {event.round}: {event.site} does not count ({event.phase}): {event.reason}"
                 )
+            case QuorumMissed():
+                self.progress.message(f"{event.reason}: {event.then}")
             case SiteSuspended():
                 self.progress.message(f"{event.site} is not asked any more (federation.max_refusals): {event.reason}")
             case _:
@@ -77,6 +89,7 @@ class Trained:
     """
 
     state_digest: str
+    asked: int
     sites: tuple[str, ...]
     refused: dict[str, str]
     examples: int
@@ -126,11 +139,11 @@ def train_round(
     """Let the sites train from `arrays` and aggregate what they send back, as far as it is plausible.
 
     Raises:
-        FederationError: fewer usable replies than federation.min_sites, or than the aggregation needs.
+        QuorumError: the usable replies are not enough.
+        FederationError: they are fewer than the aggregation needs.
     """
     request = TrainRequest(header=federation.header(number), config=federation.config_text, arrays=arrays)
-    nodes = {site: federation.sites.nodes[site] for site in asked}
-    replies = ask(federation.grid, nodes, wire.train_request(request), wire.TRAIN, number, federation.silence_seconds)
+    replies = federation.ask(asked, wire.train_request(request), wire.TRAIN, number)
     tally = _Tally(len(asked))
     updates = _usable(federation, request, replies, tally, typical)
     memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates)
@@ -138,6 +151,7 @@ def train_round(
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
     trained = Trained(
         state_digest=digest(after),
+        asked=len(asked),
         sites=names,
         refused=dict(sorted(tally.refused.items())),
         examples=sum(event.examples for event in tally.accepted.values()),
@@ -164,8 +178,7 @@ def _usable(
         reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
         del message
         federation.progress.advanced(number, tally.asked, "sites")
-        declared = federation.sites.hellos[site].train_sentences
-        examples = most_examples(declared, config.training)
+        examples = most_examples(federation.sites.hellos[site].train_sentences, config.training)
         limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor)
         norm = reply if isinstance(reply, Failure) else judge(reply, request.header, request.arrays, limits)
         if isinstance(reply, Failure) or isinstance(norm, Failure):
@@ -176,7 +189,7 @@ def _usable(
         del reply
         yield update
         del update
-    require_quorum(request.header.round, len(tally.accepted), federation.config.federation.min_sites, tally.refused)
+    require_quorum(request.header.round, tally.accepted, federation.declared, config.federation, tally.refused)
 
 
 def _accept(federation: Federation, reply: TrainReply, update: Update, norm: float, tally: _Tally) -> None:
@@ -213,10 +226,7 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, split: st
     counts: dict[str, Counts] = {}
     documents: dict[str, DocumentCounts] = {}
     refused: dict[str, str] = {}
-    for site, message in ask(
-        federation.grid, federation.sites.nodes, wire.evaluate_request(request), wire.EVALUATE, number,
-        federation.silence_seconds,
-    ):  # fmt: skip
+    for site, message in federation.ask(federation.sites.nodes, wire.evaluate_request(request), wire.EVALUATE, number):
         reply = message if isinstance(message, Failure) else wire.read_evaluate_reply(message)
         reason = reply if isinstance(reply, Failure) else _misfit(reply, request.header, federation.contract)
         if isinstance(reply, Failure) or reason is not None:
@@ -225,7 +235,9 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, split: st
         counts[site] = reply.counts
         if reply.document_counts is not None:
             documents[site] = reply.document_counts
-    require_quorum(number, len(counts), federation.config.federation.min_sites, refused)
+    # Scores of a site that trained too little to count are scores all the same: only their number matters.
+    needed = FederationConfig(min_sites=federation.config.federation.min_sites)
+    require_quorum(number, counts, federation.declared, needed, refused)
     return Evaluated(counts=dict(sorted(counts.items())), documents=dict(sorted(documents.items())), refused=refused)
 
 

@@ -2,13 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fedner.config import FederationConfig, TrainingConfig, Weighting
-from fedner.errors import FederationError, StateError
+from fedner.errors import QuorumError, StateError
 from fedner.federation.messages import Failure, Header, TrainReply
 from fedner.results import RoundResult, best_round
 from fedner.seeding import generator
@@ -19,27 +19,29 @@ _NORM_CHUNK = 1 << 16  # float64 copies of so many elements stay in a core's cac
 _GONE = ("silent:", "flower-")
 
 
-def sample_sites(
-    sites: Sequence[str], fraction: float, min_sites: int, seed: int, round_number: int
-) -> tuple[str, ...]:
+def sample_sites(sites: Sequence[str], config: FederationConfig, seed: int, round_number: int) -> tuple[str, ...]:
     """Choose the sites that train in a round, sorted by name; depends on the arguments and on nothing else.
 
-    A share of `fraction` is asked, rounded to the nearest number, but never fewer than `min_sites` or one.
+    A share of `config.fraction` is asked, rounded to the nearest number, but never fewer than `config.min_sites` or
+    one; mandatory sites always are.
 
     Raises:
-        FederationError: fewer sites are connected than `min_sites`.
+        QuorumError: fewer sites are connected than `config.min_sites`, or a mandatory one is not.
     """
     names = sorted(sites)
-    if len(names) < max(min_sites, 1):
-        raise FederationError(
-            f"round {round_number}: wanted at least {max(min_sites, 1)} sites (federation.min_sites), "
-            f"found {len(names)} connected: {', '.join(names) or 'none'}"
-        )
-    wanted = min(len(names), max(min_sites, 1, math.floor(fraction * len(names) + 0.5)))
-    if wanted == len(names):
+    missing = sorted(set(config.mandatory) - set(names))
+    if missing or len(names) < config.min_sites:
+        there = f"found {len(names)} at hand: {', '.join(names) or 'none'}"
+        wanted = f"wanted at least {config.min_sites} sites (federation.min_sites)"
+        wanted += f" and {', '.join(missing)} (federation.mandatory)" if missing else ""
+        raise QuorumError(f"round {round_number}: {wanted}, {there}", {})
+    wanted_number = min(len(names), max(config.min_sites, 1, math.floor(config.fraction * len(names) + 0.5)))
+    if wanted_number == len(names):
         return tuple(names)
-    chosen = generator(seed, "sample-sites", round_number).choice(len(names), size=wanted, replace=False)
-    return tuple(sorted(names[int(index)] for index in chosen))
+    others = [name for name in names if name not in config.mandatory]
+    drawn = max(0, wanted_number - len(config.mandatory))
+    chosen = generator(seed, "sample-sites", round_number).choice(len(others), size=drawn, replace=False)
+    return tuple(sorted([*config.mandatory, *(others[int(index)] for index in chosen)]))
 
 
 def weigh(reply: TrainReply, config: FederationConfig) -> float:
@@ -212,16 +214,34 @@ def check_header(found: Header, sent: Header) -> Failure | None:
     return None
 
 
-def require_quorum(round_number: int, counted: int, min_sites: int, refused: Mapping[str, str]) -> None:
+def require_quorum(
+    round_number: int,
+    counted: Collection[str],
+    declared: Mapping[str, int],
+    config: FederationConfig,
+    refused: Mapping[str, str],
+) -> None:
     """Refuse to go on with too few usable replies.
 
+    Args:
+        round_number: where this happens.
+        counted: sites whose replies are usable.
+        declared: connected site -> training sentences it said it has.
+        config: number, share and names that a round needs.
+        refused: site -> why it does not count.
+
     Raises:
-        FederationError: naming the sites that were refused and why.
+        QuorumError: naming what is missing, the sites that were refused, and why.
     """
-    if counted >= min_sites:
-        return
-    reasons = "; ".join(f"{site}: {reason}" for site, reason in sorted(refused.items())) or "no reply at all"
-    raise FederationError(
-        f"round {round_number}: wanted at least {min_sites} usable replies (federation.min_sites), "
-        f"found {counted} ({reasons})"
-    )
+    share = sum(declared[site] for site in counted) / max(sum(declared.values()), 1)
+    missing: list[str] = []
+    if len(counted) < config.min_sites:
+        missing.append(f"at least {config.min_sites} usable replies (federation.min_sites), found {len(counted)}")
+    if share < config.min_share:
+        missing.append(f"{config.min_share:.0%} of all training sentences (federation.min_share), found {share:.0%}")
+    absent = sorted(set(config.mandatory) - set(counted))
+    if absent:
+        missing.append(f"a usable reply of {', '.join(absent)} (federation.mandatory)")
+    if missing:
+        reasons = "; ".join(f"{site}: {reason}" for site, reason in sorted(refused.items())) or "no reply at all"
+        raise QuorumError(f"round {round_number}: wanted {'; wanted '.join(missing)} ({reasons})", refused)

@@ -35,8 +35,15 @@ from fedner.results import write_json
 PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors", "ray")
 """Packages whose versions can change a result; those that are installed are recorded."""
 
-RESUMABLE_KEYS = ("name", "output", "federation.rounds", "federation.wait_seconds", "federation.workers")
-"""What may change when a run is resumed: nothing that a round's result depends on."""
+RESUMABLE_KEYS = (
+    "name",
+    "output",
+    *(
+        f"federation.{key}"
+        for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries")
+    ),
+)
+"""What may change when a run is resumed: nothing that a whole round's result depends on."""
 
 
 @dataclass(frozen=True)

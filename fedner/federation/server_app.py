@@ -5,6 +5,7 @@ reads the run config and chooses the run directory.
 """
 
 import time
+from dataclasses import replace
 from logging import INFO
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from flwr.app import Context
 from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
-from fedner.config import Config, dumps, loads
+from fedner.config import Config, MissedQuorum, dumps, loads
 from fedner.data.labels import contract_from_config
 from fedner.data.loading import load_files
-from fedner.errors import ConfigError
+from fedner.errors import ConfigError, FederationError, QuorumError
 from fedner.federation import aggregation
+from fedner.federation.aggregation import AggregationState
 from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
 from fedner.federation.events import (
+    QuorumMissed,
     RoundEvaluated,
     RoundStarted,
     RunFinished,
@@ -30,7 +33,7 @@ from fedner.federation.events import (
 from fedner.federation.exchange import connect
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
-from fedner.federation.phases import Evaluated, Federation, evaluate_sites, train_round
+from fedner.federation.phases import Evaluated, Federation, Trained, evaluate_sites, train_round
 from fedner.federation.rounds import out_of_patience, sample_sites, suspended, typical_update
 from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
 from fedner.learning.inference import evaluate
@@ -121,13 +124,12 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
 def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Checkpoint:
     """Train at the sites of the next round, aggregate, score at all sites."""
     started = time.monotonic()
-    config, number = federation.config, at.round + 1
-    everyone = federation.sites.names
-    willing = _without_suspended(federation, at.rounds)
-    asked = sample_sites(willing, config.federation.fraction, config.federation.min_sites, config.seed, number)
-    federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
-    typical = typical_update(at.rounds)
-    trained, memory, arrays = train_round(federation, number, asked, at.memory, at.state, typical)
+    number = at.round + 1
+    outcome = _train_with_quorum(federation, at)
+    if isinstance(outcome, QuorumError):
+        result = RoundResult(round=number, dev=None, seconds=time.monotonic() - started, refused=outcome.refused)
+        return replace(at, rounds=(*at.rounds, result))
+    trained, memory, arrays = outcome
     scored = evaluate_sites(federation, number, arrays, "dev")
     public_dev = _score_public(federation, server, arrays)
     result = RoundResult(
@@ -135,7 +137,7 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         dev=score(scored.pooled(), federation.contract),
         seconds=time.monotonic() - started,
         bytes_up=trained.bytes_up,
-        bytes_down=num_bytes(arrays) * (len(asked) + len(everyone)),
+        bytes_down=num_bytes(arrays) * (trained.asked + len(federation.sites.names)),
         sites=trained.sites,
         refused=_all_refused(trained.refused, scored),
         train_loss=trained.loss,
@@ -151,6 +153,32 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         state_digest=trained.state_digest,
         memory=memory,
     )
+
+
+def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained, AggregationState, State] | QuorumError:
+    """Train a round, again where the policy says so; return why there is no quorum where the round is to be skipped.
+
+    Raises:
+        QuorumError: there is none and the run has to stop.
+        FederationError: too few usable replies for the aggregation.
+    """
+    config, number = federation.config, at.round + 1
+    policy = config.federation.missed_quorum
+    tries_left = config.federation.retries if policy is MissedQuorum.retry else 0
+    while True:
+        try:
+            willing = _without_suspended(federation, at.rounds)
+            asked = sample_sites(willing, config.federation, config.seed, number)
+            federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
+            return train_round(federation, number, asked, at.memory, at.state, typical_update(at.rounds))
+        except QuorumError as error:
+            then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
+            federation.tell(QuorumMissed(round=number, reason=str(error), then=then.value))
+            if then is MissedQuorum.stop:
+                raise
+            if then is MissedQuorum.skip:
+                return error
+            tries_left -= 1
 
 
 def _without_suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> tuple[str, ...]:
@@ -194,7 +222,13 @@ def _report_round(federation: Federation, at: Checkpoint) -> None:
 
 
 def _final_test(federation: Federation, at: Checkpoint, began: float, startup_seconds: float) -> RunOutcome:
-    """Score the best round's state on the test shards, once."""
+    """Score the best round's state on the test shards, once.
+
+    Raises:
+        FederationError: no round had a quorum.
+    """
+    if not any(entry.sites for entry in at.rounds):
+        raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
     best = load_best(federation.run.checkpoints_path, at)
     tested = evaluate_sites(federation, 0, best.state, "test")
     contract = federation.contract

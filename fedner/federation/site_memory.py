@@ -1,7 +1,8 @@
 """What a site remembers between rounds and never sends: its place in the text, and AdamW's moments where it keeps them.
 
 A node whose config names a folder (`memory`) keeps it on disk, one file per round, so that a run whose processes ended
-can go on from an earlier round. Any other node leaves it with Flower, which forgets when the process ends.
+can go on from an earlier round, and a round that is played again finds what it found before. Any other node leaves the
+newest with Flower, which forgets when the process ends.
 """
 
 import os

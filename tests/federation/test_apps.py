@@ -1,6 +1,6 @@
 """The two apps together, in process: real data, real training on a tiny model, real messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from flwr.clientapp import ClientApp
 from fedner.config import Config, dumps, to_plain
 from fedner.data.labels import contract_from_config
 from fedner.data.sites import load_sites
-from fedner.errors import ConfigError, FederationError, LabelError, RunDirectoryError
+from fedner.errors import ConfigError, FederationError, LabelError, QuorumError, RunDirectoryError
 from fedner.federation import client_app, wire
 from fedner.federation.array_format import from_record, to_record
 from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process, run_of_study, site_contexts
@@ -52,6 +52,13 @@ def bent_app(change_train: Change | None = None, change_hello: Change | None = N
 
 def run_with(app: ClientApp, config: Config, path: Path) -> RunOutcome:
     contexts = site_contexts(3)
+    run = create_run(path, config, contract_from_config(config.data.contract))
+    with LocalGrid(InlineRunner(app, contexts), list(contexts)) as grid:
+        return federate(config, grid, run)
+
+
+def run_resumably(app: ClientApp, config: Config, path: Path) -> RunOutcome:
+    contexts = site_contexts(3, path / "sites")
     run = create_run(path, config, contract_from_config(config.data.contract))
     with LocalGrid(InlineRunner(app, contexts), list(contexts)) as grid:
         return federate(config, grid, run)
@@ -174,6 +181,82 @@ def test_too_few_usable_replies_end_the_run_with_names_and_reasons(small_config,
 
     with pytest.raises(FederationError, match=r"round 1: wanted at least 1 usable.*alderbrook.*northquay.*stillwater"):
         run_with(bent_app(break_all), small_config(), tmp_path / "run")
+
+
+def fails_at(number: int, calls: set[int]) -> Change:
+    """Let a site raise at some of its training requests, counted from 1."""
+    seen = 0
+
+    def change(reply: Message, site: int) -> Message:
+        nonlocal seen
+        if site == number:
+            seen += 1
+            if seen in calls:
+                raise RuntimeError
+        return reply
+
+    return change
+
+
+def test_a_round_without_a_quorum_is_skipped_and_changes_nothing(small_config, tmp_path: Path):
+    config = small_config(rounds=4, mandatory=["northquay"], missed_quorum="skip")
+    outcome = run_with(bent_app(fails_at(1, {2})), config, tmp_path / "run")
+    rounds = outcome.result.rounds
+    assert [len(entry.sites) for entry in rounds] == [3, 0, 3, 3]
+    assert rounds[1].dev is None
+    assert set(rounds[1].refused) == {"northquay"}
+    history = open_run(tmp_path / "run").history()
+    assert [line["then"] for line in history if line["event"] == "quorum missed"] == ["skip"]
+    assert [line["round"] for line in history if line["event"] == "round aggregated"] == [1, 3, 4]
+
+
+def test_a_round_without_a_quorum_is_retried_to_the_result_of_an_undisturbed_run(small_config, tmp_path: Path):
+    config = small_config(mandatory=["northquay"], missed_quorum="retry", training={"optimizer_state": "keep"})
+    outcome = run_resumably(bent_app(fails_at(1, {2, 3})), config, tmp_path / "run")
+    undisturbed = run_in_process(config, tmp_path / "undisturbed")
+    assert outcome.result.state_digest == undisturbed.result.state_digest
+    history = open_run(tmp_path / "run").history()
+    assert [line["then"] for line in history if line["event"] == "quorum missed"] == ["retry", "retry"]
+
+
+def test_retries_end_and_the_run_stops_with_what_was_missing(small_config, tmp_path: Path):
+    config = small_config(min_share=1.0, missed_quorum="retry", retries=2)
+    with pytest.raises(QuorumError, match=r"round 2: wanted 100% of all training sentences"):
+        run_with(bent_app(fails_at(1, {2, 3, 4})), config, tmp_path / "run")
+    history = open_run(tmp_path / "run").history()
+    assert [line["then"] for line in history if line["event"] == "quorum missed"] == ["retry", "retry", "stop"]
+
+
+def test_a_run_of_skipped_rounds_only_has_nothing_to_test(small_config, tmp_path: Path):
+    config = small_config(min_share=1.0, missed_quorum="skip")
+    with pytest.raises(FederationError, match="none of 2 rounds had a quorum"):
+        run_with(bent_app(fails_at(1, {1, 2})), config, tmp_path / "run")
+
+
+class Deaf(LocalGrid):
+    """A grid of real sites, one of which never answers a training request."""
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        replies = super().pull_messages(message_ids)
+        return [reply for reply in replies if (reply.metadata.message_type, reply.metadata.src_node_id) != ("train", 3)]
+
+
+def test_the_deadline_ends_a_phase_and_names_who_was_silent(small_config, tmp_path: Path):
+    def real(reply: Message, number: int) -> Message:
+        del reply.content.metric_records["metrics"]["num-sites"]
+        return reply
+
+    config = small_config(rounds=1, min_sites=3, missed_quorum="skip", deadline_seconds=0.5)
+    contexts = site_contexts(3)
+    run = create_run(tmp_path / "run", config, contract_from_config(config.data.contract))
+    app = bent_app(change_hello=real)
+    with (
+        Deaf(InlineRunner(app, contexts), list(contexts)) as grid,
+        pytest.raises(FederationError, match="none of 1 rounds"),
+    ):
+        federate(config, grid, run)
+    reasons = [line["reason"] for line in refused(tmp_path / "run") if line["site"] == "northquay"]
+    assert reasons == ["silent: no reply within 0.5 s (federation.deadline_seconds)"]
 
 
 def test_a_nan_reply_is_refused_and_leaves_no_trace_in_the_state(small_config, tmp_path: Path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.data.labels import EntityType, LabelContract
-from fedner.errors import ConfigError, FederationError
+from fedner.errors import ConfigError, QuorumError
 from fedner.federation.messages import Failure, Header, TrainReply
 from fedner.federation.rounds import (
     Limits,
@@ -34,6 +34,7 @@ GOOD = TrainReply(
     header=SENT, arrays={name: array + 1 for name, array in GLOBAL.items()}, num_examples=4, num_words=30,
     loss_sum=2.0, steps=1, seconds=0.1,
 )  # fmt: skip
+HALF = FederationConfig(fraction=0.5)
 LIMITS = Limits(examples=4, reach=8.0, typical=Typical(norm=0.5, steps=1), factor=10)
 
 
@@ -43,35 +44,48 @@ LIMITS = Limits(examples=4, reach=8.0, typical=Typical(norm=0.5, steps=1), facto
     seed=st.integers(0, 99),
 )
 def test_a_sample_is_sorted_and_of_the_wanted_size_whatever_the_order_of_sites(names, fraction, seed):
-    chosen = sample_sites(list(names), fraction, 1, seed, 3)
+    config = FederationConfig(fraction=fraction)
+    chosen = sample_sites(list(names), config, seed, 3)
     assert chosen == tuple(sorted(chosen))
     assert set(chosen) <= names
     assert abs(len(chosen) - fraction * len(names)) <= 0.5 + 1e-9 or len(chosen) == 1
-    assert chosen == sample_sites(sorted(names, reverse=True), fraction, 1, seed, 3)
+    assert chosen == sample_sites(sorted(names, reverse=True), config, seed, 3)
 
 
 def test_samples_differ_between_rounds_and_seeds():
     sites = [f"site-{index}" for index in range(20)]
-    by_round = {sample_sites(sites, 0.5, 1, 0, number) for number in range(1, 6)}
-    by_seed = {sample_sites(sites, 0.5, 1, seed, 1) for seed in range(5)}
+    by_round = {sample_sites(sites, HALF, 0, number) for number in range(1, 6)}
+    by_seed = {sample_sites(sites, HALF, seed, 1) for seed in range(5)}
     assert len(by_round) == 5
     assert len(by_seed) == 5
 
 
 def test_over_many_rounds_every_site_takes_part_about_equally_often():
     sites = [f"s{index}" for index in range(4)]
-    turns = [site for number in range(400) for site in sample_sites(sites, 0.5, 1, 0, number)]
+    turns = [site for number in range(400) for site in sample_sites(sites, HALF, 0, number)]
     # 800 draws over 4 sites: 200 each; 5 standard deviations of a fair choice are 50.
     assert all(150 < turns.count(site) < 250 for site in sites)
 
 
 def test_never_fewer_than_min_sites_are_asked():
-    assert len(sample_sites(["a", "b", "c", "d"], 0.1, 3, 0, 1)) == 3
+    assert len(sample_sites(["a", "b", "c", "d"], FederationConfig(fraction=0.1, min_sites=3), 0, 1)) == 3
 
 
 def test_too_few_connected_sites_are_named():
-    with pytest.raises(FederationError, match=r"at least 3 sites.*found 2 connected: a, b"):
-        sample_sites(["b", "a"], 1.0, 3, 0, 1)
+    with pytest.raises(QuorumError, match=r"at least 3 sites.*found 2 at hand: a, b"):
+        sample_sites(["b", "a"], FederationConfig(min_sites=3), 0, 1)
+    with pytest.raises(QuorumError, match=r"and c \(federation.mandatory\), found 2 at hand: a, b"):
+        sample_sites(["b", "a"], FederationConfig(mandatory=["c", "a"]), 0, 1)
+
+
+def test_mandatory_sites_are_asked_in_every_round_and_the_others_share_the_rest():
+    sites = [f"s{index}" for index in range(8)]
+    config = FederationConfig(fraction=0.5, mandatory=["s7", "s2"])
+    chosen = [sample_sites(sites, config, 0, number) for number in range(60)]
+    assert all({"s2", "s7"} <= set(names) and len(names) == 4 for names in chosen)
+    assert {site for names in chosen for site in names} == set(sites)
+    many = FederationConfig(fraction=0.1, mandatory=sites[:5])
+    assert sample_sites(sites, many, 0, 1) == tuple(sites[:5])
 
 
 def test_weights_by_examples_words_one_or_capped():
@@ -216,7 +230,24 @@ def test_what_a_site_of_twenty_sentences_can_pass_through_training(training: Tra
     assert most_examples(20, training) == most
 
 
-def test_a_missed_quorum_names_the_refused_sites():
-    require_quorum(1, 2, 2, {})
-    with pytest.raises(FederationError, match=r"round 4: wanted at least 2.*found 1 \(a: x; b: y\)"):
-        require_quorum(4, 1, 2, {"b": "y", "a": "x"})
+DECLARED = {"a": 60, "b": 30, "c": 10}
+
+
+@pytest.mark.parametrize(
+    ("counted", "config", "told"),
+    [
+        ({"a"}, FederationConfig(min_sites=2), r"round 4: wanted at least 2 usable replies .*found 1 \(b: y; c: x\)"),
+        ({"b", "c"}, FederationConfig(min_share=0.5), r"wanted 50% of all training sentences .*found 40%"),
+        ({"b", "c"}, FederationConfig(mandatory=["a", "b"]), r"wanted a usable reply of a \(federation.mandatory\)"),
+    ],
+)
+def test_a_missed_quorum_says_what_is_missing_and_why(counted: set[str], config: FederationConfig, told: str):
+    refused = {"c": "x", "b": "y"}
+    with pytest.raises(QuorumError, match=told) as missed:
+        require_quorum(4, counted, DECLARED, config, refused)
+    assert missed.value.refused == refused
+
+
+def test_a_met_quorum_passes():
+    config = FederationConfig(min_sites=2, min_share=0.7, mandatory=["c"])
+    require_quorum(1, {"a", "c"}, DECLARED, config, {"b": "silent: x"})
