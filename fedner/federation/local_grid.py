@@ -23,7 +23,7 @@ from fedner.config import Config
 from fedner.data.corpus import num_sentences
 from fedner.data.sites import Sites, load_sites
 from fedner.federation.model_card import save_model
-from fedner.federation.runs import RunDirectory, create_run, lock_run, resume_run
+from fedner.federation.runs import RunDirectory, create_run, lock_run, open_run, resume_run
 from fedner.federation.server_app import federate
 from fedner.federation.site_memory import MEMORY
 from fedner.federation.workers import WorkerPool, answer, load_app
@@ -220,7 +220,8 @@ def run_in_process(config: Config, directory: Path, progress: Progress | None = 
     config = with_threads(config)
     sites = load_sites(config.data, config.partition)
     run = create_run(directory, config, sites.corpus.contract)
-    return _play(config, sites, run, progress)
+    with lock_run(run.path):
+        return _play(config, sites, run, progress)
 
 
 def resume_in_process(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
@@ -232,8 +233,9 @@ def resume_in_process(config: Config, directory: Path, progress: Progress | None
     """
     config = with_threads(config)
     sites = load_sites(config.data, config.partition)
-    run = resume_run(directory, config, sites.corpus.contract)
-    return _play(config, sites, run, progress)
+    with lock_run(open_run(directory).path):
+        run = resume_run(directory, config, sites.corpus.contract)
+        return _play(config, sites, run, progress)
 
 
 def run_of_study(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
@@ -254,7 +256,7 @@ def run_of_study(config: Config, directory: Path, progress: Progress | None = No
 
 def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
     sizes = [num_sentences(shard.train) for shard in sites.shards]
-    with lock_run(run.path), local_grid(sizes, config.federation.workers, memory=run.sites_path) as grid:
+    with local_grid(sizes, config.federation.workers, memory=run.sites_path) as grid:
         outcome = federate(config, grid, run, progress)
     save_model(outcome, config, sites.corpus.contract, run.model_path)
     return outcome
