@@ -109,11 +109,12 @@ def _train(verb: str, arguments: list[str], config: Config, resumed: Path | None
     from fedner import experiments
     from fedner.report import print_summary, read_study
 
+    command = shlex.join(["fedner", verb, *arguments])
     if resumed is not None:
-        directory = experiments.resume(resumed, config, shlex.join(["fedner", "simulate", *arguments]), Lines())
+        directory = experiments.resume(resumed, config, command, Lines())
     else:
         run: Callable[..., Path] = getattr(experiments, verb)
-        directory = run(config, shlex.join(["fedner", verb, *arguments]), Lines())
+        directory = run(config, command, Lines())
     study = read_study(directory)
     tell_notices(list(study.notices))
     print_summary(study, stdout())

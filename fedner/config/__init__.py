@@ -8,7 +8,7 @@ Enum members are lower case because OmegaConf reads and writes them by member na
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,9 +166,13 @@ def to_plain(config: Config) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
-    """Return (dotted key, value before, value now) of everything that differs."""
-    return list(_differences(to_plain(before), to_plain(now), ""))
+def differences(before: Config, now: Config, free: Sequence[str]) -> list[str]:
+    """Say what differs, a sentence a key, but for the keys and groups that are free to."""
+    return [
+        f"{key} was {old!r}, now {new!r}"
+        for key, old, new in _differences(to_plain(before), to_plain(now), "")
+        if not any(key == name or key.startswith(f"{name}.") for name in free)
+    ]
 
 
 def _differences(before: Any, now: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:

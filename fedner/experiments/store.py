@@ -6,7 +6,6 @@
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,21 +71,13 @@ def open_study(directory: Path, config: Config, contract: LabelContract) -> None
 
 
 def _check_unchanged(directory: Path, before: Config, now: Config) -> None:
-    changed = {
-        key: f"{key} was {old!r}, now {new!r}"
-        for key, old, new in differences(before, now)
-        if not _within(key, FREE_KEYS)
-    }
+    changed = differences(before, now, free=FREE_KEYS)
     federated = directory / "arms" / Arm.federated.value
-    only_federated = all(_within(key, FEDERATED_KEYS) for key in changed)
+    only_federated = not differences(before, now, free=(*FREE_KEYS, *FEDERATED_KEYS))
     if not changed or (only_federated and not federated.exists()):
         return
     remedy = f"or delete {federated} to redo that arm alone" if only_federated else "or delete the folder"
     raise RunDirectoryError(
-        f"{directory}: holds a comparison with another configuration ({'; '.join([*changed.values()][:5])}); "
+        f"{directory}: holds a comparison with another configuration ({'; '.join(changed[:5])}); "
         f"choose another name=… {remedy}"
     )
-
-
-def _within(key: str, groups: Sequence[str]) -> bool:
-    return any(key == group or key.startswith(f"{group}.") for group in groups)

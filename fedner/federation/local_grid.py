@@ -247,19 +247,23 @@ def run_of_study(config: Config, directory: Path, progress: Progress | None = No
     config = with_threads(config)
     sites = load_sites(config.data, config.partition)
     run = create_run(directory, config, sites.corpus.contract, restart=True)
-    sizes = [num_sentences(shard.train) for shard in sites.shards]
-    with local_grid(sizes, config.federation.workers) as grid:
-        outcome = federate(config, grid, run, progress)
+    outcome = _federate(config, sites, run, progress, memory=None)
     run.drop_checkpoints()
     return outcome
 
 
 def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
-    sizes = [num_sentences(shard.train) for shard in sites.shards]
-    with local_grid(sizes, config.federation.workers, memory=run.sites_path) as grid:
-        outcome = federate(config, grid, run, progress)
+    outcome = _federate(config, sites, run, progress, memory=run.sites_path)
     save_model(outcome, config, sites.corpus.contract, run.model_path)
     return outcome
+
+
+def _federate(
+    config: Config, sites: Sites, run: RunDirectory, progress: Progress | None, memory: Path | None
+) -> RunOutcome:
+    sizes = [num_sentences(shard.train) for shard in sites.shards]
+    with local_grid(sizes, config.federation.workers, memory=memory) as grid:
+        return federate(config, grid, run, progress)
 
 
 def with_threads(config: Config) -> Config:

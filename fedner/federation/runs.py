@@ -38,6 +38,7 @@ PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets",
 RESUMABLE_KEYS = (
     "name",
     "output",
+    "experiment",
     *(
         f"federation.{key}"
         for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries")
@@ -146,11 +147,7 @@ def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirect
     """
     run = open_run(path)
     before = read_config(path / "config.yaml")
-    changed = [
-        f"{key} was {old!r}, now {new!r}"
-        for key, old, new in differences(before, config)
-        if key not in RESUMABLE_KEYS and key.partition(".")[0] != "experiment"
-    ]
+    changed = differences(before, config, free=RESUMABLE_KEYS)
     if read_contract(path / "contract.yaml").digest != contract.digest and not changed:
         changed = ["the label contract's file has another content"]
     if changed:

@@ -165,9 +165,9 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
     config, number = federation.config, at.round + 1
     policy = config.federation.missed_quorum
     tries_left = config.federation.retries if policy is MissedQuorum.retry else 0
+    willing = _without_suspended(federation, at.rounds)
     while True:
         try:
-            willing = _without_suspended(federation, at.rounds)
             asked = sample_sites(willing, config.federation, config.seed, number)
             federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
             return train_round(federation, number, asked, at.memory, at.state, typical_update(at.rounds))
