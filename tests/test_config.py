@@ -97,11 +97,18 @@ def rich_config() -> Config:
 @pytest.mark.parametrize(("group", "kind"), EVERY_OPTION)
 def test_every_option_of_every_group_survives_json(group: str, kind: str) -> None:
     option = CLASSES_BY_GROUP[group][kind](**REQUIRED.get(kind, {}))
-    config = from_plain(plain_config(**{group: {"kind": str(kind)} | REQUIRED.get(kind, {})}))
+    training = {"training": {"dyn_alpha": 0.1}} if kind == AggregationKind.feddyn else {}
+    config = from_plain(plain_config(**{group: {"kind": str(kind)} | REQUIRED.get(kind, {}), **training}))
     assert getattr(config, group) == option
     again = loads(dumps(config))
     assert again == config
     assert type(getattr(again, group)) is type(option)
+
+
+@pytest.mark.parametrize(("kind", "alpha"), [("feddyn", 0.0), ("fedavg", 0.1)])
+def test_feddyn_is_told_to_server_and_sites_or_to_neither(kind: str, alpha: float) -> None:
+    with pytest.raises(ConfigError, match=r"training\.dyn_alpha: wanted a number above 0 with aggregation=feddyn"):
+        from_plain(plain_config(aggregation={"kind": kind}, training={"dyn_alpha": alpha}))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ from fedner.config.federation import (
     FedAdamAggregation,
     FedAvgAggregation,
     FedAvgMAggregation,
+    FedDynAggregation,
     FederationConfig,
+    FedNovaAggregation,
     FedYogiAggregation,
     KrumAggregation,
     MedianAggregation,
@@ -90,6 +92,8 @@ __all__ = [
     "FedAdamAggregation",
     "FedAvgAggregation",
     "FedAvgMAggregation",
+    "FedDynAggregation",
+    "FedNovaAggregation",
     "FedYogiAggregation",
     "FederationConfig",
     "FilesData",
@@ -150,6 +154,9 @@ class Config:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "0 or more", self.seed)
+        dynamic = isinstance(self.aggregation, FedDynAggregation)
+        wanted = "a number above 0 with aggregation=feddyn, and 0 with any other"
+        require(dynamic == (self.training.dyn_alpha > 0), "training.dyn_alpha", wanted, self.training.dyn_alpha)
 
 
 CLASSES_BY_GROUP: dict[str, dict[str, type]] = {

@@ -16,6 +16,8 @@ class AggregationKind(StrEnum):
     fedadam = "fedadam"
     fedyogi = "fedyogi"
     fedadagrad = "fedadagrad"
+    fednova = "fednova"
+    feddyn = "feddyn"
     median = "median"
     trimmed_mean = "trimmed_mean"
     krum = "krum"
@@ -92,6 +94,20 @@ class FedAdagradAggregation(AdaptiveAggregation):
     kind: AggregationKind = AggregationKind.fedadagrad
     beta1: float = 0.0
     """First-moment decay (server momentum), [0, 1); 0 is the published FedAdagrad."""
+
+
+@dataclass(kw_only=True)
+class FedNovaAggregation(AggregationConfig):
+    """Mean of the sites' updates per step, so that more local steps do not weigh more. Wang et al. 2020."""
+
+    kind: AggregationKind = AggregationKind.fednova
+
+
+@dataclass(kw_only=True)
+class FedDynAggregation(AggregationConfig):
+    """The server's side of FedDyn; `training.dyn_alpha` is the sites'. Acar et al. 2021."""
+
+    kind: AggregationKind = AggregationKind.feddyn
 
 
 @dataclass(kw_only=True)
@@ -260,6 +276,8 @@ AGGREGATION_CLASSES: dict[str, type[AggregationConfig]] = {
     AggregationKind.fedadam: FedAdamAggregation,
     AggregationKind.fedyogi: FedYogiAggregation,
     AggregationKind.fedadagrad: FedAdagradAggregation,
+    AggregationKind.fednova: FedNovaAggregation,
+    AggregationKind.feddyn: FedDynAggregation,
     AggregationKind.median: MedianAggregation,
     AggregationKind.trimmed_mean: TrimmedMeanAggregation,
     AggregationKind.krum: KrumAggregation,

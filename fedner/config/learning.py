@@ -84,6 +84,10 @@ class TrainingConfig:
     """Global gradient norm limit (> 0); None does not clip."""
     prox_mu: float = 0.0
     """FedProx: weight of 1/2 ||w - w_round||^2 in the site's objective (>= 0). Li et al. 2020."""
+    scaffold: bool = False
+    """SCAFFOLD: correct a site's gradients by control variates, which double what travels. Karimireddy et al. 2020."""
+    dyn_alpha: float = 0.0
+    """FedDyn: weight of the site's dynamic regularizer (>= 0); needs `aggregation=feddyn`. Acar et al. 2021."""
     optimizer_state: OptimizerState = OptimizerState.reset
     """Forget or keep AdamW's moments between rounds at a site."""
     precision: Precision = Precision.auto
@@ -103,5 +107,7 @@ class TrainingConfig:
             require(value is None or value > 0, f"training.{name}", "a number above 0 or null", value)
         for name in ("warmup", "beta1", "beta2"):
             require(0 <= getattr(self, name) < 1, f"training.{name}", "a number in [0, 1)", getattr(self, name))
-        for name in ("weight_decay", "prox_mu"):
+        for name in ("weight_decay", "prox_mu", "dyn_alpha"):
             require(getattr(self, name) >= 0, f"training.{name}", "0 or more", getattr(self, name))
+        alone = "0 with training.prox_mu or training.scaffold"
+        require(not self.dyn_alpha or not (self.prox_mu or self.scaffold), "training.dyn_alpha", alone, self.dyn_alpha)

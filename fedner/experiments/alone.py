@@ -14,8 +14,9 @@ from fedner.data.sites import Sites
 from fedner.experiments.final_test import count_tests, pooled_score, site_scores
 from fedner.federation.rounds import out_of_patience
 from fedner.learning.inference import evaluate
+from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import get_state, set_state
-from fedner.learning.training import TrainingMemory, fit
+from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
 from fedner.metrics import score, total
 from fedner.progress import Progress
@@ -58,8 +59,9 @@ def site_learner(shard: Shard) -> Learner:
 
 def train_alone(config: Config, learner: Learner, sites: Sites, workspace: Workspace, progress: Progress) -> RunOutcome:
     """Train one learner for all rounds, take the best round on its own dev, score that once on every test shard."""
-    # Nobody replaces the weights between rounds here, so forgetting the moments would only handicap these arms.
-    training = replace(config.training, optimizer_state=OptimizerState.keep)
+    # Nobody replaces the weights between rounds here and there is no federation to drift away from: forgetting the
+    # moments, or being pulled back to where a round began, would only handicap these arms.
+    training = replace(config.training, optimizer_state=OptimizerState.keep, prox_mu=0.0, scaffold=False, dyn_alpha=0.0)
     started = time.monotonic()
     set_state(workspace.tagger.model, workspace.initial_state(config.seed))
     train, dev = workspace.encoded(learner.train), workspace.encoded(learner.dev)

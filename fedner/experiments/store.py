@@ -24,7 +24,7 @@ _FEDERATED = (
 )  # fmt: skip
 FEDERATED_KEYS = (
     "aggregation",
-    "training.optimizer_state",
+    *(f"training.{key}" for key in ("optimizer_state", "prox_mu", "scaffold", "dyn_alpha")),
     *(f"federation.{key}" for key in _FEDERATED),
 )
 """What the federated arm alone depends on: with its runs removed, another setting may join the other arms' runs."""

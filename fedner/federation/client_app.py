@@ -26,8 +26,9 @@ from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, 
 from fedner.federation.runs import package_version
 from fedner.federation.site_memory import recall, remember
 from fedner.learning.inference import evaluate
+from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import get_state, set_state
-from fedner.learning.training import TrainingMemory, fit
+from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import total
 
@@ -111,6 +112,7 @@ def _train(message: Message, context: Context) -> RecordDict:
         round_number=request.header.round,
         rounds=config.federation.rounds,
         memory=None if kept is None else TrainingMemory.from_arrays(kept),
+        control=request.control,
     )
     remember(context, request.header.round, fitted.memory.to_arrays())
     reply = TrainReply(
@@ -121,6 +123,7 @@ def _train(message: Message, context: Context) -> RecordDict:
         loss_sum=fitted.loss_sum,
         steps=fitted.steps,
         seconds=monotonic() - started,
+        control=fitted.control_change,
     )
     return wire.train_reply(reply)
 

@@ -54,11 +54,12 @@ class HelloReply:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """Train for one round from `arrays`, the global state."""
+    """Train for one round from `arrays`, the global state; `control` is SCAFFOLD's control variate."""
 
     header: Header
     config: str
     arrays: State = field(repr=False)
+    control: State | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,8 @@ class TrainReply:
     """A site's trained state and the sums behind every mean.
 
     `num_examples` and `num_words` count sentences and words passed through training in this round, `loss_sum` is the
-    cross-entropy in nats summed over those words, `seconds` is the site's own wall time.
+    cross-entropy in nats summed over those words, `seconds` is the site's own wall time, `control` what SCAFFOLD's
+    control variate of the site changed by.
     """
 
     header: Header
@@ -76,6 +78,7 @@ class TrainReply:
     loss_sum: float
     steps: int
     seconds: float
+    control: State | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,11 +142,17 @@ def train_round(
         QuorumError: the usable replies are not enough.
         FederationError: they are fewer than the aggregation needs.
     """
-    request = TrainRequest(header=federation.header(number), config=federation.config_text, arrays=arrays)
+    request = TrainRequest(
+        header=federation.header(number),
+        config=federation.config_text,
+        arrays=arrays,
+        control=memory.moments.get(aggregation.CONTROL),
+    )
     replies = federation.ask(asked, wire.train_request(request), wire.TRAIN, number)
     tally = _Tally(len(asked))
     updates = _usable(federation, request, replies, tally, typical)
-    memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates)
+    num_sites = len(federation.sites.names)
+    memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates, num_sites)
     names = tuple(sorted(tally.accepted))
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
     trained = Trained(
@@ -180,11 +186,12 @@ def _usable(
         federation.progress.advanced(number, tally.asked, "sites")
         examples = most_examples(federation.sites.hellos[site].train_sentences, config.training)
         limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor)
-        norm = reply if isinstance(reply, Failure) else judge(reply, request.header, request.arrays, limits)
+        norm = reply if isinstance(reply, Failure) else judge(reply, request, limits)
         if isinstance(reply, Failure) or isinstance(norm, Failure):
             _refuse(federation, request.header.round, "train", site, str(norm), tally.refused)
             continue
-        update = Update(site=site, arrays=reply.arrays, weight=weigh(reply, config.federation))
+        weight = weigh(reply, config.federation)
+        update = Update(site=site, arrays=reply.arrays, weight=weight, steps=reply.steps, control=reply.control)
         _accept(federation, reply, update, norm, tally)
         del reply
         yield update
@@ -207,7 +214,7 @@ def _accept(federation: Federation, reply: TrainReply, update: Update, norm: flo
     tally.accepted[update.site] = event
     tally.loss_sums[update.site] = reply.loss_sum
     tally.words += reply.num_words
-    tally.bytes_up += num_bytes(reply.arrays)
+    tally.bytes_up += num_bytes(reply.arrays) + num_bytes(reply.control or {})
 
 
 def evaluate_sites(federation: Federation, number: int, arrays: State, split: str) -> Evaluated:

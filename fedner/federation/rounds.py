@@ -9,7 +9,7 @@ import numpy as np
 
 from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.errors import QuorumError, StateError
-from fedner.federation.messages import Failure, Header, TrainReply
+from fedner.federation.messages import Failure, Header, TrainReply, TrainRequest
 from fedner.results import RoundResult, best_round
 from fedner.seeding import generator
 from fedner.state import State, check_like
@@ -169,16 +169,15 @@ class Limits:
         return possible if self.typical is None else min(possible, self.typical.bound(steps, self.factor))
 
 
-def judge(reply: TrainReply, sent: Header, arrays: State, limits: Limits) -> Failure | float:
+def judge(reply: TrainReply, sent: TrainRequest, limits: Limits) -> Failure | float:
     """Return why a training reply must not count, or the norm of its update if it may.
 
     Args:
         reply: what the site sent back.
-        sent: the header of the request.
-        arrays: the global state that was sent; names, shapes and dtypes must come back as they went.
+        sent: the request; names, shapes and dtypes of its tensors must come back as they went.
         limits: what this site can plausibly have done.
     """
-    misfit = check_header(reply.header, sent)
+    misfit = check_header(reply.header, sent.header)
     if misfit is not None:
         return misfit
     if reply.num_examples < 1 or reply.num_words < 1:
@@ -189,18 +188,27 @@ def judge(reply: TrainReply, sent: Header, arrays: State, limits: Limits) -> Fai
         return Failure("implausible", f"wanted {wanted}, found {told}")
     if not math.isfinite(reply.loss_sum):
         return Failure("diverged", "the training loss is not finite; try a lower training.lr or fp32")
-    try:
-        check_like(reply.arrays, arrays, "reply")
-    except StateError as error:
-        return Failure(error.code, str(error))
-    broken = next((name for name, array in reply.arrays.items() if not np.isfinite(array).all()), None)
-    if broken is not None:
-        return Failure("diverged", f"tensor '{broken}' is not finite; try a lower training.lr or fp32")
-    norm, most = norm_of(reply.arrays, arrays), limits.norm(reply.steps)
+    misfit = _check_tensors(reply.arrays, sent.arrays, "reply")
+    if misfit is None and (sent.control is not None or reply.control is not None):
+        misfit = _check_tensors(reply.control or {}, sent.control or {}, "reply, control variate")
+    if misfit is not None:
+        return misfit
+    norm, most = norm_of(reply.arrays, sent.arrays), limits.norm(reply.steps)
     if norm > most:
         asked = f"wanted an update of norm {most:.3g} or less after {reply.steps} steps (federation.max_update_norm)"
         return Failure("implausible", f"{asked}, found {norm:.3g}")
     return norm
+
+
+def _check_tensors(found: State, wanted: State, where: str) -> Failure | None:
+    try:
+        check_like(found, wanted, where)
+    except StateError as error:
+        return Failure(error.code, str(error))
+    broken = next((name for name, array in found.items() if not np.isfinite(array).all()), None)
+    if broken is not None:
+        return Failure("diverged", f"{where}: tensor '{broken}' is not finite; try a lower training.lr or fp32")
+    return None
 
 
 def check_header(found: Header, sent: Header) -> Failure | None:

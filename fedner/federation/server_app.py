@@ -79,7 +79,7 @@ def _standing(federation: Federation, server: Workspace) -> Checkpoint:
     found, damaged = latest_checkpoint(run.checkpoints_path)
     if found is None:
         arrays = server.initial_state(config.seed)
-        memory = aggregation.init(config.aggregation, arrays)
+        memory = aggregation.init(config.aggregation, arrays, config.training.scaffold)
         contract = federation.contract.digest
         found = Checkpoint(
             contract=contract, rounds=(), examples=0, state=arrays, state_digest=digest(arrays), memory=memory
@@ -137,7 +137,8 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         dev=score(scored.pooled(), federation.contract),
         seconds=time.monotonic() - started,
         bytes_up=trained.bytes_up,
-        bytes_down=num_bytes(arrays) * (trained.asked + len(federation.sites.names)),
+        bytes_down=num_bytes(arrays) * (trained.asked + len(federation.sites.names))
+        + num_bytes(memory.moments.get(aggregation.CONTROL, {})) * trained.asked,
         sites=trained.sites,
         refused=_all_refused(trained.refused, scored),
         train_loss=trained.loss,

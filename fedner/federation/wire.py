@@ -26,6 +26,7 @@ from fedner.federation.messages import (
     TrainRequest,
 )
 from fedner.metrics import Counts
+from fedner.state import State
 
 PROTOCOL = 1
 """Version of everything below; raised when a message changes in a way that an older peer would misread."""
@@ -57,7 +58,8 @@ def hello_request(request: HelloRequest) -> RecordDict:
 def train_request(request: TrainRequest, arrays: ArrayRecord | None = None) -> RecordDict:
     """Write a training request; `arrays` is `to_record(request.arrays)`, where it was made before."""
     record = to_record(request.arrays) if arrays is None else arrays
-    return RecordDict({"arrays": record, "config": _header(request.header, config=request.config)})
+    content = RecordDict({"arrays": record, "config": _header(request.header, config=request.config)})
+    return _with_control(content, request.control)
 
 
 def evaluate_request(request: EvaluateRequest, arrays: ArrayRecord | None = None) -> RecordDict:
@@ -82,7 +84,10 @@ def read_train_request(message: Message) -> TrainRequest:
     """Read a training request."""
     config = _config(message)
     return TrainRequest(
-        header=_read_header(config), config=_value(config, "config", str), arrays=from_record(_arrays(message))
+        header=_read_header(config),
+        config=_value(config, "config", str),
+        arrays=from_record(_arrays(message)),
+        control=_control(message),
     )
 
 
@@ -129,7 +134,8 @@ def train_reply(reply: TrainReply) -> RecordDict:
             "seconds": reply.seconds,
         }
     )
-    return RecordDict({"arrays": to_record(reply.arrays), "config": _header(reply.header), "metrics": metrics})
+    content = RecordDict({"arrays": to_record(reply.arrays), "config": _header(reply.header), "metrics": metrics})
+    return _with_control(content, reply.control)
 
 
 def evaluate_reply(reply: EvaluateReply) -> RecordDict:
@@ -217,6 +223,7 @@ def _train_reply(message: Message) -> TrainReply:
         loss_sum=_value(metrics, "loss-sum", float),
         steps=_value(metrics, "steps", int),
         seconds=_value(metrics, "seconds", float),
+        control=_control(message),
     )
 
 
@@ -287,6 +294,17 @@ def _arrays(message: Message) -> ArrayRecord:
     if record is None:
         raise FederationError("message: wanted a record 'arrays', found none")
     return record
+
+
+def _control(message: Message) -> State | None:
+    record = message.content.array_records.get("control")
+    return None if record is None else from_record(record)
+
+
+def _with_control(content: RecordDict, control: State | None) -> RecordDict:
+    if control is not None:
+        content["control"] = to_record(control)
+    return content
 
 
 def _value(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scalar]) -> _Scalar:

@@ -1,16 +1,16 @@
 """The local loop: one function for all three arms. A model, encoded text and a typed config in; sums out.
 
 AdamW (Loshchilov & Hutter 2019) with the learning rate as a function of the progress of the whole run, and optionally
-the proximal term of FedProx (Li et al. 2020). The same arguments give the same bytes on a CPU: order and dropout come
-from the run seed, the number of threads is set, and the process's own generators and settings are left as they were.
-`torch.use_deterministic_algorithms` is left alone: the CPU kernels used here are deterministic for a given number of
-threads, which the tests hold, and the switch would fill every fresh buffer.
+terms against drifting away from the federation (`drift`). The same arguments give the same bytes on a CPU: order and
+dropout come from the run seed, the number of threads is set, and the process's own generators and settings are left as
+they were. `torch.use_deterministic_algorithms` is left alone: the CPU kernels used here are deterministic for a given
+number of threads, which the tests hold, and the switch would fill every fresh buffer.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,43 +22,18 @@ from fedner.data.encoding import Encoded
 from fedner.errors import RunError
 from fedner.learning.batches import PACKED, Indices, collate, num_batches, pack, training_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
+from fedner.learning.drift import Drift, begin
+from fedner.learning.memory import CONTROL, MOMENTS, Remembered, TrainingMemory
 from fedner.learning.model import Tagger, word_embedding
-from fedner.learning.vocabulary import UsedRows, only_rows, used_rows
+from fedner.learning.vocabulary import UsedRows, embedding_name, only_rows, used_rows
 from fedner.seeding import derive_seed
+from fedner.state import State
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps of this round)."""
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
-_NUMBERS = ("position", "rounds", "optimizer_steps")
 _MASK_DTYPES = {Precision.fp32: torch.float32, Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 _STEPS_PER_LOSS_CHECK = 20  # reading the loss waits for a GPU; not after every step
-
-
-@dataclass(frozen=True)
-class TrainingMemory:
-    """What a site remembers from one round to the next."""
-
-    position: int = 0
-    """Batches taken from the epoch stream so far."""
-    rounds: int = 0
-    """Rounds this site has trained in."""
-    optimizer_steps: int = 0
-    """AdamW's step count behind the moments; 0 where they were reset."""
-    moments: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """`exp_avg/<parameter>` and `exp_avg_sq/<parameter>`; empty where they were reset."""
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return all of it as named arrays, for a checkpoint or a message."""
-        numbers = {name: np.array(getattr(self, name), dtype=np.int64) for name in _NUMBERS}
-        return {**numbers, **self.moments}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "TrainingMemory":
-        """Read what `to_arrays` returned."""
-        numbers = {name: int(arrays[name]) for name in _NUMBERS}
-        moments = {name: np.asarray(array, np.float32) for name, array in arrays.items() if name not in _NUMBERS}
-        return cls(moments=moments, **numbers)
 
 
 @dataclass(frozen=True)
@@ -77,6 +52,8 @@ class FitResult:
     """Optimizer steps taken."""
     seconds: float
     memory: TrainingMemory
+    control_change: State | None = None
+    """With SCAFFOLD, what this round adds to the site's control variate, in the shapes of the federation's."""
 
 
 @dataclass(eq=False)
@@ -91,9 +68,7 @@ class _Round:
     used: UsedRows | None
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
-    parameters: list[nn.Parameter]
-    anchors: list[Tensor]
-    """The weights at the start of the round, for FedProx; empty without it."""
+    drift: Drift
 
 
 def fit(
@@ -106,6 +81,7 @@ def fit(
     round_number: int,
     rounds: int,
     memory: TrainingMemory | None = None,
+    control: State | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Train the tagger in place for one round.
@@ -114,30 +90,44 @@ def fit(
         site: name that, with the seed, decides order and dropout; the centralized arm has one too.
         round_number: 1 to `rounds`; decides dropout and the place in the learning-rate schedule.
         memory: what the last round's result returned, at any earlier round; None starts afresh.
+        control: the federation's control variate, for SCAFFOLD.
 
     Raises:
-        RunError: the shard has no sentences, or the loss is not finite.
+        RunError: the shard has no sentences, the loss is not finite, or memory or control is of another model.
         ConfigError: the device or precision is not to be had here.
     """
     if encoded.num_windows == 0:
         raise RunError(f"training: site '{site}' has no sentences; give it text or leave it out")
     started = time.perf_counter()
-    memory = memory or TrainingMemory()
-    if config.optimizer_state == OptimizerState.reset:
-        memory = replace(memory, moments={}, optimizer_steps=0)
+    memory = _recalled(memory or TrainingMemory(), config)
     device = resolve_device(config.device)
     batches = _batches(encoded, config, memory, seed, site)
     prepare_model(tagger.model, device, tagger.max_length)
+    change: State | None = None
     with cpu_threads(config.threads), seeded(derive_seed(seed, "dropout", round_number, site), device):
         tagger.model.train()
         try:
-            with only_rows(tagger.model, _rows(tagger, encoded, config, memory)) as used:
-                state = _prepare(tagger, encoded, config, used, memory)
+            with only_rows(tagger.model, _rows(tagger, encoded, config, memory, control)) as used:
+                state = _prepare(
+                    tagger, encoded, config, Remembered(memory, embedding_name(tagger.model), used), control
+                )
                 loss_sum = _run_steps(state, batches, (round_number, rounds), site, progress)
+                if config.scaffold and control is not None:
+                    change = state.drift.change(control, used)
                 memory = _remember(state, memory, len(batches))
         finally:
             tagger.model.eval()
-    return _sums(encoded, config, batches, loss_sum, time.perf_counter() - started, memory)
+    sums = _sums(encoded, config, batches, loss_sum, time.perf_counter() - started, memory)
+    return replace(sums, control_change=change)
+
+
+def _recalled(memory: TrainingMemory, config: TrainingConfig) -> TrainingMemory:
+    """Return what a site makes use of in this round of what it remembers."""
+    if config.optimizer_state == OptimizerState.reset:
+        memory = replace(memory, moments={}, optimizer_steps=0)
+    if not memory.moments and not memory.control:
+        memory = replace(memory, embedding_rows=None)
+    return memory
 
 
 def _sums(
@@ -185,26 +175,28 @@ def _batches(encoded: Encoded, config: TrainingConfig, memory: TrainingMemory, s
     return batches
 
 
-def _rows(tagger: Tagger, encoded: Encoded, config: TrainingConfig, memory: TrainingMemory) -> NDArray[np.int64]:
+def _rows(
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig, memory: TrainingMemory, control: State | None
+) -> NDArray[np.int64]:
     """Return the rows of the word embedding that this round can change beyond weight decay."""
-    embedding = word_embedding(tagger.model)
-    if embedding is None:
+    embedding, name = word_embedding(tagger.model), embedding_name(tagger.model)
+    if embedding is None or name is None:
         return np.empty(0, np.int64)
-    if config.prox_mu > 0 and config.weight_decay > 0:  # decay moves every row, and the proximal term pulls it back
+    if (
+        config.prox_mu or config.dyn_alpha
+    ) and config.weight_decay:  # decay moves every row, and the pull brings it back
         return np.arange(embedding.num_embeddings)
-    full = embedding.weight
-    keys = [f"{moment}/{name}" for name, p in tagger.model.named_parameters() if p is full for moment in _MOMENTS]
-    return used_rows(encoded, *(memory.moments[key] for key in keys if key in memory.moments))
+    others = [control[name]] if config.scaffold and control is not None and name in control else []
+    if memory.embedding_rows is None:
+        known = {**memory.moments, **memory.control}
+        others += [known[key] for key in (f"{key}/{name}" for key in (*MOMENTS, CONTROL)) if key in known]
+    return used_rows(encoded, *others, remembered=memory.embedding_rows)
 
 
 def _prepare(
-    tagger: Tagger,
-    encoded: Encoded,
-    config: TrainingConfig,
-    used: UsedRows | None,
-    memory: TrainingMemory,
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig, known: Remembered, control: State | None
 ) -> _Round:
-    """Build the optimizer, with the moments in memory if there are any."""
+    """Build the optimizer, with the moments in memory if there are any, and the terms against drift."""
     device = tagger.model.device
     precision = resolve_precision(config.precision, device)
     named = [(name, p) for name, p in tagger.model.named_parameters() if p.requires_grad]
@@ -218,33 +210,14 @@ def _prepare(
         eps=config.epsilon,
         fused=device.type in ("cpu", "cuda", "mps"),
     )
-    for name, parameter in named:
-        if memory.moments:
-            _restore(optimizer, name, parameter, used, memory)
-    anchors = [p.detach().clone() for _, p in named] if config.prox_mu > 0 else []
+    memory = known.memory
+    for name, parameter in named if memory.moments else ():
+        moments = {moment: known.tensor(memory.moments, moment, name, parameter) for moment in MOMENTS}
+        step = torch.tensor(float(memory.optimizer_steps), device=parameter.device)
+        optimizer.state[parameter] = {"step": step, **moments}
     scaler = torch.amp.GradScaler(device.type, enabled=precision == Precision.fp16)
-    return _Round(tagger, encoded, config, device, precision, used, optimizer, scaler, [p for _, p in named], anchors)
-
-
-def _restore(
-    optimizer: torch.optim.AdamW, name: str, parameter: nn.Parameter, used: UsedRows | None, memory: TrainingMemory
-) -> None:
-    """Give the optimizer copies of one parameter's moments."""
-    moments: dict[str, Tensor] = {}
-    for moment in _MOMENTS:
-        array = memory.moments.get(f"{moment}/{name}")
-        if array is None:
-            raise RunError(f"training memory: moments of '{name}' are missing; it belongs to another model")
-        if used is not None and used.name == name:
-            array = array[used.rows]
-        if array.shape != tuple(parameter.shape):
-            raise RunError(
-                f"training memory: moments of '{name}' wanted shape {list(parameter.shape)}, "
-                f"found {list(array.shape)}; it belongs to another model"
-            )
-        moments[moment] = torch.from_numpy(np.array(array)).to(parameter.device)
-    step = torch.tensor(float(memory.optimizer_steps), device=parameter.device)
-    optimizer.state[parameter] = {"step": step, **moments}
+    drift = begin(named, config, control, known)
+    return _Round(tagger, encoded, config, device, precision, known.used, optimizer, scaler, drift)
 
 
 def _num_steps(num_taken: int, config: TrainingConfig) -> int:
@@ -255,19 +228,19 @@ def _remember(state: _Round, memory: TrainingMemory, num_taken: int) -> Training
     """Return the memory after the round."""
     moments: dict[str, NDArray[np.float32]] = {}
     if state.config.optimizer_state == OptimizerState.keep:
-        for name, parameter in state.tagger.model.named_parameters():
-            for moment in _MOMENTS if parameter.requires_grad else ():
-                # The optimizer is about to be dropped, so its arrays may be handed out as they are.
-                array = state.optimizer.state[parameter][moment].cpu().numpy()
-                if state.used is not None and state.used.name == name:
-                    compact, array = array, np.zeros((len(state.used.compact_ids), array.shape[1]), np.float32)
-                    array[state.used.rows] = compact
-                moments[f"{moment}/{name}"] = array
+        # The optimizer is about to be dropped, so its arrays may be handed out as they are.
+        for name, parameter in zip(state.drift.names, state.drift.parameters, strict=True):
+            moments |= {
+                f"{moment}/{name}": state.optimizer.state[parameter][moment].cpu().numpy() for moment in MOMENTS
+            }
+    control = state.drift.to_memory()
     return TrainingMemory(
         position=memory.position + num_taken,
         rounds=memory.rounds + 1,
         optimizer_steps=memory.optimizer_steps + _num_steps(num_taken, state.config) if moments else 0,
         moments=moments,
+        control=control,
+        embedding_rows=state.used.rows if state.used is not None and (moments or control) else None,
     )
 
 
@@ -319,12 +292,11 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
         state.scaler.scale(loss / num_words).backward()
         losses.append(loss.detach())
     config = state.config
-    if state.anchors or config.max_grad_norm is not None:
+    if state.drift.active or config.max_grad_norm is not None:
         state.scaler.unscale_(state.optimizer)
-    if state.anchors:
-        _pull_back(state, config.prox_mu)
+    state.drift.steer()
     if config.max_grad_norm is not None:
-        torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm, foreach=True)
+        torch.nn.utils.clip_grad_norm_(state.drift.parameters, config.max_grad_norm, foreach=True)
     for settings in state.optimizer.param_groups:
         settings["lr"] = lr
     state.scaler.step(state.optimizer)
@@ -347,12 +319,3 @@ def batch_loss(state: _Round, windows: Indices) -> Tensor:
         logits = state.tagger.model(input_ids=input_ids, attention_mask=batch.mask, **places).logits
     words = logits.flatten(0, 1).index_select(0, batch.positions).float()
     return nn.functional.cross_entropy(words, batch.targets, reduction="sum")
-
-
-def _pull_back(state: _Round, mu: float) -> None:
-    """Add the gradient of mu/2 ||w - w_round||^2."""
-    pairs = [(p, a) for p, a in zip(state.parameters, state.anchors, strict=True) if p.grad is not None]
-    gradients = [p.grad for p, _ in pairs if p.grad is not None]
-    weights = [p.detach() for p, _ in pairs]
-    distances = torch._foreach_sub(weights, [a for _, a in pairs])  # pyright: ignore[reportPrivateImportUsage]
-    torch._foreach_add_(gradients, distances, alpha=mu)  # pyright: ignore[reportPrivateImportUsage]

@@ -37,17 +37,31 @@ class UsedRows:
     """What the other rows are multiplied with at the end; the training loop accumulates it."""
 
 
-def used_rows(encoded: Encoded, *others: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return the vocabulary ids in the windows and those with a non-zero row in any of `others`, rising.
+def embedding_name(model: PreTrainedModel) -> str | None:
+    """Return the name of the word embedding's weight, where it is a plain one that nothing else shares."""
+    embedding = word_embedding(model)
+    if embedding is None:
+        return None
+    full = embedding.weight
+    names = [name for name, parameter in model.named_parameters(remove_duplicate=False) if parameter is full]
+    return names[0] if len(names) == 1 else None
+
+
+def used_rows(
+    encoded: Encoded, *others: NDArray[np.generic], remembered: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Return the vocabulary ids in the windows, those remembered, and those with a non-zero row in `others`, rising.
 
     The first ids up to the padding id are always among them and so keep their place, as RoBERTa finds its positions by
     comparing with the padding id.
 
     Args:
-        others: optimizer moments of the embedding, shape (vocabulary, width); empty arrays count for nothing.
+        others: moments or control variates of the embedding, shape (vocabulary, width); empty ones count for nothing.
+        remembered: rows for which the site remembers something.
     """
     parts = [np.unique(encoded.input_ids).astype(np.int64), np.arange(encoded.pad_id + 1)]
     parts += [np.flatnonzero(moment.any(axis=1)) for moment in others if moment.size]
+    parts += [] if remembered is None else [remembered]
     return np.unique(np.concatenate(parts))
 
 
@@ -57,19 +71,18 @@ def only_rows(model: PreTrainedModel, rows: NDArray[np.int64]) -> Iterator[UsedR
 
     Yields None, and changes nothing, where the embedding is frozen or shared or nearly all of it is used.
     """
-    embedding = word_embedding(model)
-    if embedding is None or not embedding.weight.requires_grad or len(rows) > _WORTHWHILE * embedding.num_embeddings:
+    embedding, name = word_embedding(model), embedding_name(model)
+    if embedding is None or name is None or not embedding.weight.requires_grad:
+        yield None
+        return
+    if len(rows) > _WORTHWHILE * embedding.num_embeddings:
         yield None
         return
     full = embedding.weight
-    names = [name for name, parameter in model.named_parameters(remove_duplicate=False) if parameter is full]
-    if len(names) != 1:
-        yield None
-        return
     index = torch.from_numpy(rows).to(full.device)
     compact_ids = torch.zeros(len(full), dtype=torch.int64, device=full.device)
     compact_ids[index] = torch.arange(len(rows), device=full.device)
-    used = UsedRows(names[0], rows, compact_ids)
+    used = UsedRows(name, rows, compact_ids)
     embedding.weight = nn.Parameter(full.detach().index_select(0, index))
     try:
         yield used

@@ -37,7 +37,13 @@ def random_updates(seed: int, count: int = 7) -> list[Update]:
     """`count` updates of very different magnitudes, so that a careless sum would depend on their order."""
     rng = np.random.default_rng(seed)
     return [
-        Update(f"site-{index}", random_state(rng, 10.0 ** rng.integers(-6, 7)), float(rng.integers(1, 10_000)))
+        Update(
+            f"site-{index}",
+            random_state(rng, 10.0 ** rng.integers(-6, 7)),
+            float(rng.integers(1, 10_000)),
+            steps=int(rng.integers(1, 100)),
+            control=random_state(rng, 10.0 ** rng.integers(-6, 7)),
+        )
         for index in range(count)
     ]
 
@@ -60,6 +66,24 @@ def test_the_order_of_updates_is_irrelevant_bit_for_bit(
     updates = random_updates(seed)
     shuffled = data.draw(st.permutations(updates))
     assert digest(aggregate(config, updates)) == digest(aggregate(config, shuffled))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds, data=st.data())
+def test_the_order_of_updates_is_irrelevant_to_the_control_variate(seed: int, data: st.DataObject) -> None:
+    updates = random_updates(seed)
+    before = random_state(np.random.default_rng(0))
+    state = init(FedAvgAggregation(), before, scaffold=True)
+    shuffled = data.draw(st.permutations(updates))
+    found = {digest(step(FedAvgAggregation(), state, before, each)[0].to_arrays()) for each in (updates, shuffled)}
+    assert len(found) == 1
+
+
+def test_an_update_without_a_control_variate_is_refused_by_name_where_there_is_one() -> None:
+    before = random_state(np.random.default_rng(0))
+    state = init(FedAvgAggregation(), before, scaffold=True)
+    with pytest.raises(StateError, match="update of site 'north': wanted the change of its control variate"):
+        step(FedAvgAggregation(), state, before, [Update("north", before, 1.0)])
 
 
 @pytest.mark.parametrize("config", ALL_KINDS)

@@ -10,12 +10,14 @@ from fedner.config import (
     FedAdamAggregation,
     FedAvgAggregation,
     FedAvgMAggregation,
+    FedDynAggregation,
+    FedNovaAggregation,
     FedYogiAggregation,
     KrumAggregation,
     MedianAggregation,
     TrimmedMeanAggregation,
 )
-from fedner.federation.aggregation import Update, init, step
+from fedner.federation.aggregation import CONTROL, Update, init, step
 from fedner.state import State
 
 
@@ -45,6 +47,48 @@ def course(config: AggregationConfig, means: list[float]) -> list[float]:
 def test_fedavg_weighs_by_examples() -> None:
     # (1 x 1 + 3 x 2) / (1 + 3) = 7 / 4
     assert one_round(FedAvgAggregation(), [1.0, 2.0], [1.0, 3.0]) == 1.75
+
+
+def test_fednova_does_not_let_a_site_weigh_more_for_its_steps() -> None:
+    # Both sites moved by 1, with n = 1, 3 examples in t = 1, 3 steps; p = 1/4, 3/4.
+    # sum p t = 1/4 + 9/4 = 5/2; sum p y / t = 1/4 x 1 + 3/4 x 1/3 = 1/2; x = 5/2 x 1/2 = 5/4. (FedAvg: 1.)
+    updates = [Update("a", one_number(1.0), 1.0, steps=1), Update("b", one_number(1.0), 3.0, steps=3)]
+    start = one_number(0.0)
+    _, after = step(FedNovaAggregation(), init(FedNovaAggregation(), start), start, updates)
+    assert after["w"] == [1.25]
+
+
+def test_fednova_with_equal_steps_is_fedavg() -> None:
+    start = one_number(2.0)
+    updates = [Update("a", one_number(3.0), 1.0, steps=4), Update("b", one_number(7.0), 3.0, steps=4)]
+    afters = [
+        step(config, init(config, start), start, updates)[1]["w"]
+        for config in (FedNovaAggregation(), FedAvgAggregation())
+    ]
+    assert afters[0] == afters[1] == [6.0]
+
+
+def test_feddyn_goes_beyond_the_mean_by_what_was_left_over() -> None:
+    # Two sites in all. Round 1, both count: y = (1 + 3) / 2 = 2, u = 0 - 2/2 x (2 - 0) = -2, x = 2 + 2 = 4.
+    # Round 2, one counts: y = 6, u = -2 - 1/2 x (6 - 4) = -3, x = 6 + 3 = 9.
+    config, x = FedDynAggregation(), one_number(0.0)
+    state = init(config, x)
+    state, x = step(config, state, x, [Update("a", one_number(1.0), 1.0), Update("b", one_number(3.0), 1.0)], 2)
+    assert x["w"] == [4.0]
+    state, x = step(config, state, x, [Update("a", one_number(6.0), 1.0)], 2)
+    assert x["w"] == [9.0]
+
+
+def test_scaffolds_control_variate_takes_the_mean_change_times_the_share_of_sites() -> None:
+    # Two of four sites count, changing by 1 and 3, whatever their examples: c = 0 + 2/4 x 2 = 1.
+    # Then one, changing by 4: c = 1 + 1/4 x 4 = 2.
+    config, x = FedAvgAggregation(), one_number(0.0)
+    state = init(config, x, scaffold=True)
+    changed = [Update(name, x, weight, control=one_number(c)) for name, weight, c in (("a", 1.0, 1.0), ("b", 9.0, 3.0))]
+    state, _ = step(config, state, x, changed, 4)
+    assert state.moments[CONTROL]["w"] == [1.0]
+    state, _ = step(config, state, x, [Update("c", x, 1.0, control=one_number(4.0))], 4)
+    assert state.moments[CONTROL]["w"] == [2.0]
 
 
 def test_fedavgm_carries_half_of_the_last_step_on() -> None:

@@ -112,6 +112,23 @@ def test_a_damaged_newest_checkpoint_costs_one_round_and_no_bit(
     assert "goes on after round 2 of 4" in told.messages
 
 
+@pytest.mark.parametrize(
+    ("training", "kind"),
+    [({"scaffold": True}, "fedavg"), ({"scaffold": True}, "fedyogi"), ({"dyn_alpha": 0.1}, "feddyn")],
+)
+def test_what_sites_and_server_know_of_their_drift_survives(
+    training: dict[str, Any], kind: str, small_config: Any, tmp_path: Path
+) -> None:
+    plain = to_plain(small_config(rounds=4, fraction=0.67))
+    config = from_plain({**plain, "training": {**plain["training"], **training}, "aggregation": {"kind": kind}})
+    whole = essence(run_in_process(config, tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        run_in_process(config, tmp_path / "run", StopsAfter(replies=5))
+    assert essence(resume_in_process(config, tmp_path / "run")) == whole
+    other = run_in_process(small_config(rounds=4, fraction=0.67), tmp_path / "other")
+    assert other.result.state_digest != whole["state_digest"]
+
+
 def test_sites_in_worker_processes_remember_too(config: Config, undisturbed: dict[str, Any], tmp_path: Path) -> None:
     side_by_side = replace(config, federation=replace(config.federation, workers=2))
     with pytest.raises(KeyboardInterrupt):

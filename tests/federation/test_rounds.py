@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError, QuorumError
-from fedner.federation.messages import Failure, Header, TrainReply
+from fedner.federation.messages import Failure, Header, TrainReply, TrainRequest
 from fedner.federation.rounds import (
     Limits,
     Typical,
@@ -30,6 +30,7 @@ from fedner.results import RoundResult
 
 SENT = Header(run="r", round=2, seed=0, contract="c" * 64)
 GLOBAL = {"a": np.zeros((2, 2), dtype=np.float32), "b": np.zeros(3, dtype=np.float32)}
+REQUEST = TrainRequest(header=SENT, config="{}", arrays=GLOBAL)
 GOOD = TrainReply(
     header=SENT, arrays={name: array + 1 for name, array in GLOBAL.items()}, num_examples=4, num_words=30,
     loss_sum=2.0, steps=1, seconds=0.1,
@@ -101,8 +102,30 @@ def test_a_cap_belongs_to_capped_weights_and_to_no_others(given: dict):
         FederationConfig(**given)
 
 
+BROKEN = {**GLOBAL, "b": np.array([0, np.nan, 0], dtype=np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("sent", "found", "told"),
+    [
+        (GLOBAL, None, "reply, control variate: tensor names differ"),
+        (None, GLOBAL, "reply, control variate: tensor names differ"),
+        (GLOBAL, {**GLOBAL, "b": GLOBAL["b"][:2]}, "reply, control variate: tensor 'b' wanted float32[3]"),
+        (GLOBAL, BROKEN, "reply, control variate: tensor 'b' is not finite"),
+    ],
+)
+def test_a_control_variate_comes_back_as_it_was_sent_or_the_reply_is_refused(sent, found, told: str):
+    refusal = judge(replace(GOOD, control=found), replace(REQUEST, control=sent), LIMITS)
+    assert isinstance(refusal, Failure)
+    assert told in str(refusal)
+
+
+def test_a_reply_with_a_good_control_variate_counts():
+    assert judge(replace(GOOD, control=GLOBAL), replace(REQUEST, control=GLOBAL), LIMITS) == pytest.approx(math.sqrt(7))
+
+
 def test_a_good_reply_counts_with_the_norm_of_its_update():
-    assert judge(GOOD, SENT, GLOBAL, LIMITS) == pytest.approx(math.sqrt(7))  # seven numbers, each one further
+    assert judge(GOOD, REQUEST, LIMITS) == pytest.approx(math.sqrt(7))  # seven numbers, each one further
 
 
 @pytest.mark.parametrize(
@@ -131,7 +154,7 @@ def test_a_good_reply_counts_with_the_norm_of_its_update():
     ],
 )
 def test_a_bad_reply_is_refused_with_its_reason(reply: TrainReply, told: str):
-    refusal = judge(reply, SENT, GLOBAL, LIMITS)
+    refusal = judge(reply, REQUEST, LIMITS)
     assert isinstance(refusal, Failure)
     assert told in str(refusal)
 

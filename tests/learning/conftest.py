@@ -1,12 +1,18 @@
 """A small tagger and a few sentences, shared by the tests of this folder."""
 
+import copy
+from collections.abc import Callable
+
 import pytest
+import torch
 
 from fedner.config import ModelConfig, TrainingConfig
 from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import EntityType, LabelContract
-from fedner.learning.model import Tagger, build_tagger
+from fedner.learning.batches import collate, training_order
+from fedner.learning.model import Tagger, build_tagger, get_state, set_state
+from fedner.state import State
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +52,53 @@ def encoded(tagger: Tagger, documents: tuple[Document, ...]) -> Encoded:
 @pytest.fixture
 def config() -> TrainingConfig:
     return TrainingConfig(lr=1e-3, batch_size=4, device="cpu", threads=1)
+
+
+def _plain_adamw(
+    tagger: Tagger,
+    encoded: Encoded,
+    config: TrainingConfig,
+    start: State,
+    num_rounds: int,
+    mu: float = 0.0,
+    linear: State | None = None,
+) -> State:
+    """Train the whole model, all rows of the vocabulary, with torch's plain AdamW; no dropout, fp32.
+
+    The loss has the terms mu/2 ||w - w_round||^2 and <linear, w>.
+    """
+    slope = {name: torch.from_numpy(array) for name, array in (linear or {}).items()}
+    set_state(tagger.model, start)
+    model = copy.deepcopy(tagger.model)
+    no_decay = [p for n, p in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
+    decay = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "LayerNorm" in n)]
+    optimizer = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": config.weight_decay}, {"params": no_decay, "weight_decay": 0.0}],
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+    )
+    for number in range(num_rounds):
+        anchor = {n: p.detach().clone() for n, p in model.named_parameters()}
+        order = training_order(encoded, config.batch_size, 0, number, "a")
+        for index, windows in enumerate(order):
+            batch = collate(encoded, windows, torch.device("cpu"))
+            logits = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
+            words = logits.flatten(0, 1)[batch.positions]
+            loss = torch.nn.functional.cross_entropy(words, batch.targets, reduction="sum")
+            loss = loss / (len(windows) * encoded.num_words / encoded.num_windows)
+            loss = loss + sum(mu / 2 * ((p - anchor[n]) ** 2).sum() for n, p in model.named_parameters())
+            loss = loss + sum((slope[n] * p).sum() for n, p in model.named_parameters() if n in slope)
+            optimizer.zero_grad()
+            loss.backward()
+            assert config.max_grad_norm is not None
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            done = (number + (index + 0.5) / len(order)) / num_rounds
+            for group in optimizer.param_groups:  # linear, warm-up 0.1
+                group["lr"] = config.lr * (done / 0.1 if done < 0.1 else (1 - done) / 0.9)
+            optimizer.step()
+    return get_state(model)
+
+
+@pytest.fixture(scope="session")
+def plain_adamw() -> Callable[..., State]:
+    return _plain_adamw

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +15,9 @@ from fedner.data.encoding import Encoded, encode
 from fedner.errors import ConfigError, RunError
 from fedner.learning.batches import collate, training_order
 from fedner.learning.device import computes_bf16
+from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger, get_state, set_state
-from fedner.learning.training import FitResult, TrainingMemory, fit, learning_rate
+from fedner.learning.training import FitResult, fit, learning_rate
 from fedner.state import State, digest
 
 CPU = torch.device("cpu")
@@ -232,41 +233,15 @@ def test_clipping_limits_the_norm_of_the_joined_gradient(
     assert norm == pytest.approx(0.01, rel=1e-2)
 
 
-def reference_run(tagger: Tagger, encoded: Encoded, config: TrainingConfig, start: State, num_rounds: int) -> State:
-    """Train the whole model, all rows of the vocabulary, with torch's plain AdamW; no dropout, fp32."""
-    set_state(tagger.model, start)
-    model = copy.deepcopy(tagger.model)
-    no_decay = [p for n, p in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
-    decay = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "LayerNorm" in n)]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": config.weight_decay}, {"params": no_decay, "weight_decay": 0.0}],
-        betas=(config.beta1, config.beta2),
-        eps=config.epsilon,
-    )
-    for number in range(num_rounds):
-        anchor = {n: p.detach().clone() for n, p in model.named_parameters()}
-        order = training_order(encoded, config.batch_size, 0, number, "a")
-        for index, windows in enumerate(order):
-            batch = collate(encoded, windows, CPU)
-            logits = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
-            words = logits.flatten(0, 1)[batch.positions]
-            loss = torch.nn.functional.cross_entropy(words, batch.targets, reduction="sum")
-            loss = loss / average_words(encoded, windows)
-            loss = loss + sum(config.prox_mu / 2 * ((p - anchor[n]) ** 2).sum() for n, p in model.named_parameters())
-            optimizer.zero_grad()
-            loss.backward()
-            assert config.max_grad_norm is not None
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-            done = (number + (index + 0.5) / len(order)) / num_rounds
-            for group in optimizer.param_groups:  # linear, warm-up 0.1
-                group["lr"] = config.lr * (done / 0.1 if done < 0.1 else (1 - done) / 0.9)
-            optimizer.step()
-    return get_state(model)
-
-
 @pytest.mark.parametrize(("mu", "decay"), [(0.0, 0.1), (0.5, 0.1), (0.5, 0.0), (0.0, 0.0)])
 def test_two_rounds_equal_plain_adamw_over_all_rows_with_the_proximal_term_in_the_loss(
-    tagger: Tagger, encoded: Encoded, config: TrainingConfig, start: State, mu: float, decay: float
+    tagger: Tagger,
+    encoded: Encoded,
+    config: TrainingConfig,
+    start: State,
+    plain_adamw: Callable[..., State],
+    mu: float,
+    decay: float,
 ) -> None:
     without_dropout(tagger)
     config = replace(
@@ -277,7 +252,7 @@ def test_two_rounds_equal_plain_adamw_over_all_rows_with_the_proximal_term_in_th
         optimizer_state=OptimizerState.keep,
         epsilon=1e-4,
     )
-    wanted = reference_run(tagger, encoded, config, start, 2)
+    wanted = plain_adamw(tagger, encoded, config, start, 2, mu)
     run(tagger, encoded, config, start, rounds=2)
     found = get_state(tagger.model)
     assert max(np.abs(start[name] - wanted[name]).max() for name in start) > 1e-3

@@ -15,36 +15,44 @@ from fedner.config import (
     BulyanAggregation,
     FedAvgAggregation,
     FedAvgMAggregation,
+    FedDynAggregation,
+    FedNovaAggregation,
     KrumAggregation,
     MedianAggregation,
     TrimmedMeanAggregation,
 )
 from fedner.errors import ConfigError, StateError
-from fedner.federation.aggregation.adaptive import FIRST, MOMENTUM, SECOND, adaptive_step, momentum_step
+from fedner.federation.aggregation.adaptive import FIRST, MOMENTUM, SECOND, Moments, adaptive_step, momentum_step
+from fedner.federation.aggregation.drift import CONTROL, DRIFT, ControlChange, dynamic_step, nova_step
 from fedner.federation.aggregation.mean import MeanAccumulator, fold
 from fedner.federation.aggregation.robust import bulyan, krum, median, trimmed_mean
 from fedner.federation.aggregation.updates import AggregationState, Update
 from fedner.state import State, check_like
 
-__all__ = ["AggregationState", "MeanAccumulator", "Update", "init", "step"]
+__all__ = ["CONTROL", "AggregationState", "MeanAccumulator", "Update", "init", "step"]
 
 
-def init(config: AggregationConfig, arrays: State) -> AggregationState:
+def init(config: AggregationConfig, arrays: State, scaffold: bool = False) -> AggregationState:
     """Return the state before the first round: no rounds, all moments zero.
 
     Args:
         config: the aggregation.
         arrays: the initial global state; gives names, shapes and dtypes.
+        scaffold: whether there is a control variate to keep, as the moment `CONTROL`.
     """
     moments = {
         moment: {name: np.zeros_like(array, order="C") for name, array in arrays.items()}
-        for moment in _moment_names(config)
+        for moment in (*_moment_names(config), *([CONTROL] if scaffold else []))
     }
     return AggregationState(round=0, moments=moments)
 
 
 def step(
-    config: AggregationConfig, state: AggregationState, before: State, updates: Iterable[Update]
+    config: AggregationConfig,
+    state: AggregationState,
+    before: State,
+    updates: Iterable[Update],
+    num_sites: int | None = None,
 ) -> tuple[AggregationState, State]:
     """Aggregate one round; return the next aggregation state and the next global state, in float32.
 
@@ -55,13 +63,27 @@ def step(
         state: what `init` or the step before returned.
         before: the global state the sites started from.
         updates: one per site, in any order.
+        num_sites: how many sites the federation has, for FedDyn and SCAFFOLD; None means that all have counted.
 
     Raises:
         StateError: an update's tensors are not those of `before`, or `state` belongs to another aggregation or model.
         FederationError: no update, too few for the rule, two of one site, a weight out of range or only zero weights.
     """
     _check_moments(config, state, before)
-    moments = state.moments
+    control = state.moments.get(CONTROL)
+    moments = {name: tensors for name, tensors in state.moments.items() if name != CONTROL}
+    if control is None:
+        moments, after = _step(config, moments, before, updates, num_sites)
+    else:
+        change = ControlChange(control)
+        moments, after = _step(config, moments, before, change.watch(updates), num_sites)
+        moments = {**moments, CONTROL: change.after(num_sites)}
+    return AggregationState(round=state.round + 1, moments=moments), after
+
+
+def _step(
+    config: AggregationConfig, moments: Moments, before: State, updates: Iterable[Update], num_sites: int | None
+) -> tuple[Moments, State]:
     match config:
         case FedAvgAggregation():
             after = fold(before, updates).mean()
@@ -69,6 +91,10 @@ def step(
             moments, after = momentum_step(config, moments, before, fold(before, updates))
         case AdaptiveAggregation():
             moments, after = adaptive_step(config, moments, before, fold(before, updates))
+        case FedNovaAggregation():
+            after = nova_step(before, updates)
+        case FedDynAggregation():
+            moments, after = dynamic_step(moments, before, fold(before, updates), num_sites)
         case MedianAggregation():
             after = median(before, updates)
         case TrimmedMeanAggregation():
@@ -79,7 +105,7 @@ def step(
             after = bulyan(before, updates, config.malicious)
         case _:
             raise ConfigError(f"aggregation: wanted one of the known classes, found {type(config).__name__}")
-    return AggregationState(round=state.round + 1, moments=moments), after
+    return moments, after
 
 
 def _moment_names(config: AggregationConfig) -> list[str]:
@@ -88,12 +114,14 @@ def _moment_names(config: AggregationConfig) -> list[str]:
             return [MOMENTUM]
         case AdaptiveAggregation():
             return [FIRST, SECOND]
+        case FedDynAggregation():
+            return [DRIFT]
         case _:
             return []
 
 
 def _check_moments(config: AggregationConfig, state: AggregationState, before: State) -> None:
-    wanted = _moment_names(config)
+    wanted = [*_moment_names(config), *([CONTROL] if CONTROL in state.moments else [])]
     if sorted(state.moments) != sorted(wanted):
         raise StateError(
             f"aggregation state: {config.kind} wanted the moments {wanted}, found {sorted(state.moments)}; "

@@ -41,7 +41,7 @@ FIRST = "first"
 SECOND = "second"
 
 Moments = dict[str, State]
-_Rule = Callable[[Float64s, dict[str, Float64s]], Float64s]
+Rule = Callable[[Float64s, dict[str, Float64s]], Float64s]
 """(D, moments), each of shape (n,) -> the step x' - x of shape (n,); puts their successors into `moments`."""
 
 
@@ -54,7 +54,7 @@ def momentum_step(
         parts[MOMENTUM] = config.momentum * parts[MOMENTUM] + delta
         return config.server_lr * parts[MOMENTUM]
 
-    return _advance(rule, moments, before, mean)
+    return advance(rule, moments, before, mean)
 
 
 def adaptive_step(
@@ -67,7 +67,7 @@ def adaptive_step(
         parts[SECOND] = _second_moment(config, parts[SECOND], np.square(delta))
         return config.server_lr * parts[FIRST] / (np.sqrt(parts[SECOND]) + config.tau)
 
-    return _advance(rule, moments, before, mean)
+    return advance(rule, moments, before, mean)
 
 
 def _second_moment(config: AdaptiveAggregation, previous: Float64s, square: Float64s) -> Float64s:
@@ -82,7 +82,7 @@ def _second_moment(config: AdaptiveAggregation, previous: Float64s, square: Floa
             raise ConfigError(f"aggregation: wanted fedadam, fedyogi or fedadagrad, found {type(config).__name__}")
 
 
-def _advance(rule: _Rule, moments: Moments, before: State, mean: MeanAccumulator) -> tuple[Moments, State]:
+def advance(rule: Rule, moments: Moments, before: State, mean: MeanAccumulator) -> tuple[Moments, State]:
     """Apply `rule` chunk by chunk, so that no float64 copy of a whole tensor is ever made."""
     after = {name: np.empty_like(array, order="C") for name, array in before.items()}
     advanced = {moment: {name: np.empty_like(after[name]) for name in after} for moment in moments}

@@ -37,11 +37,15 @@ class Update:
         site: name of the site, unique in a round.
         arrays: its tensors after local training, with names, shapes and dtypes of the state it was sent.
         weight: number of examples or words it trained on, or 1 for uniform weights.
+        steps: optimizer steps it took.
+        control: with SCAFFOLD, what its control variate changed by, tensors like `arrays`.
     """
 
     site: str
     arrays: State
     weight: float
+    steps: int = 1
+    control: State | None = None
 
 
 @dataclass(frozen=True, eq=False)
