@@ -24,6 +24,10 @@ class ModelConfig:
     frozen: list[str] = field(default_factory=list)
     """Prefixes of parameter names that are neither trained nor sent, such as `bert.embeddings`."""
 
+    personal: list[str] = field(default_factory=list)
+    """Names of tensors, `*` standing for anything, that each site trains and keeps for itself: `classifier` for
+    personal heads (FedPer), `*LayerNorm*` for personal normalisation (FedBN)."""
+
     def __post_init__(self) -> None:
         require(8 <= self.max_length <= 512, "model.max_length", "8 to 512 word pieces", self.max_length)
         require(self.overlap_words >= 0, "model.overlap_words", "0 or more words", self.overlap_words)

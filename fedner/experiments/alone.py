@@ -15,7 +15,7 @@ from fedner.experiments.final_test import count_tests, pooled_score, site_scores
 from fedner.federation.rounds import out_of_patience
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import get_state, set_state
+from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
 from fedner.metrics import score, total

@@ -8,7 +8,7 @@ from fedner.data.corpus import Shard
 from fedner.data.labels import LabelContract
 from fedner.data.sites import Sites
 from fedner.learning.inference import evaluate
-from fedner.learning.model import set_state
+from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace
 from fedner.metrics import DocumentCounts, Score, pool, score, total
 from fedner.results import RunOutcome

@@ -24,6 +24,7 @@ _FEDERATED = (
 )  # fmt: skip
 FEDERATED_KEYS = (
     "aggregation",
+    "model.personal",
     *(f"training.{key}" for key in ("optimizer_state", "prox_mu", "scaffold", "dyn_alpha")),
     *(f"federation.{key}" for key in _FEDERATED),
 )

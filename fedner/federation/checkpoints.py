@@ -134,6 +134,11 @@ def load_best(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint if best == checkpoint.round else load_checkpoint(folder / _name(best))
 
 
+def best_rounds_kept(rounds: Sequence[RoundResult], kept: int = KEPT) -> tuple[int, ...]:
+    """Return the best rounds as seen from each of the newest checkpoints: a run may go back to any of them."""
+    return tuple(sorted({best_round(rounds[: len(rounds) - back]) for back in range(min(kept, len(rounds)))}))
+
+
 def flush_folder(folder: Path) -> None:
     """Make renames in a folder survive a power failure."""
     handle = os.open(folder, os.O_RDONLY)
@@ -181,7 +186,7 @@ def _unordered_digest(arrays: State) -> str:
 def _prune(folder: Path, rounds: Sequence[RoundResult], kept: int) -> None:
     # A run that falls back to the checkpoint before the newest needs the round that was best then.
     needed = {_name(entry.round) for entry in rounds[-kept:]}
-    needed |= {_name(best_round(rounds[: len(rounds) - back])) for back in range(min(kept, len(rounds)))}
+    needed |= {_name(number) for number in best_rounds_kept(rounds, kept)}
     for path in folder.iterdir():
         if path.name not in needed:
             shutil.rmtree(path, ignore_errors=True)

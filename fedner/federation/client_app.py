@@ -23,14 +23,16 @@ from fedner.data.sites import Sites, load_sites
 from fedner.errors import FederationError, InputError, RunDirectoryError, RunError
 from fedner.federation import wire
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
+from fedner.federation.model_card import save_site_model
 from fedner.federation.runs import package_version
-from fedner.federation.site_memory import recall, remember
+from fedner.federation.site_memory import own_folder, recall, recall_personal, remember, remember_personal
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import get_state, set_state
+from fedner.learning.tensors import get_state, personal_state, set_personal, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import total
+from fedner.state import State
 
 app = ClientApp()
 _LOG = logging.getLogger(__name__)
@@ -101,7 +103,7 @@ def _train(message: Message, context: Context) -> RecordDict:
     _require_contract(request.header, site)
     space, config = site.workspace(), site.config
     encoded = space.encoded(site.shard.train)
-    set_state(space.tagger.model, request.arrays)
+    _put_in_place(space, request.arrays, context, request.header.round - 1, request.header.seed)
     kept = recall(context, request.header.round)
     fitted = fit(
         space.tagger,
@@ -115,9 +117,12 @@ def _train(message: Message, context: Context) -> RecordDict:
         control=request.control,
     )
     remember(context, request.header.round, fitted.memory.to_arrays())
+    if space.tagger.personal:
+        personal = personal_state(space.tagger.model, space.tagger.personal)
+        remember_personal(context, request.header.round, personal, request.best_rounds)
     reply = TrainReply(
         header=_own_header(request.header, site),
-        arrays=get_state(space.tagger.model),
+        arrays=get_state(space.tagger.model, without=space.tagger.personal),
         num_examples=fitted.num_examples,
         num_words=fitted.num_words,
         loss_sum=fitted.loss_sum,
@@ -137,8 +142,11 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
     space = site.workspace()
     encoded = space.encoded(site.shard.split(request.split))
-    set_state(space.tagger.model, request.arrays)
+    _put_in_place(space, request.arrays, context, request.state_round, request.header.seed)
     evaluation = evaluate(space.tagger, encoded, site.config.training)
+    folder = own_folder(context)
+    if request.split == "test" and space.tagger.personal and folder is not None:
+        save_site_model(space.tagger, site.config, site.shard.site, folder / "model")
     reply = EvaluateReply(
         header=_own_header(request.header, site),
         counts=total(evaluation.document_counts),
@@ -148,6 +156,15 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         document_counts=evaluation.document_counts if request.by_document else None,
     )
     return wire.evaluate_reply(reply)
+
+
+def _put_in_place(space: Workspace, arrays: State, context: Context, state_round: int, seed: int) -> None:
+    """Give the tagger the global state after a round, and with it what this site keeps for itself."""
+    model, personal = space.tagger.model, space.tagger.personal
+    if personal:
+        kept = recall_personal(context, state_round)
+        set_personal(model, space.initial_personal(seed) if kept is None else kept, personal)
+    set_state(model, arrays, without=personal)
 
 
 def local_site(config_text: str, context: Context) -> LocalSite:

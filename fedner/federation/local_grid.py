@@ -255,6 +255,11 @@ def run_of_study(config: Config, directory: Path, progress: Progress | None = No
 def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
     outcome = _federate(config, sites, run, progress, memory=run.sites_path)
     save_model(outcome, config, sites.corpus.contract, run.model_path)
+    if config.model.personal and progress is not None:
+        models = ", ".join(f"{shard.site}: {run.sites_path / str(index) / 'model'}"
+                           for index, shard in enumerate(sites.shards))  # fmt: skip
+        stayed = ", ".join(config.model.personal)
+        progress.message(f"{stayed} stayed at the sites, so that each has a model of its own: {models}")
     return outcome
 
 

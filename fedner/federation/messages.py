@@ -54,11 +54,15 @@ class HelloReply:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """Train for one round from `arrays`, the global state; `control` is SCAFFOLD's control variate."""
+    """Train for one round from `arrays`, the global state; `control` is SCAFFOLD's control variate.
+
+    `best_rounds` are those to which the server may go back; a site keeps what is personal of them.
+    """
 
     header: Header
     config: str
     arrays: State = field(repr=False)
+    best_rounds: tuple[int, ...] = ()
     control: State | None = field(default=None, repr=False)
 
 
@@ -83,11 +87,15 @@ class TrainReply:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRequest:
-    """Score `arrays` on the site's `split`, `dev` or `test`; `by_document` also asks for the counts per document."""
+    """Score `arrays` on the site's `split`, `dev` or `test`; `by_document` also asks for the counts per document.
+
+    `arrays` is the global state after `state_round`; a site adds what it keeps for itself of that round.
+    """
 
     header: Header
     config: str
     arrays: State = field(repr=False)
+    state_round: int
     split: str
     by_document: bool = False
 

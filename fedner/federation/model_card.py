@@ -4,16 +4,40 @@ from pathlib import Path
 
 from fedner.config import Config
 from fedner.data.labels import LabelContract
-from fedner.learning.model import save_tagger, set_state
+from fedner.learning.model import Tagger, save_tagger
+from fedner.learning.tensors import set_state
 from fedner.learning.workspace import workspace
 from fedner.results import RunOutcome, RunResult
 
 
 def save_model(outcome: RunOutcome, config: Config, contract: LabelContract, directory: Path) -> None:
-    """Write the best round's model; `transformers` and `fedner predict` read it."""
+    """Write the best round's model; `transformers` and `fedner predict` read it.
+
+    Where sites keep tensors for themselves there is no one model: each site writes its own (`save_site_model`).
+    """
     tagger = workspace(config.model, contract).tagger
+    if tagger.personal:
+        return
     set_state(tagger.model, outcome.best_state)
     save_tagger(tagger, directory, model_card(outcome.result, config, contract))
+
+
+def save_site_model(tagger: Tagger, config: Config, site: str, directory: Path) -> None:
+    """Write the model of one site, with the tensors that are its own, as it stands in the tagger."""
+    personal = ", ".join(f"`{pattern}`" for pattern in config.model.personal)
+    card = f"""---
+library_name: transformers
+pipeline_tag: token-classification
+tags: [ner, federated-learning, fedner]
+---
+# Named-entity tagger of site {site}
+
+Trained by a federation with fedner (encoder `{config.model.name}`, {config.aggregation.kind} aggregation, seed
+{config.seed}). The tensors {personal} are this site's own and were never sent, so that no other site has this model.
+
+Label contract `{tagger.contract.name}` version {tagger.contract.version} (`{tagger.contract.digest[:12]}`); IOB2 tags.
+"""
+    save_tagger(tagger, directory, card)
 
 
 def model_card(result: RunResult, config: Config, contract: LabelContract) -> str:

@@ -15,6 +15,7 @@ from fedner.config import Config, FederationConfig
 from fedner.data.labels import LabelContract
 from fedner.federation import aggregation, wire
 from fedner.federation.aggregation import AggregationState, Update
+from fedner.federation.checkpoints import Checkpoint, best_rounds_kept
 from fedner.federation.events import Event, QuorumMissed, ReplyAccepted, ReplyRefused, RoundAggregated, SiteSuspended
 from fedner.federation.exchange import Connected, ask
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, TrainReply, TrainRequest
@@ -26,6 +27,7 @@ from fedner.federation.rounds import (
     most_examples,
     reach_of_step,
     require_quorum,
+    typical_update,
     weigh,
 )
 from fedner.federation.runs import RunDirectory
@@ -132,11 +134,9 @@ def train_round(
     federation: Federation,
     number: int,
     asked: tuple[str, ...],
-    memory: AggregationState,
-    arrays: State,
-    typical: Typical | None,
+    at: Checkpoint,
 ) -> tuple[Trained, AggregationState, State]:
-    """Let the sites train from `arrays` and aggregate what they send back, as far as it is plausible.
+    """Let the sites train from where the run stands and aggregate what they send back, as far as it is plausible.
 
     Raises:
         QuorumError: the usable replies are not enough.
@@ -145,14 +145,15 @@ def train_round(
     request = TrainRequest(
         header=federation.header(number),
         config=federation.config_text,
-        arrays=arrays,
-        control=memory.moments.get(aggregation.CONTROL),
+        arrays=at.state,
+        best_rounds=best_rounds_kept(at.rounds),
+        control=at.memory.moments.get(aggregation.CONTROL),
     )
     replies = federation.ask(asked, wire.train_request(request), wire.TRAIN, number)
     tally = _Tally(len(asked))
-    updates = _usable(federation, request, replies, tally, typical)
+    updates = _usable(federation, request, replies, tally, typical_update(at.rounds))
     num_sites = len(federation.sites.names)
-    memory, after = aggregation.step(federation.config.aggregation, memory, arrays, updates, num_sites)
+    memory, after = aggregation.step(federation.config.aggregation, at.memory, at.state, updates, num_sites)
     names = tuple(sorted(tally.accepted))
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
     trained = Trained(
@@ -217,8 +218,8 @@ def _accept(federation: Federation, reply: TrainReply, update: Update, norm: flo
     tally.bytes_up += num_bytes(reply.arrays) + num_bytes(reply.control or {})
 
 
-def evaluate_sites(federation: Federation, number: int, arrays: State, split: str) -> Evaluated:
-    """Score `arrays` on every site's `split`; test counts are also asked for by document.
+def evaluate_sites(federation: Federation, number: int, arrays: State, state_round: int, split: str) -> Evaluated:
+    """Score `arrays`, the state after `state_round`, on every site's `split`; test counts also by document.
 
     Raises:
         FederationError: fewer usable replies than federation.min_sites.
@@ -227,6 +228,7 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, split: st
         header=federation.header(number),
         config=federation.config_text,
         arrays=arrays,
+        state_round=state_round,
         split=split,
         by_document=split == "test",
     )

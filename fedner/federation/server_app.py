@@ -34,10 +34,10 @@ from fedner.federation.exchange import connect
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Evaluated, Federation, Trained, evaluate_sites, train_round
-from fedner.federation.rounds import out_of_patience, sample_sites, suspended, typical_update
+from fedner.federation.rounds import out_of_patience, sample_sites, suspended
 from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
 from fedner.learning.inference import evaluate
-from fedner.learning.model import set_state
+from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, score, total
 from fedner.progress import Progress, Silent
@@ -78,7 +78,8 @@ def _standing(federation: Federation, server: Workspace) -> Checkpoint:
     config, run = federation.config, federation.run
     found, damaged = latest_checkpoint(run.checkpoints_path)
     if found is None:
-        arrays = server.initial_state(config.seed)
+        initial = server.initial_state(config.seed)
+        arrays = {name: array for name, array in initial.items() if name not in server.tagger.personal}
         memory = aggregation.init(config.aggregation, arrays, config.training.scaffold)
         contract = federation.contract.digest
         found = Checkpoint(
@@ -130,7 +131,7 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         result = RoundResult(round=number, dev=None, seconds=time.monotonic() - started, refused=outcome.refused)
         return replace(at, rounds=(*at.rounds, result))
     trained, memory, arrays = outcome
-    scored = evaluate_sites(federation, number, arrays, "dev")
+    scored = evaluate_sites(federation, number, arrays, number, "dev")
     public_dev = _score_public(federation, server, arrays)
     result = RoundResult(
         round=number,
@@ -171,7 +172,7 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
         try:
             asked = sample_sites(willing, config.federation, config.seed, number)
             federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
-            return train_round(federation, number, asked, at.memory, at.state, typical_update(at.rounds))
+            return train_round(federation, number, asked, at)
         except QuorumError as error:
             then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
             federation.tell(QuorumMissed(round=number, reason=str(error), then=then.value))
@@ -231,7 +232,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     if not any(entry.sites for entry in at.rounds):
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
     best = load_best(federation.run.checkpoints_path, at)
-    tested = evaluate_sites(federation, 0, best.state, "test")
+    tested = evaluate_sites(federation, 0, best.state, best.round, "test")
     contract = federation.contract
     result = RunResult(
         test=score(tested.pooled(), contract),

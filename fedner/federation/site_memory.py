@@ -1,17 +1,19 @@
-"""What a site remembers between rounds and never sends: its place in the text, and AdamW's moments where it keeps them.
+"""What a site remembers between rounds and never sends: its place in the text, AdamW's moments where it keeps them, its
+own terms against drift, and the tensors that are declared personal.
 
 A node whose config names a folder (`memory`) keeps it on disk, one file per round, so that a run whose processes ended
-can go on from an earlier round, and a round that is played again finds what it found before. Any other node leaves the
-newest with Flower, which forgets when the process ends.
+can go on from an earlier round, and a round that is played again finds what it found before. Any other node leaves it
+with Flower, which forgets when the process ends. Personal tensors are wanted for scoring as well, of the best round in
+the end, so they are kept for as long as the server may go back to a round.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Context
+from flwr.app import Context, RecordDict
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
@@ -19,31 +21,31 @@ from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariable
 from fedner.errors import StateError
 from fedner.federation import wire
 from fedner.federation.checkpoints import KEPT, flush_file, flush_folder
-from fedner.state import digest
+from fedner.state import State, digest
 
 MEMORY = "memory"
 """Key of the node config: the folder, this site's alone."""
 
+_TRAINING = "training"
+_PERSONAL = "personal"
+
 Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def own_folder(context: Context) -> Path | None:
+    """Return the folder in which the site keeps what it remembers; None where it leaves that with Flower."""
+    named = context.node_config.get(MEMORY)
+    return Path(str(named)) if named else None
 
 
 def remember(context: Context, round_number: int, arrays: Arrays) -> None:
     """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to."""
-    folder = _folder(context)
+    folder = own_folder(context)
     if folder is None:
-        wire.remember(context.state, arrays)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".draft.{os.getpid()}"
-    content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
-    save_file(content, draft, {"sha256": digest(content)})
-    flush_file(draft)
-    os.replace(draft, _file(folder, round_number))
-    flush_folder(folder)
-    rounds = _rounds(folder)
-    needed = [number for number in rounds if number <= round_number][-KEPT - 1 :]
-    for number in set(rounds) - set(needed):  # a round that is played again makes those after it worthless
-        _file(folder, number).unlink(missing_ok=True)
+        wire.remember(context.state, _TRAINING, arrays)
+    else:
+        _write(folder, _TRAINING, round_number, arrays)
+        _prune(folder, _TRAINING, round_number)
 
 
 def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]] | None:
@@ -52,13 +54,64 @@ def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]
     Raises:
         StateError: the file is damaged.
     """
-    folder = _folder(context)
-    if folder is None:
-        return wire.recall(context.state)
-    known = [number for number in _rounds(folder) if number < round_number]
+    folder = own_folder(context)
+    return wire.recall(context.state, _TRAINING) if folder is None else _read_before(folder, _TRAINING, round_number)
+
+
+def remember_personal(context: Context, round_number: int, state: State, best_rounds: Sequence[int]) -> None:
+    """Keep the site's personal tensors after a round, and those of the rounds that the server may go back to."""
+    folder = own_folder(context)
+    if folder is not None:
+        _write(folder, _PERSONAL, round_number, state)
+        _prune(folder, _PERSONAL, round_number, best_rounds)
+        return
+    memory = context.state
+    wire.remember(memory, f"{_PERSONAL}-{round_number}", state)
+    for number in set(_remembered(memory)) - {round_number, *best_rounds}:
+        del memory[f"{_PERSONAL}-{number}"]
+
+
+def recall_personal(context: Context, round_number: int) -> State | None:
+    """Return the site's personal tensors as they were after a round, or the last before it in which the site trained.
+
+    Raises:
+        StateError: the file is damaged.
+    """
+    folder = own_folder(context)
+    if folder is not None:
+        arrays = _read_before(folder, _PERSONAL, round_number + 1)
+    else:
+        known = [number for number in _remembered(context.state) if number <= round_number]
+        arrays = wire.recall(context.state, f"{_PERSONAL}-{max(known)}") if known else None
+    return None if arrays is None else {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+
+def _remembered(memory: RecordDict) -> list[int]:
+    return [int(key.removeprefix(f"{_PERSONAL}-")) for key in memory.array_records if key.startswith(f"{_PERSONAL}-")]
+
+
+def _write(folder: Path, kind: str, round_number: int, arrays: Arrays) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".draft.{os.getpid()}"
+    content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
+    save_file(content, draft, {"sha256": digest(content)})
+    flush_file(draft)
+    os.replace(draft, _file(folder, kind, round_number))
+    flush_folder(folder)
+
+
+def _prune(folder: Path, kind: str, round_number: int, also: Sequence[int] = ()) -> None:
+    rounds = _rounds(folder, kind)
+    needed = [number for number in rounds if number <= round_number][-KEPT - 1 :]
+    for number in set(rounds) - {*needed, *also}:  # a round that is played again makes those after it worthless
+        _file(folder, kind, number).unlink(missing_ok=True)
+
+
+def _read_before(folder: Path, kind: str, round_number: int) -> dict[str, NDArray[np.generic]] | None:
+    known = [number for number in _rounds(folder, kind) if number < round_number]
     if not known:
         return None
-    path = _file(folder, known[-1])
+    path = _file(folder, kind, known[-1])
     try:
         arrays, written = _read(path)
     except (OSError, SafetensorError) as error:
@@ -76,14 +129,9 @@ def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str]:
         return arrays, metadata.get("sha256", "")
 
 
-def _folder(context: Context) -> Path | None:
-    named = context.node_config.get(MEMORY)
-    return Path(str(named)) if named else None
+def _file(folder: Path, kind: str, number: int) -> Path:
+    return folder / f"{kind}-{number:04d}.safetensors"
 
 
-def _file(folder: Path, number: int) -> Path:
-    return folder / f"round-{number:04d}.safetensors"
-
-
-def _rounds(folder: Path) -> list[int]:
-    return sorted(int(path.stem.removeprefix("round-")) for path in folder.glob("round-[0-9]*.safetensors"))
+def _rounds(folder: Path, kind: str) -> list[int]:
+    return sorted(int(path.stem.removeprefix(f"{kind}-")) for path in folder.glob(f"{kind}-[0-9]*.safetensors"))

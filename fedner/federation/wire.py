@@ -39,14 +39,14 @@ _Scalar = TypeVar("_Scalar", str, int, float)
 _Reply = TypeVar("_Reply")
 
 
-def remember(memory: RecordDict, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+def remember(memory: RecordDict, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Put a site's own arrays where Flower keeps them for the site until the next message; they never travel."""
-    memory["training"] = to_record(arrays)
+    memory[key] = to_record(arrays)
 
 
-def recall(memory: RecordDict) -> dict[str, NDArray[np.generic]] | None:
+def recall(memory: RecordDict, key: str) -> dict[str, NDArray[np.generic]] | None:
     """Return what `remember` put there, or None if it has not been called yet."""
-    record = memory.array_records.get("training")
+    record = memory.array_records.get(key)
     return None if record is None else {name: load_array(name, array) for name, array in record.items()}
 
 
@@ -58,8 +58,9 @@ def hello_request(request: HelloRequest) -> RecordDict:
 def train_request(request: TrainRequest, arrays: ArrayRecord | None = None) -> RecordDict:
     """Write a training request; `arrays` is `to_record(request.arrays)`, where it was made before."""
     record = to_record(request.arrays) if arrays is None else arrays
-    content = RecordDict({"arrays": record, "config": _header(request.header, config=request.config)})
-    return _with_control(content, request.control)
+    config = _header(request.header, config=request.config)
+    config["best-rounds"] = list(request.best_rounds)
+    return _with_control(RecordDict({"arrays": record, "config": config}), request.control)
 
 
 def evaluate_request(request: EvaluateRequest, arrays: ArrayRecord | None = None) -> RecordDict:
@@ -67,6 +68,7 @@ def evaluate_request(request: EvaluateRequest, arrays: ArrayRecord | None = None
     record = to_record(request.arrays) if arrays is None else arrays
     config = _header(request.header, config=request.config, split=request.split)
     config["by-document"] = request.by_document
+    config["state-round"] = request.state_round
     return RecordDict({"arrays": record, "config": config})
 
 
@@ -87,6 +89,7 @@ def read_train_request(message: Message) -> TrainRequest:
         header=_read_header(config),
         config=_value(config, "config", str),
         arrays=from_record(_arrays(message)),
+        best_rounds=tuple(_list(config, "best-rounds", int)),
         control=_control(message),
     )
 
@@ -98,6 +101,7 @@ def read_evaluate_request(message: Message) -> EvaluateRequest:
         header=_read_header(config),
         config=_value(config, "config", str),
         arrays=from_record(_arrays(message)),
+        state_round=_value(config, "state-round", int),
         split=_value(config, "split", str),
         by_document=config.get("by-document") is True,
     )

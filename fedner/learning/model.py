@@ -1,19 +1,17 @@
-"""The tagger: a BERT-family encoder with a token-classification head, and its tensors as a `State`.
+"""The tagger: a BERT-family encoder with a token-classification head; built, saved, loaded.
 
-Here alone is decided which tensors travel: all that are trained, and float buffers. Weights are read from safetensors
-only and no code that comes with a model is ever run.
+Weights are read from safetensors only and no code that comes with a model is ever run.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
@@ -27,10 +25,10 @@ from transformers.utils import logging as transformers_logging
 from fedner.assets import ensure_model
 from fedner.config import ModelConfig
 from fedner.data.labels import LabelContract, read_contract, write_contract
-from fedner.errors import ConfigError, InputError, LabelError, StateError
+from fedner.errors import ConfigError, InputError, LabelError
+from fedner.learning.tensors import freeze, head, personal_names
 from fedner.learning.tiny import tiny_model, tiny_tokenizer
 from fedner.seeding import derive_seed
-from fedner.state import State
 
 CONTRACT_FILE = "contract.yaml"
 SETTINGS_FILE = "fedner.json"
@@ -58,6 +56,8 @@ class Tagger:
     """Words that neighbouring windows of a long sentence share."""
     head_is_trained: bool = False
     """Whether the head came with the model rather than from the run seed."""
+    personal: frozenset[str] = frozenset()
+    """Names of the trained tensors that each site keeps for itself."""
 
 
 def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tagger:
@@ -83,9 +83,10 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
     tokenizer.model_max_length = _positions(model)
     if not keeps_head:
         seed_head(model, seed)
-    _freeze(model, config.frozen)
+    freeze(model, config.frozen)
     model.eval()
-    return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, keeps_head)
+    personal = personal_names(model, config.personal)
+    return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, keeps_head, personal)
 
 
 def seed_head(model: PreTrainedModel, seed: int) -> None:
@@ -93,56 +94,11 @@ def seed_head(model: PreTrainedModel, seed: int) -> None:
     deviation = float(getattr(model.config, "initializer_range", 0.02))
     generator = torch.Generator().manual_seed(derive_seed(seed, "head"))
     with torch.no_grad():
-        for _, parameter in _head(model):
+        for _, parameter in head(model):
             fresh = torch.zeros(parameter.shape)
             if parameter.ndim > 1:
                 fresh.normal_(0.0, deviation, generator=generator)
             parameter.copy_(fresh)
-
-
-def travelling_names(model: nn.Module) -> list[str]:
-    """Return the names of the tensors that are sent and aggregated: trained parameters, then float buffers."""
-    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    kept = model.state_dict().keys()
-    return trained + [name for name, b in model.named_buffers() if b.is_floating_point() and name in kept]
-
-
-def get_state(model: nn.Module) -> State:
-    """Return copies of the travelling tensors as float32 arrays; they never alias the live weights."""
-    return {
-        name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
-        for name, tensor in _travelling(model).items()
-    }
-
-
-def set_state(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
-    """Overwrite the travelling tensors; everything is checked before anything is written.
-
-    Raises:
-        StateError: a name is missing or foreign, or a tensor has another shape or dtype; it is named.
-    """
-    tensors = _travelling(model)
-    missing = [name for name in tensors if name not in state]
-    foreign = [name for name in state if name not in tensors]
-    if missing or foreign:
-        raise StateError(
-            f"state: tensor names differ from the model's; missing {missing[:3]}, not in the model {foreign[:3]}; "
-            "server and sites need the same model and the same model.frozen"
-        )
-    for name, tensor in tensors.items():
-        array = state[name]
-        if array.dtype != np.float32 or array.shape != tuple(tensor.shape):
-            raise StateError(
-                f"state: tensor '{name}' wanted float32{list(tensor.shape)}, found {array.dtype}{list(array.shape)}"
-            )
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            array = state[name]
-            # torch.from_numpy warns about read-only arrays, which is what arrives from a message.
-            if tensor.device.type == "cpu" and tensor.dtype == torch.float32:
-                np.copyto(tensor.detach().numpy(), array)
-            else:
-                tensor.copy_(torch.from_numpy(np.array(array)))
 
 
 def save_tagger(tagger: Tagger, directory: str | Path, card: str) -> None:
@@ -260,44 +216,13 @@ def _load_model(source: str, config: ModelConfig, contract: LabelContract) -> tu
             output_loading_info=True,
         )
     absent = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
-    head = {name for name, _ in _head(model)}
-    if absent - head:
+    lost = absent - {name for name, _ in head(model)}
+    if lost:
         raise InputError(
-            f"model '{source}': its weights lack {len(absent - head)} tensors of the encoder, such as "
-            f"'{min(absent - head)}'; the files are incomplete or of another architecture"
+            f"model '{source}': its weights lack {len(lost)} tensors of the encoder, such as '{min(lost)}'; "
+            "the files are incomplete or of another architecture"
         )
     return model, trained_to_tag and same_labels and not absent
-
-
-def _head(model: PreTrainedModel) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield the parameters outside the encoder, in order."""
-    prefix = model.base_model_prefix + "."
-    for name, parameter in model.named_parameters():
-        if not name.startswith(prefix):
-            yield name, parameter
-
-
-def _freeze(model: PreTrainedModel, prefixes: Sequence[str]) -> None:
-    """Exclude parameters from training and travel.
-
-    Raises:
-        ConfigError: a prefix names nothing, or the head, which starts random and would differ from site to site.
-    """
-    for prefix in prefixes:
-        stem = prefix.rstrip(".")
-        named = [p for name, p in model.named_parameters() if name == stem or name.startswith(stem + ".")]
-        if not named:
-            tops = sorted({".".join(name.split(".")[:2]) for name, _ in model.named_parameters()})
-            raise ConfigError(f"model.frozen: no parameter is below {prefix!r}; the model has {', '.join(tops)}")
-        for parameter in named:
-            parameter.requires_grad_(False)
-    if not all(parameter.requires_grad for _, parameter in _head(model)):
-        raise ConfigError(f"model.frozen: {', '.join(prefixes)} takes in the head, which starts random; leave it out")
-
-
-def _travelling(model: nn.Module) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {name: tensors[name] for name in travelling_names(model)}
 
 
 def _positions(model: PreTrainedModel) -> int:

@@ -68,6 +68,8 @@ class _Round:
     used: UsedRows | None
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
+    named: list[tuple[str, nn.Parameter]]
+    """What is trained; of the word embedding perhaps only the rows that take part."""
     drift: Drift
 
 
@@ -216,8 +218,9 @@ def _prepare(
         step = torch.tensor(float(memory.optimizer_steps), device=parameter.device)
         optimizer.state[parameter] = {"step": step, **moments}
     scaler = torch.amp.GradScaler(device.type, enabled=precision == Precision.fp16)
-    drift = begin(named, config, control, known)
-    return _Round(tagger, encoded, config, device, precision, known.used, optimizer, scaler, drift)
+    shared = [(name, parameter) for name, parameter in named if name not in tagger.personal]
+    drift = begin(shared, config, control, known)  # a site's own tensors cannot drift away from anybody's
+    return _Round(tagger, encoded, config, device, precision, known.used, optimizer, scaler, named, drift)
 
 
 def _num_steps(num_taken: int, config: TrainingConfig) -> int:
@@ -229,7 +232,7 @@ def _remember(state: _Round, memory: TrainingMemory, num_taken: int) -> Training
     moments: dict[str, NDArray[np.float32]] = {}
     if state.config.optimizer_state == OptimizerState.keep:
         # The optimizer is about to be dropped, so its arrays may be handed out as they are.
-        for name, parameter in zip(state.drift.names, state.drift.parameters, strict=True):
+        for name, parameter in state.named:
             moments |= {
                 f"{moment}/{name}": state.optimizer.state[parameter][moment].cpu().numpy() for moment in MOMENTS
             }
@@ -296,7 +299,7 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
         state.scaler.unscale_(state.optimizer)
     state.drift.steer()
     if config.max_grad_norm is not None:
-        torch.nn.utils.clip_grad_norm_(state.drift.parameters, config.max_grad_norm, foreach=True)
+        torch.nn.utils.clip_grad_norm_([p for _, p in state.named], config.max_grad_norm, foreach=True)
     for settings in state.optimizer.param_groups:
         settings["lr"] = lr
     state.scaler.step(state.optimizer)

@@ -13,7 +13,8 @@ from fedner.config import ModelConfig
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract
-from fedner.learning.model import Tagger, build_tagger, get_state, seed_head, set_state
+from fedner.learning.model import Tagger, build_tagger, seed_head
+from fedner.learning.tensors import get_state, set_state
 from fedner.state import State
 
 _ENCODINGS_KEPT = 64  # three splits of twenty sites; an encoding is about 8 bytes a word piece
@@ -34,6 +35,11 @@ class Workspace:
         if not self.tagger.head_is_trained:
             seed_head(self.tagger.model, seed)
         return get_state(self.tagger.model)
+
+    def initial_personal(self, seed: int) -> State:
+        """Return what a site that has never trained has as its personal tensors, and leave the tagger there."""
+        initial = self.initial_state(seed)
+        return {name: initial[name] for name in initial if name in self.tagger.personal}
 
     def encoded(self, documents: tuple[Document, ...]) -> Encoded:
         """Return the encoding of some documents; the same documents, or equal ones, are encoded once."""

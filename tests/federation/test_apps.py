@@ -19,7 +19,8 @@ from fedner.federation.messages import Failure, Header, TrainRequest
 from fedner.federation.runs import create_run, open_run
 from fedner.federation.server_app import federate, run_config
 from fedner.learning.inference import evaluate
-from fedner.learning.model import load_tagger, set_state
+from fedner.learning.model import load_tagger
+from fedner.learning.tensors import set_state
 from fedner.learning.workspace import workspace
 from fedner.metrics import Counts, score, total
 from fedner.results import RunOutcome

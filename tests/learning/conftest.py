@@ -11,7 +11,8 @@ from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import EntityType, LabelContract
 from fedner.learning.batches import collate, training_order
-from fedner.learning.model import Tagger, build_tagger, get_state, set_state
+from fedner.learning.model import Tagger, build_tagger
+from fedner.learning.tensors import get_state, set_state
 from fedner.state import State
 
 

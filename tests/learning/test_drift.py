@@ -10,7 +10,8 @@ from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.errors import ConfigError, RunError
 from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import Tagger, get_state, set_state
+from fedner.learning.model import Tagger
+from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import FitResult, fit
 from fedner.state import State, digest
 

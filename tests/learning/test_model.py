@@ -12,15 +12,8 @@ from transformers import AutoModelForTokenClassification, BertConfig, BertModel,
 from fedner.config import ModelConfig
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError, InputError, LabelError, StateError
-from fedner.learning.model import (
-    Tagger,
-    build_tagger,
-    get_state,
-    load_tagger,
-    save_tagger,
-    set_state,
-    travelling_names,
-)
+from fedner.learning.model import Tagger, build_tagger, load_tagger, save_tagger
+from fedner.learning.tensors import get_state, set_state, travelling_names
 from fedner.learning.tiny import tiny_tokenizer
 from fedner.state import digest
 

@@ -16,7 +16,8 @@ from fedner.errors import ConfigError, RunError
 from fedner.learning.batches import collate, training_order
 from fedner.learning.device import computes_bf16
 from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import Tagger, get_state, set_state
+from fedner.learning.model import Tagger
+from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import FitResult, fit, learning_rate
 from fedner.state import State, digest
 

@@ -12,7 +12,8 @@ from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract
 from fedner.learning import vocabulary
-from fedner.learning.model import Tagger, build_tagger, get_state, set_state
+from fedner.learning.model import Tagger, build_tagger
+from fedner.learning.tensors import get_state, set_state
 from fedner.learning.tiny import tiny_tokenizer
 from fedner.learning.training import fit, learning_rate
 from fedner.learning.vocabulary import only_rows, used_rows

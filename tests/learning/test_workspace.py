@@ -6,7 +6,8 @@ import pytest
 from fedner.config import ModelConfig, TrainingConfig
 from fedner.data.corpus import Document
 from fedner.data.labels import LabelContract
-from fedner.learning.model import build_tagger, get_state
+from fedner.learning.model import build_tagger
+from fedner.learning.tensors import get_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
 from fedner.state import digest
