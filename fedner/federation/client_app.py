@@ -122,7 +122,7 @@ def _train(message: Message, context: Context) -> RecordDict:
         remember_personal(context, request.header.round, personal, request.best_rounds)
     reply = TrainReply(
         header=_own_header(request.header, site),
-        arrays=get_state(space.tagger.model, without=space.tagger.personal),
+        arrays=get_state(space.tagger.model, without=space.tagger.personal, copy=False),
         num_examples=fitted.num_examples,
         num_words=fitted.num_words,
         loss_sum=fitted.loss_sum,

@@ -24,14 +24,15 @@ def travelling_names(model: nn.Module) -> list[str]:
     return trained + [name for name, b in model.named_buffers() if b.is_floating_point() and name in kept]
 
 
-def get_state(model: nn.Module, without: Collection[str] = ()) -> State:
-    """Return copies of the travelling tensors as float32 arrays; they never alias the live weights.
+def get_state(model: nn.Module, without: Collection[str] = (), copy: bool = True) -> State:
+    """Return the travelling tensors as float32 arrays, which do not alias the live weights.
 
     Args:
         without: names of personal tensors to leave out.
+        copy: False may return the live weights themselves, for a caller who writes them down before anything else.
     """
     return {
-        name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+        name: tensor.detach().to("cpu", torch.float32, copy=copy).contiguous().numpy()
         for name, tensor in _travelling(model, without).items()
     }
 
