@@ -12,7 +12,7 @@ from fedner.config import Config, from_plain, to_plain
 from fedner.data.labels import contract_from_config
 from fedner.data.sites import load_sites
 from fedner.errors import ConfigError
-from fedner.federation import client_app, wire
+from fedner.federation import client_app
 from fedner.federation.local_grid import (
     InlineRunner,
     LocalGrid,
@@ -21,7 +21,6 @@ from fedner.federation.local_grid import (
     run_of_study,
     site_contexts,
 )
-from fedner.federation.messages import Header, TrainRequest
 from fedner.federation.runs import create_run
 from fedner.federation.server_app import federate
 from fedner.federation.site_memory import recall_personal, remember_personal
@@ -162,11 +161,3 @@ def test_patterns_that_make_no_sense_are_refused(
 def test_no_public_text_can_be_scored_with_what_only_sites_have(small_config: Any) -> None:
     with pytest.raises(ConfigError, match=r"model\.personal"):
         personal(small_config(public_dev=["public.conll"]), ["classifier"])
-
-
-def test_the_wire_tells_which_rounds_to_keep() -> None:
-    request = TrainRequest(
-        header=Header(run="r", round=3, seed=0, contract="c"), config="{}", arrays={}, best_rounds=(1, 2)
-    )
-    message = Message(wire.train_request(request), 7, "train")
-    assert wire.read_train_request(message).best_rounds == (1, 2)
