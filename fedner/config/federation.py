@@ -240,8 +240,8 @@ class ExperimentConfig:
     """What `fedner compare` runs."""
 
     arms: list[Arm] = field(default_factory=lambda: [Arm.centralized, Arm.federated, Arm.local])
-    """Arms to compare; `fine_tuned` goes on from the federated model at each site, so it needs `federated` beside it and
-    sees more text than the others."""
+    """Arms to compare; `fine_tuned` goes on from the federated model at each site, so it needs `federated` beside it,
+    and it sees more text than the others."""
     seeds: list[int] = field(default_factory=lambda: [0])
     """Run seeds; the data and the partition stay the same."""
     lr_grid: list[float] = field(default_factory=list)

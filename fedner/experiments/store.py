@@ -47,7 +47,7 @@ Fine-tuned runs of a federation that was run anew are noticed by the digest of t
 
 @dataclass(frozen=True)
 class Unit:
-    """Something that is trained once per seed and learning rate: an arm, or one site of an arm that has one model each."""
+    """Something that is trained once per seed and learning rate: an arm, or one site of an arm with one model each."""
 
     arm: Arm
     site: str = ""

@@ -17,7 +17,7 @@ from fedner.metrics.intervals import (
     local_interval,
     paired_bootstrap,
 )
-from fedner.metrics.matrix import CrossSiteMatrix, MatrixCell, MatrixRow, own_and_others, pooled_counts
+from fedner.metrics.matrix import CrossSiteMatrix, MatrixCell, MatrixRow, first_sites, own_and_others, pooled_counts
 from fedner.metrics.scoring import PRF, Macro, Score, score, signature
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "bootstrap",
     "count",
     "count_documents",
+    "first_sites",
     "gap_closed_interval",
     "local_interval",
     "own_and_others",

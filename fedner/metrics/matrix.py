@@ -6,7 +6,7 @@ part; unseen sites stay apart.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypedDict
 
@@ -120,6 +120,16 @@ def pooled_counts(cells: Mapping[str, Mapping[int, Counts]], sites: Sequence[str
     """
     seeds = cells[sites[0]]
     return {seed: pool(cells[site][seed] for site in sites) for seed in seeds}
+
+
+def first_sites(matrix: CrossSiteMatrix, number: int) -> CrossSiteMatrix:
+    """Return the matrix with its first sites only, and without the models of the other sites."""
+    sites = matrix.sites[:number]
+    gone = set(matrix.sites[number:])
+    rows = tuple(
+        replace(row, cells={site: row.cells[site] for site in sites}) for row in matrix.rows if row.site not in gone
+    )
+    return replace(matrix, sites=sites, unseen=tuple(site for site in matrix.unseen if site in sites), rows=rows)
 
 
 def own_and_others(matrix: CrossSiteMatrix, arm: str) -> tuple[float, float] | None:
