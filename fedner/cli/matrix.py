@@ -36,13 +36,31 @@ def matrix(arguments: list[str]) -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     add_device_options(parser)
     options = parser.parse_args(arguments)
+    from fedner.report import print_matrix, write_matrix
+    from fedner.results import SCHEMA, write_json
+
     models = {name: places[0] for name, places in _named("--models", options.models, once=True).items()}
     sites = _named("--sites", options.sites)
     contract = _shared_contract(models)
     texts = {site: _documents(files, contract) for site, files in sites.items()}
-    config = TrainingConfig(device=options.device, threads=options.threads)
-    found = _crossed(models, texts, contract, config)
-    _tell(found, contract, models, sites, sum(map(len, texts.values())), options.output, options.json)
+    found = _crossed(models, texts, contract, TrainingConfig(device=options.device, threads=options.threads))
+    how = _signature(contract, sum(map(len, texts.values())))
+    content = {
+        "schema": SCHEMA,
+        "contract": {"hash": contract.digest, "types": list(contract.type_names)},
+        "models": models,
+        "sites": sites,
+        "matrix": found.to_json(),
+        "signature": how,
+    }
+    if options.output is not None:
+        write_json(options.output / "matrix.json", content)
+        write_matrix(found, options.output, how)
+    if options.json:
+        print_json(content)
+        return
+    print_matrix(found, stdout(), str(options.output / "matrix.md") if options.output else "the output of --json")
+    print(how)
 
 
 def _named(option: str, given: Sequence[str], once: bool = False) -> dict[str, list[str]]:
@@ -72,8 +90,8 @@ def _shared_contract(models: Mapping[str, str]) -> LabelContract:
     for name, contract in contracts.items():
         if contract.digest != shared.digest:
             raise LabelError(
-                f"matrix: models '{first}' (ours) and '{name}' (theirs) hold different label contracts, so their scores "
-                f"cannot stand in one table:\n{difference(shared, contract)}"
+                f"matrix: models '{first}' (ours) and '{name}' (theirs) hold different label contracts, so their "
+                f"scores cannot stand in one table:\n{difference(shared, contract)}"
             )
     return shared
 
@@ -119,33 +137,7 @@ def _cell(counts: "DocumentCounts") -> "MatrixCell":
     return MatrixCell({0: total(counts)}, interval.low, interval.high)
 
 
-def _tell(
-    found: "CrossSiteMatrix",
-    contract: LabelContract,
-    models: Mapping[str, str],
-    sites: Mapping[str, Sequence[str]],
-    num_documents: int,
-    output: Path | None,
-    as_json: bool,
-) -> None:
+def _signature(contract: LabelContract, num_documents: int) -> str:
     from fedner.metrics import signature
-    from fedner.report import print_matrix, write_matrix
-    from fedner.results import SCHEMA, write_json
 
-    how = f"{signature(contract, documents=num_documents, samples=SAMPLES)}|checked-with:seqeval"
-    content = {
-        "schema": SCHEMA,
-        "contract": {"hash": contract.digest, "types": list(contract.type_names)},
-        "models": dict(models),
-        "sites": {site: list(files) for site, files in sites.items()},
-        "matrix": found.to_json(),
-        "signature": how,
-    }
-    if output is not None:
-        write_json(output / "matrix.json", content)
-        write_matrix(found, output, how)
-    if as_json:
-        print_json(content)
-        return
-    print_matrix(found, stdout(), str(output / "matrix.md") if output else "the output of --json")
-    print(how)
+    return f"{signature(contract, documents=num_documents, samples=SAMPLES)}|checked-with:seqeval"

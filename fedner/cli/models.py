@@ -18,6 +18,7 @@ class Parser(argparse.ArgumentParser):
     """Usage errors as `ConfigError`, so that every verb ends the same way."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise the usage error."""
         raise ConfigError(f"{self.prog}: {message}; see `{self.prog} --help`")
 
 

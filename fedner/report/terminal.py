@@ -53,11 +53,10 @@ def print_matrix(matrix: CrossSiteMatrix, console: Console, whole: str) -> None:
     Args:
         whole: where the whole matrix is found.
     """
-    for table in narrower(matrix, whole):
-        grid = _grid(table, narrow=True)
-        if console.measure(grid).maximum <= console.width:
-            break
-    console.print(grid)
+    forms = list(narrower(matrix, whole))
+    fitting = (form for form in forms if console.measure(_grid(form, narrow=True)).maximum <= console.width)
+    table = next(fitting, forms[-1])
+    console.print(_grid(table, narrow=True))
     for note in table.notes:
         console.print(Text(note, style="dim"))
 

@@ -50,7 +50,7 @@ def matrix_rows(
     heads = titles or tuple(f"{site} (unseen)" if site in matrix.unseen else site for site in matrix.sites)
     return Table(
         "matrix",
-        f"Micro F1 of every model (row) on every site's test text (column){', mean over seeds' if several else ''}",
+        f"F1 of every model on every site's test text{', mean over seeds' if several else ''}",
         (Column("Model", numeric=False), *(Column(title) for title in heads), Column("All sites")),
         tuple(_row(matrix, found, small, most) for found in matrix.rows),
         notes,
