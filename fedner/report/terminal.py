@@ -54,15 +54,25 @@ def print_matrix(matrix: CrossSiteMatrix, console: Console, whole: str) -> None:
         whole: where the whole matrix is found.
     """
     forms = list(narrower(matrix, whole))
-    fitting = (form for form in forms if console.measure(_grid(form, narrow=True)).maximum <= console.width)
+    # Measured as in an endless window: rich would count a table that it must squeeze as one that fits.
+    endless = console.options.update_width(10_000)
+    grids = ((form, _grid(form, narrow=True, tight=True)) for form in forms)
+    fitting = (form for form, grid in grids if console.measure(grid, options=endless).maximum <= console.width)
     table = next(fitting, forms[-1])
-    console.print(_grid(table, narrow=True))
+    console.print(_grid(table, narrow=True, tight=True))
     for note in table.notes:
         console.print(Text(note, style="dim"))
 
 
-def _grid(table: Table, narrow: bool, bare: bool = False) -> Grid:
-    grid = Grid(title=Text(table.caption), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+def _grid(table: Table, narrow: bool, bare: bool = False, tight: bool = False) -> Grid:
+    grid = Grid(
+        title=Text(table.caption),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=tight,
+        expand=False,
+    )
     for column in table.columns:
         # Where room is short a heading stands one word a line, or words in narrower columns would be broken for it.
         title = Text("\n".join(column.title.split()) if bare else column.title)

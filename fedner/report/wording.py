@@ -32,6 +32,11 @@ def score(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.3f}"
 
 
+def short_score(value: float) -> str:
+    """Return a score where room is scarce: two digits, nothing before the point but where it is 1."""
+    return f"{value:.2f}".removeprefix("0")
+
+
 def signed(value: float) -> str:
     """Return a difference of two scores, with a true minus sign."""
     rounded = round(value, 3)

@@ -123,7 +123,7 @@ def _draw_cell(axes: Axes, cell: MatrixCell, corner: tuple[float, float], scale:
     left, top = corner
     colour = scale.colour(cell.f1) if cell.support else GROUND
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor=GROUND, linewidth=1))
-    text = f"{cell.f1:.2f}".removeprefix("0") if narrow else wording.score(cell.f1)
+    text = wording.short_score(cell.f1) if narrow else wording.score(cell.f1)
     axes.text(
         left + 0.5,
         top + 0.5,

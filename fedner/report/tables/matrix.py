@@ -1,6 +1,6 @@
 """The cross-site matrix as a table: every model on every site's test text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fedner.metrics import CrossSiteMatrix, MatrixCell, MatrixRow, first_sites, own_and_others
 from fedner.report import wording
@@ -36,23 +36,24 @@ def matrix_rows(
     titles: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     most: int = 200,
-    intervals: bool = True,
+    short: bool = False,
 ) -> Table:
     """Return any matrix as a table.
 
     Args:
-        titles: of the sites' columns; their names unless given.
+        titles: of all columns but the first; the names of the sites unless given.
         most: letters of a model's name.
-        intervals: whether to show them where there is room.
+        short: scores of two digits and no intervals.
     """
-    small = intervals and len(matrix.sites) < MOST_WITH_INTERVALS
+    write = wording.short_score if short else wording.score
+    small = not short and not titles and len(matrix.sites) < MOST_WITH_INTERVALS
     several = max(len(found.pooled.counts) for found in matrix.rows) > 1
-    heads = titles or tuple(f"{site} (unseen)" if site in matrix.unseen else site for site in matrix.sites)
+    names = (f"{site} (unseen)" if site in matrix.unseen else site for site in matrix.sites)
     return Table(
         "matrix",
         f"F1 of every model on every site's test text{', mean over seeds' if several else ''}",
-        (Column("Model", numeric=False), *(Column(title) for title in heads), Column("All sites")),
-        tuple(_row(matrix, found, small, most) for found in matrix.rows),
+        (Column("Model", numeric=False), *map(Column, titles or (*names, "All sites"))),
+        tuple(_row(matrix, found, small, write, most) for found in matrix.rows),
         notes,
     )
 
@@ -65,15 +66,15 @@ def narrower(matrix: CrossSiteMatrix, whole: str) -> Iterator[Table]:
     """
     shown = first_sites(matrix, MOST_IN_TERMINAL)
     if shown == matrix:
-        yield matrix_rows(matrix, notes=tuple(_mark_note(matrix)), most=_NAME_LENGTH, intervals=False)
+        yield matrix_rows(matrix, (*matrix.sites, "All sites"), tuple(_mark_note(matrix)), _NAME_LENGTH)
     for number in range(len(shown.sites), 0, -1):
         cut = first_sites(shown, number)
         key = ", ".join(f"{index} {site}" for index, site in enumerate(cut.sites, start=1))
         notes = [*_mark_note(matrix), f"Columns: {key}."]
         if number < len(matrix.sites):
             notes.append(f"The first {number} of {len(matrix.sites)} sites; all are in {whole}.")
-        titles = tuple(str(index) for index in range(1, number + 1))
-        yield matrix_rows(cut, titles, tuple(notes), _NAME_LENGTH, intervals=False)
+        titles = (*(str(index) for index in range(1, number + 1)), "All")
+        yield matrix_rows(cut, titles, tuple(notes), _NAME_LENGTH, short=True)
 
 
 def model_name(found: MatrixRow, most: int = 200) -> str:
@@ -93,16 +94,16 @@ def home_and_away(matrix: CrossSiteMatrix) -> Iterator[str]:
             yield f"Models {how}: F1 {own} on their own site's text, {others} on other sites', on average."
 
 
-def _row(matrix: CrossSiteMatrix, found: MatrixRow, small: bool, most: int) -> Row:
-    cells = [_cell(found.cells[site], small, own=site == found.site) for site in matrix.sites]
-    return row(model_name(found, most), *cells, _cell(found.pooled, small, own=False), tone=found.arm)
+def _row(matrix: CrossSiteMatrix, found: MatrixRow, small: bool, write: Callable[[float], str], most: int) -> Row:
+    cells = [_cell(found.cells[site], small, write, own=site == found.site) for site in matrix.sites]
+    return row(model_name(found, most), *cells, _cell(found.pooled, small, write, own=False), tone=found.arm)
 
 
-def _cell(cell: MatrixCell, small: bool, own: bool) -> Cell:
+def _cell(cell: MatrixCell, small: bool, write: Callable[[float], str], own: bool) -> Cell:
     if cell.support == 0:
         return Cell(wording.ABSENT, "none in test text" if small else "")
     bounds = wording.interval(Interval(cell.low, cell.high))
-    return Cell(wording.score(cell.f1), bounds if small and bounds != wording.ABSENT else "", own)
+    return Cell(write(cell.f1), bounds if small and bounds != wording.ABSENT else "", own)
 
 
 def _mark_note(matrix: CrossSiteMatrix) -> Iterator[str]:
