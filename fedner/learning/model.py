@@ -183,11 +183,7 @@ def load_tagger(directory: str | Path) -> Tagger:
 
 
 def model_contract(directory: str | Path) -> LabelContract:
-    """Read the label contract of a saved tagger.
-
-    Raises:
-        InputError: there is no such directory, or no contract in it.
-    """
+    """Read the label contract of a saved tagger, which loads no weights; raises as `load_tagger`."""
     folder = Path(directory)
     if not folder.is_dir():
         raise InputError(f"{folder}: wanted a directory with a trained model, found none")

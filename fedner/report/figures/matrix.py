@@ -54,7 +54,7 @@ def draw_matrix(matrix: CrossSiteMatrix, width: float) -> Drawing | None:
     wide = width == WIDE_INCHES
     shown = first_sites(matrix, MOST_SITES_WIDE if wide else MOST_SITES_COMPACT)
     scale = _scale(shown)
-    names = [model_name(row, 26 if wide else 20) for row in shown.rows]
+    names = [model_name(row, 26 if wide else 22) for row in shown.rows]
     inches = (width - 0.3 - _LETTER_INCHES * max(map(len, names))) / (len(shown.sites) + 1 + _GAP)
     heads = [*(label(site, 22 if wide else 14) for site in shown.sites), "All sites"]
     slanted = any(len(head) * _LETTER_INCHES > inches for head in heads)
