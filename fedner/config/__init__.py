@@ -154,8 +154,9 @@ class Config:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "0 or more", self.seed)
-        unfit = bool(self.federation.public_dev or getattr(self.data, "unseen", []))
-        wanted = "none with federation.public_dev or data.unseen, for which no site has any"
+        fine_tuned = Arm.fine_tuned in self.experiment.arms
+        unfit = bool(self.federation.public_dev or getattr(self.data, "unseen", []) or fine_tuned)
+        wanted = "none with federation.public_dev, data.unseen or arm fine_tuned, which need a whole model"
         require(not (self.model.personal and unfit), "model.personal", wanted, self.model.personal)
         dynamic = isinstance(self.aggregation, FedDynAggregation)
         wanted = "a number above 0 with aggregation=feddyn, and 0 with any other"

@@ -243,6 +243,12 @@ class Arm(StrEnum):
     centralized = "centralized"
     federated = "federated"
     local = "local"
+    fine_tuned = "fine_tuned"
+
+    @property
+    def per_site(self) -> bool:
+        """Whether the arm trains one model for each site rather than one for all."""
+        return self in (Arm.local, Arm.fine_tuned)
 
 
 @dataclass(kw_only=True)
@@ -250,11 +256,15 @@ class ExperimentConfig:
     """What `fedner compare` runs."""
 
     arms: list[Arm] = field(default_factory=lambda: [Arm.centralized, Arm.federated, Arm.local])
-    """Arms to compare."""
+    """Arms to compare; `fine_tuned` goes on from the federated model at each site, so it needs `federated` beside it,
+    and it sees more text than the others."""
     seeds: list[int] = field(default_factory=lambda: [0])
     """Run seeds; the data and the partition stay the same."""
     lr_grid: list[float] = field(default_factory=list)
     """Learning rates tried per arm on the first seed, the best on dev taken; empty keeps training.lr for all arms."""
+    fine_tune_rounds: int = 2
+    """Rounds of local training after federating, in arm `fine_tuned` (> 0); a site keeps its best round on its own dev,
+    or the federated model where none is better."""
     bootstrap_samples: int = 1000
     """Document resamples behind every interval (>= 100)."""
     confidence: float = 0.95
@@ -262,10 +272,13 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         require(len(self.arms) > 0, "experiment.arms", "at least one arm", self.arms)
+        begun = Arm.fine_tuned not in self.arms or Arm.federated in self.arms
+        require(begun, "experiment.arms", "federated beside fine_tuned, which starts from it", self.arms)
         require(len(self.seeds) > 0, "experiment.seeds", "at least one seed", self.seeds)
         distinct = len(set(self.seeds)) == len(self.seeds) and min(self.seeds) >= 0
         require(distinct, "experiment.seeds", "different numbers, 0 or more", self.seeds)
         require(all(lr > 0 for lr in self.lr_grid), "experiment.lr_grid", "numbers above 0", self.lr_grid)
+        require(self.fine_tune_rounds > 0, "experiment.fine_tune_rounds", "a number above 0", self.fine_tune_rounds)
         require(self.bootstrap_samples >= 100, "experiment.bootstrap_samples", "100 or more", self.bootstrap_samples)
         require(0 < self.confidence < 1, "experiment.confidence", "a number in (0, 1)", self.confidence)
 

@@ -1,7 +1,8 @@
 """Training without a federation: the centralized arm on the pooled text, a local arm on one site's.
 
 Both are what a site does, round after round, with nobody to average with: the same local loop, the same number of
-passes, the same schedule over the whole run, dev scored at the same points.
+passes, the same schedule over the whole run, dev scored at the same points. Fine-tuning is the same again, begun from
+the federated model instead of the encoder, with a budget of its own that comes on top of the federation's.
 """
 
 import time
@@ -15,6 +16,7 @@ from fedner.experiments.final_test import count_tests, pooled_score, site_scores
 from fedner.federation.rounds import out_of_patience
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
+from fedner.learning.model import Tagger
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
@@ -31,6 +33,17 @@ class Learner:
     name: str
     train: tuple[Document, ...]
     dev: tuple[Document, ...]
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What every round of one training shares; `rounds` is how many there may be."""
+
+    config: Config
+    training: TrainingConfig
+    name: str
+    train: Encoded
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -57,16 +70,31 @@ def site_learner(shard: Shard) -> Learner:
     return Learner(name=shard.site, train=shard.train, dev=shard.dev)
 
 
-def train_alone(config: Config, learner: Learner, sites: Sites, workspace: Workspace, progress: Progress) -> RunOutcome:
-    """Train one learner for all rounds, take the best round on its own dev, score that once on every test shard."""
+def train_alone(
+    config: Config,
+    learner: Learner,
+    sites: Sites,
+    workspace: Workspace,
+    progress: Progress,
+    federated: State | None = None,
+) -> RunOutcome:
+    """Train one learner for all rounds, take the best round on its own dev, score that once on every test shard.
+
+    Args:
+        federated: fine-tuning goes on from this state for `experiment.fine_tune_rounds`; the state as it came counts as
+            round 0, since a site that gains nothing on its dev text would keep the federated model.
+    """
     # Nobody replaces the weights between rounds here and there is no federation to drift away from: forgetting the
     # moments, or being pulled back to where a round began, would only handicap these arms.
     training = replace(config.training, optimizer_state=OptimizerState.keep, prox_mu=0.0, scaffold=False, dyn_alpha=0.0)
+    num_rounds = config.federation.rounds if federated is None else config.experiment.fine_tune_rounds
     started = time.monotonic()
-    set_state(workspace.tagger.model, workspace.initial_state(config.seed))
-    train, dev = workspace.encoded(learner.train), workspace.encoded(learner.dev)
+    set_state(workspace.tagger.model, workspace.initial_state(config.seed) if federated is None else federated)
+    course = _Course(config, training, learner.name, workspace.encoded(learner.train), num_rounds)
+    dev = workspace.encoded(learner.dev)
     startup_seconds = time.monotonic() - started
-    trained = _train(config, training, learner.name, train, dev, workspace, progress)
+    before = None if federated is None else _scored_before(dev, training, workspace.tagger, progress)
+    trained = _train(course, dev, before, workspace.tagger, progress)
     test_counts = count_tests(trained.state, [*sites.shards, *sites.unseen], workspace, training)
     result = RunResult(
         test=pooled_score(test_counts, sites),
@@ -78,39 +106,41 @@ def train_alone(config: Config, learner: Learner, sites: Sites, workspace: Works
         startup_seconds=startup_seconds,
         lr=training.lr,
         state_digest=digest(trained.state),
+        started_from=None if federated is None else digest(federated),
     )
     return RunOutcome(result=result, test_counts=test_counts, best_state=trained.state)
 
 
-def _train(
-    config: Config,
-    training: TrainingConfig,
-    name: str,
-    train: Encoded,
-    dev: Encoded,
-    workspace: Workspace,
-    progress: Progress,
-) -> _Trained:
-    tagger, num_rounds = workspace.tagger, config.federation.rounds
+def _scored_before(dev: Encoded, training: TrainingConfig, tagger: Tagger, progress: Progress) -> RoundResult:
+    """Return round 0 of fine-tuning: the federated model on the site's own dev text."""
+    started = time.monotonic()
+    dev_score = score(total(evaluate(tagger, dev, training).document_counts), tagger.contract)
+    progress.message(f"  before fine-tuning  dev F1 {dev_score.micro.f1:.4f}")
+    return RoundResult(round=0, dev=dev_score, seconds=time.monotonic() - started)
+
+
+def _train(course: _Course, dev: Encoded, before: RoundResult | None, tagger: Tagger, progress: Progress) -> _Trained:
+    """Train from the state that the tagger is in; `before` is that state's own score where it may be kept."""
     memory: TrainingMemory | None = None
-    rounds: list[RoundResult] = []
-    best: State = {}
-    best_f1, best_round, examples = -1.0, 0, 0
-    for number in range(1, num_rounds + 1):
+    rounds = [before] if before else []
+    best: State = get_state(tagger.model) if before else {}
+    best_f1 = before.dev.micro.f1 if before and before.dev else -1.0
+    best_round, examples = 0, 0
+    for number in range(1, course.rounds + 1):
         started = time.monotonic()
         fitted = fit(
             tagger,
-            train,
-            training,
-            seed=config.seed,
-            site=name,
+            course.train,
+            course.training,
+            seed=course.config.seed,
+            site=course.name,
             round_number=number,
-            rounds=num_rounds,
+            rounds=course.rounds,
             memory=memory,
             progress=lambda done, total: progress.advanced(done, total, "steps"),
         )
         memory, examples = fitted.memory, examples + fitted.num_examples
-        dev_score = score(total(evaluate(tagger, dev, training).document_counts), tagger.contract)
+        dev_score = score(total(evaluate(tagger, dev, course.training).document_counts), tagger.contract)
         if dev_score.micro.f1 > best_f1:
             best, best_f1, best_round = get_state(tagger.model), dev_score.micro.f1, number
         rounds.append(
@@ -121,7 +151,7 @@ def _train(
                 train_loss=fitted.loss_sum / max(fitted.num_words, 1),
             )
         )
-        progress.round_finished(rounds[-1], num_rounds)
-        if out_of_patience(rounds, config.federation.patience):
+        progress.round_finished(rounds[-1], course.rounds)
+        if out_of_patience(rounds, course.config.federation.patience):
             break
     return _Trained(tuple(rounds), best_round, best, examples)

@@ -8,8 +8,9 @@ from fedner.config import Arm, Config
 from fedner.data.sites import Sites, load_sites
 from fedner.errors import RunError
 from fedner.experiments.final_test import with_unseen
+from fedner.experiments.finished import Finished
 from fedner.experiments.store import Unit
-from fedner.experiments.summary import Finished, write_metrics
+from fedner.experiments.summary import write_metrics
 from fedner.federation.local_grid import resume_in_process, run_in_process
 from fedner.federation.runs import new_run_path, read_config
 from fedner.learning.workspace import workspace

@@ -2,20 +2,31 @@
 
 <study>/config.yaml  contract.yaml  environment.json
 <study>/arms/<arm>[/<site>]/seed-<s>-lr-<lr>/  result.json  test_counts.safetensors
+<study>/arms/federated/seed-<s>-lr-<lr>/best.safetensors  only where fine-tuning starts from it
 <study>/model/  report/
 """
 
 import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from fedner.config import Arm, Config, differences
 from fedner.data.labels import LabelContract, write_contract
 from fedner.errors import RunDirectoryError
 from fedner.federation.runs import environment, read_config, write_config
 from fedner.results import write_json
+from fedner.state import State, digest
 
-FREE_KEYS = ("name", "output", "seed", "experiment")
+STATE_FILE = "best.safetensors"
+
+_FREE_EXPERIMENT = ("arms", "seeds", "lr_grid", "bootstrap_samples", "confidence")
+FREE_KEYS = ("name", "output", "seed", *(f"experiment.{key}" for key in _FREE_EXPERIMENT))
 """What may change between two calls of one comparison: where it lies, and which arms, seeds and rates it runs."""
 
 _FEDERATED = (
@@ -28,12 +39,16 @@ FEDERATED_KEYS = (
     *(f"training.{key}" for key in ("optimizer_state", "prox_mu", "scaffold", "dyn_alpha")),
     *(f"federation.{key}" for key in _FEDERATED),
 )
-"""What the federated arm alone depends on: with its runs removed, another setting may join the other arms' runs."""
+ARM_KEYS = {Arm.federated: FEDERATED_KEYS, Arm.fine_tuned: ("experiment.fine_tune_rounds",)}
+"""What one arm alone depends on: with its runs removed, another setting may join the other arms' runs.
+
+Fine-tuned runs of a federation that was run anew are noticed by the digest of the weights that they started from.
+"""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Something that is trained once per seed and learning rate: an arm, or one site of the local arm."""
+    """Something that is trained once per seed and learning rate: an arm, or one site of an arm with one model each."""
 
     arm: Arm
     site: str = ""
@@ -73,12 +88,60 @@ def open_study(directory: Path, config: Config, contract: LabelContract) -> None
 
 def _check_unchanged(directory: Path, before: Config, now: Config) -> None:
     changed = differences(before, now, free=FREE_KEYS)
-    federated = directory / "arms" / Arm.federated.value
-    only_federated = not differences(before, now, free=(*FREE_KEYS, *FEDERATED_KEYS))
-    if not changed or (only_federated and not federated.exists()):
+    # One arm's settings may change while it has no run; those of the others must stay as they were.
+    taken = {arm: directory / "arms" / arm.value for arm in ARM_KEYS}
+    removed = [key for arm, keys in ARM_KEYS.items() if not taken[arm].exists() for key in keys]
+    if not changed or not differences(before, now, free=(*FREE_KEYS, *removed)):
         return
-    remedy = f"or delete {federated} to redo that arm alone" if only_federated else "or delete the folder"
+    every_arm = [key for keys in ARM_KEYS.values() for key in keys]
+    in_the_way = [
+        folder
+        for arm, folder in taken.items()
+        if folder.exists() and len(differences(before, now, free=(*FREE_KEYS, *ARM_KEYS[arm]))) < len(changed)
+    ]
+    one_arm = not differences(before, now, free=(*FREE_KEYS, *every_arm))
+    remedy = (
+        f"or delete {' and '.join(map(str, in_the_way))} to redo that arm alone" if one_arm else "or delete the folder"
+    )
     raise RunDirectoryError(
         f"{directory}: holds a comparison with another configuration ({'; '.join(changed[:5])}); "
         f"choose another name=… {remedy}"
     )
+
+
+def keep_state(directory: Path, state: State) -> None:
+    """Write a run's best state beside its result."""
+    draft = directory / f".{STATE_FILE}.{os.getpid()}"
+    save_file(state, draft)
+    os.replace(draft, directory / STATE_FILE)
+
+
+def kept_state(directory: Path, names: Sequence[str], wanted_digest: str) -> State | None:
+    """Return the state that `keep_state` wrote, or None where there is none.
+
+    Args:
+        names: of the tensors, in the order in which they travel.
+        wanted_digest: of the state, as the run's result has it.
+
+    Raises:
+        RunDirectoryError: it cannot be read, or is not the state of that result.
+    """
+    path = directory / STATE_FILE
+    if not path.is_file():
+        return None
+    try:
+        tensors = load_file(path)
+        state = {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in names}
+    except (OSError, SafetensorError, KeyError) as error:
+        raise RunDirectoryError(f"{path}: damaged ({error}); delete this file to train that run again") from error
+    if digest(state) != wanted_digest:
+        raise RunDirectoryError(
+            f"{path}: wanted the weights {wanted_digest[:12]} of the result beside it, found {digest(state)[:12]}; the "
+            "file was altered: delete it to train that run again"
+        )
+    return state
+
+
+def drop_state(directory: Path) -> None:
+    """Remove what `keep_state` wrote, if it did."""
+    (directory / STATE_FILE).unlink(missing_ok=True)

@@ -3,8 +3,13 @@
 Where a learning-rate grid is given, every unit (an arm, or one site of the local arm) tries it on the first seed and
 keeps the rate with the best dev F1 on the dev documents it may see; its other seeds use that rate. Test documents are
 scored with every run's best round and consulted for no choice.
+
+The fine-tuned arm goes on, at each site and for each seed, from the federated arm's best state of that seed, which is
+kept on disk for it. Its passes come on top of the federation's: it says what a site can still gain for itself, and is
+no part of the like-for-like comparison.
 """
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +18,17 @@ from fedner.data.sites import Sites, load_sites
 from fedner.errors import FednerError
 from fedner.experiments.alone import pooled_learner, site_learner, train_alone
 from fedner.experiments.final_test import with_unseen
-from fedner.experiments.store import Unit, open_study, run_directory
-from fedner.experiments.summary import Finished, write_metrics
+from fedner.experiments.finished import Finished
+from fedner.experiments.store import Unit, drop_state, keep_state, kept_state, open_study, run_directory
+from fedner.experiments.summary import write_metrics
 from fedner.federation.local_grid import run_of_study
 from fedner.federation.model_card import save_model
+from fedner.learning.tensors import travelling_names
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
 from fedner.report import write_report
 from fedner.results import RunOutcome, StoredRun, load_run, save_run
+from fedner.state import State
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,9 @@ def _tell(bench: _Bench, finished: Finished, command: str) -> None:
 def planned_units(config: Config, sites: Sites) -> list[Unit]:
     """Return what the comparison trains, in order."""
     units: list[Unit] = []
-    for arm in config.experiment.arms:
-        if arm is Arm.local:
+    # Fine-tuning starts from the federated arm's models, whatever order the arms were named in.
+    for arm in sorted(config.experiment.arms, key=lambda arm: arm is Arm.fine_tuned):
+        if arm.per_site:
             units += [Unit(arm, shard.site) for shard in sites.shards]
         else:
             units.append(Unit(arm))
@@ -88,35 +97,62 @@ def _run_unit(bench: _Bench, unit: Unit, finished: Finished) -> None:
     lr = bench.config.training.lr
     if experiment.lr_grid:
         first = experiment.seeds[0]
-        tried = {rate: _run_or_load(bench, unit, first, rate) for rate in experiment.lr_grid}
+        tried = {rate: _run_or_load(bench, unit, first, rate, finished) for rate in experiment.lr_grid}
         dev = {rate: best_dev(run) for rate, run in tried.items()}
         finished.tuning[unit] = dev
         lr = max(dev, key=lambda rate: dev[rate])
         bench.progress.message(f"{unit.label}: learning rate {lr:g} is best on dev")
+        for rate in set(tried) - {lr}:
+            drop_state(run_directory(bench.directory, unit, first, rate))
     for seed in experiment.seeds:
-        finished.runs.setdefault(unit, {})[seed] = _run_or_load(bench, unit, seed, lr)
+        finished.runs.setdefault(unit, {})[seed] = _run_or_load(bench, unit, seed, lr, finished)
 
 
 def best_dev(run: StoredRun) -> float:
     """Return the dev micro F1 of the run's best round."""
-    dev = run.result.rounds[run.result.best_round - 1].dev
+    dev = next(entry.dev for entry in run.result.rounds if entry.round == run.result.best_round)
     return dev.micro.f1 if dev else 0.0
 
 
-def _run_or_load(bench: _Bench, unit: Unit, seed: int, lr: float) -> StoredRun:
-    directory = run_directory(bench.directory, unit, seed, lr)
-    stored = load_run(directory)
-    if stored is not None:
+def _run_or_load(bench: _Bench, unit: Unit, seed: int, lr: float, finished: Finished) -> StoredRun:
+    stored = load_run(run_directory(bench.directory, unit, seed, lr))
+    federated = finished.runs[Unit(Arm.federated)][seed] if unit.arm is Arm.fine_tuned else None
+    if stored is not None and (federated is None or stored.result.started_from == federated.result.state_digest):
         bench.progress.message(f"{unit.label} seed {seed} lr {lr:g}: already there")
         return stored
+    start = None if federated is None else _federated_state(bench, seed, federated, finished)
+    return _run_anew(bench, unit, seed, lr, start)
+
+
+def _run_anew(bench: _Bench, unit: Unit, seed: int, lr: float, start: State | None = None) -> StoredRun:
+    directory = run_directory(bench.directory, unit, seed, lr)
     config = replace(bench.config, seed=seed, training=replace(bench.config.training, lr=lr))
     bench.progress.run_started(f"{unit.label} seed {seed} lr {lr:g}")
-    outcome = _run(bench, unit, config, directory)
+    outcome = _run(bench, unit, config, directory, start)
+    if unit.arm is Arm.federated and Arm.fine_tuned in config.experiment.arms:
+        keep_state(directory, outcome.best_state)
     save_run(directory, outcome)
     run = StoredRun(outcome.result, outcome.test_counts)
     if unit.arm is Arm.federated and _is_the_model(bench, unit, seed, run):
         save_model(outcome, config, bench.sites.corpus.contract, bench.directory / "model")
     return run
+
+
+def _federated_state(bench: _Bench, seed: int, run: StoredRun, finished: Finished) -> State:
+    """Return the best state of the seed's federation; one whose weights were not kept at its time is run again."""
+    unit, lr = Unit(Arm.federated), run.result.lr
+    directory = run_directory(bench.directory, unit, seed, lr)
+    names = travelling_names(bench.workspace.tagger.model)
+    state = kept_state(directory, names, run.result.state_digest)
+    if state is not None:
+        return state
+    bench.progress.message(f"{unit.label} seed {seed} lr {lr:g}: its weights were not kept, so it is trained again")
+    shutil.rmtree(directory)
+    again = _run_anew(bench, unit, seed, lr)
+    finished.runs[unit][seed] = again
+    state = kept_state(directory, names, again.result.state_digest)
+    assert state is not None
+    return state
 
 
 def _is_the_model(bench: _Bench, unit: Unit, seed: int, run: StoredRun) -> bool:
@@ -128,13 +164,10 @@ def _is_the_model(bench: _Bench, unit: Unit, seed: int, run: StoredRun) -> bool:
     return all(best_dev(other) <= best_dev(run) for other in stored if other is not None)
 
 
-def _run(bench: _Bench, unit: Unit, config: Config, directory: Path) -> RunOutcome:
-    match unit.arm:
-        case Arm.centralized:
-            return train_alone(config, pooled_learner(bench.sites), bench.sites, bench.workspace, bench.progress)
-        case Arm.local:
-            shard = next(shard for shard in bench.sites.shards if shard.site == unit.site)
-            return train_alone(config, site_learner(shard), bench.sites, bench.workspace, bench.progress)
-        case Arm.federated:
-            outcome = run_of_study(config, directory, bench.progress)
-            return with_unseen(outcome, bench.sites, bench.workspace, config.training)
+def _run(bench: _Bench, unit: Unit, config: Config, directory: Path, start: State | None) -> RunOutcome:
+    shard = next((shard for shard in bench.sites.shards if shard.site == unit.site), None)
+    if unit.arm is Arm.federated:
+        outcome = run_of_study(config, directory, bench.progress)
+        return with_unseen(outcome, bench.sites, bench.workspace, config.training)
+    learner = site_learner(shard) if shard else pooled_learner(bench.sites)
+    return train_alone(config, learner, bench.sites, bench.workspace, bench.progress, start)

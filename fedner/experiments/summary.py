@@ -1,7 +1,7 @@
 """metrics.json of a comparison or a single run: every arm's runs, their intervals, differences, and the gap closed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -15,6 +15,8 @@ from fedner.data.corpus import SPLITS, num_sentences
 from fedner.data.encoding import EncodingStats
 from fedner.data.partition import describe
 from fedner.data.sites import Sites
+from fedner.experiments.finished import Finished
+from fedner.experiments.matrix import study_matrix
 from fedner.experiments.store import Unit
 from fedner.federation.runs import environment
 from fedner.learning.workspace import Workspace
@@ -31,18 +33,6 @@ Counts = Sequence[DocumentCounts]
 """Counts of one model per seed, each of shape (documents, types, 3), over the same documents."""
 
 
-@dataclass
-class Finished:
-    """What a comparison has so far: runs by unit and seed, and dev F1 by unit and learning rate tried."""
-
-    runs: dict[Unit, dict[int, StoredRun]] = field(default_factory=dict)
-    tuning: dict[Unit, dict[float, float]] = field(default_factory=dict)
-
-    def of(self, arm: Arm) -> dict[Unit, dict[int, StoredRun]]:
-        """Return the runs of one arm."""
-        return {unit: runs for unit, runs in self.runs.items() if unit.arm is arm}
-
-
 def write_metrics(
     directory: Path,
     config: Config,
@@ -55,13 +45,15 @@ def write_metrics(
     """Write report/metrics.json (schema 1)."""
     contract, experiment = sites.corpus.contract, config.experiment
     num_documents = sum(len(shard.test) for shard in sites.shards)
+    intervals = _intervals(finished, sites, experiment)
     content = {
         "schema": SCHEMA,
         "contract": {"hash": contract.digest, "types": list(contract.type_names)},
         "data": _data(sites, workspace),
         "arms": _arms(finished),
         "summary": {} if missing else _summary(finished, sites, experiment),
-        "intervals": _intervals(finished, sites, experiment),
+        "intervals": intervals,
+        "matrix": study_matrix(finished, sites, intervals).to_json(),
         "differences": {} if missing else _differences(finished, sites, experiment),
         "tuning": {unit.label: {f"{lr:g}": f1 for lr, f1 in dev.items()} for unit, dev in finished.tuning.items()},
         "config": to_plain(config),
@@ -104,7 +96,7 @@ def _arms(finished: Finished) -> dict[str, Any]:
     arms: dict[str, Any] = {}
     for unit, runs in finished.runs.items():
         entry = {"seeds": {str(seed): run_to_json(run.result) for seed, run in runs.items()}}
-        if unit.arm is Arm.local:
+        if unit.arm.per_site:
             arms.setdefault(unit.arm.value, {"sites": {}})["sites"][unit.site] = entry
         else:
             arms[unit.arm.value] = entry
@@ -125,7 +117,7 @@ def _summary(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> 
         pooled[arm] = [_pooled(runs, sites) for runs in finished.of(arm).values()]
         summary = local_interval(pooled[arm], experiment.confidence, experiment.bootstrap_samples)
         found[arm.value] = summary.to_json()
-    if set(pooled) == set(Arm):
+    if {Arm.centralized, Arm.federated, Arm.local} <= set(pooled):
         gap = gap_closed_interval(
             pooled[Arm.centralized][0],
             pooled[Arm.federated][0],
@@ -140,13 +132,14 @@ def _summary(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> 
 def _intervals(finished: Finished, sites: Sites, experiment: ExperimentConfig) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for unit, runs in finished.runs.items():
-        if unit.arm is Arm.local:
+        if unit.arm.per_site:
             found.setdefault(unit.arm.value, {})[unit.site] = _model_intervals([runs], sites, experiment)
         else:
             found[unit.arm.value] = _model_intervals([runs], sites, experiment)
-    local = list(finished.of(Arm.local).values())
-    if len({tuple(runs) for runs in local}) == 1:
-        found["local_mean"] = _model_intervals(local, sites, experiment)
+    for arm in (arm for arm in Arm if arm.per_site):
+        models = list(finished.of(arm).values())
+        if len({tuple(runs) for runs in models}) == 1:
+            found[f"{arm.value}_mean"] = _model_intervals(models, sites, experiment)
     return found
 
 
@@ -191,10 +184,14 @@ def _differences(finished: Finished, sites: Sites, experiment: ExperimentConfig)
         alone = [counts for runs in local.values() for counts in _pooled(runs, sites)]
         found["federated-local"] = difference(_pooled(federated, sites), alone)
         found["per_site"] = {
-            unit.site: difference(
-                [run.test_counts[unit.site] for run in federated.values()],
-                [run.test_counts[unit.site] for run in runs.values()],
-            )
-            for unit, runs in local.items()
+            unit.site: difference(_at(unit.site, federated), _at(unit.site, runs)) for unit, runs in local.items()
+        }
+    if fine_tuned := finished.of(Arm.fine_tuned):
+        found["per_site_fine_tuned"] = {
+            unit.site: difference(_at(unit.site, runs), _at(unit.site, federated)) for unit, runs in fine_tuned.items()
         }
     return found
+
+
+def _at(site: str, runs: Mapping[int, StoredRun]) -> list[DocumentCounts]:
+    return [run.test_counts[site] for run in runs.values()]

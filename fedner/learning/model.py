@@ -126,14 +126,7 @@ def load_tagger(directory: str | Path) -> Tagger:
         LabelError: the model's labels are not those of its contract.
     """
     folder = Path(directory)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: wanted a directory with a trained model, found none")
-    if not (folder / CONTRACT_FILE).is_file():
-        raise InputError(
-            f"{folder}: {CONTRACT_FILE} is missing, so the meaning of the model's labels is unknown; write it (name, "
-            "version, types in the order of the model's id2label), or take the `model` folder of a run"
-        )
-    contract = read_contract(folder / CONTRACT_FILE)
+    contract = model_contract(folder)
     config = _read_settings(folder)
     with _plain_errors(str(folder)):
         tokenizer = _load_tokenizer(str(folder), None)
@@ -143,6 +136,19 @@ def load_tagger(directory: str | Path) -> Tagger:
     _check_lengths(config, model)
     model.eval()
     return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, head_is_trained=True)
+
+
+def model_contract(directory: str | Path) -> LabelContract:
+    """Read the label contract of a saved tagger, which loads no weights; raises as `load_tagger`."""
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: wanted a directory with a trained model, found none")
+    if not (folder / CONTRACT_FILE).is_file():
+        raise InputError(
+            f"{folder}: {CONTRACT_FILE} is missing, so the meaning of the model's labels is unknown; write it (name, "
+            "version, types in the order of the model's id2label), or take the `model` folder of a run"
+        )
+    return read_contract(folder / CONTRACT_FILE)
 
 
 def word_embedding(model: PreTrainedModel) -> nn.Embedding | None:

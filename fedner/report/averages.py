@@ -1,12 +1,12 @@
-"""Means over seeds (and, for the local arm, over sites) of scores that were each divided from their own counts."""
+"""Means over seeds, and over sites where each has a model, of scores that were each divided from their own counts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from fedner.metrics import PRF
-from fedner.report.study import ARMS, Interval, ScoreIntervals, Study
+from fedner.report.study import ARMS, Interval, ModelIntervals, Runs, ScoreIntervals, Study
 from fedner.results import RunResult
 
 _NO_INTERVALS = ScoreIntervals(Interval(), {})
@@ -31,23 +31,24 @@ def arms_of(study: Study) -> tuple[str, ...]:
     return tuple(arm for arm in ARMS if runs_of(study, arm))
 
 
+def per_site(study: Study, arm: str) -> Mapping[str, Runs] | None:
+    """Return the runs of an arm that has a model per site, by site; None for an arm with one model for all."""
+    return {"local": study.local, "fine_tuned": study.fine_tuned}.get(arm)
+
+
 def runs_of(study: Study, arm: str) -> tuple[RunResult, ...]:
-    """Return all runs of an arm; for `local` those of all sites."""
-    if arm == "local":
-        return tuple(run for runs in study.local.values() for run in runs.values())
-    return tuple((study.centralized if arm == "centralized" else study.federated).values())
+    """Return all runs of an arm; where it has a model per site, those of all sites."""
+    return tuple(run for runs in _groups(study, arm) for run in runs.values())
 
 
 def seeds_of(study: Study, arm: str) -> tuple[int, ...]:
     """Return the seeds for which an arm has a run."""
-    if arm == "local":
-        return tuple(sorted({seed for runs in study.local.values() for seed in runs}))
-    return tuple(study.centralized if arm == "centralized" else study.federated)
+    return tuple(sorted({seed for runs in _groups(study, arm) for seed in runs}))
 
 
 def sites_of(study: Study) -> tuple[str, ...]:
     """Return the sites that trained, `site-2` before `site-10`."""
-    named = {*study.partition, *study.local}
+    named = {*study.partition, *study.local, *study.fine_tuned}
     for arm in ARMS:
         for run in runs_of(study, arm):
             named.update(run.sites)
@@ -76,13 +77,14 @@ def on_type(study: Study, arm: str, name: str) -> Mean | None:
 
 
 def on_site(study: Study, arm: str, site: str) -> Mean | None:
-    """Return an arm's mean on one site's own test shard; for `local` that of the site's own model.
+    """Return an arm's mean on one site's own test shard; where it has a model per site, that of the site's own.
 
-    An unseen site has no model of its own; there the mean is over all local models.
+    An unseen site has no model of its own; there the mean is over all sites' models.
     """
     runs = runs_of(study, arm)
-    if arm == "local" and site not in study.unseen:
-        runs = tuple(study.local.get(site, {}).values())
+    own = per_site(study, arm)
+    if own is not None and site not in study.unseen:
+        runs = tuple(own.get(site, {}).values())
     return mean_of(run.sites[site].micro for run in runs if site in run.sites)
 
 
@@ -100,27 +102,25 @@ def type_interval(study: Study, arm: str, name: str) -> Interval:
 
 def site_interval(study: Study, arm: str, site: str) -> Interval:
     """Return the interval of what `on_site` returns."""
-    own = arm == "local" and site not in study.unseen
-    model = study.local_intervals.get(site) if own else study.intervals.get(arm)
+    own: dict[str, Mapping[str, ModelIntervals]] = {
+        "local": study.local_intervals, "fine_tuned": study.fine_tuned_intervals,
+    }  # fmt: skip
+    model = own[arm].get(site) if arm in own and site not in study.unseen else study.intervals.get(arm)
     return model.sites.get(site, _NO_INTERVALS).micro if model else Interval()
 
 
 def by_seed(study: Study, arm: str) -> dict[int, float]:
-    """Return seed -> test micro F1; for `local` the mean over the sites that have the seed."""
+    """Return seed -> test micro F1; where there is a model per site, the mean over the sites that have the seed."""
     found: dict[int, list[float]] = {seed: [] for seed in seeds_of(study, arm)}
-    groups = {"centralized": [study.centralized], "federated": [study.federated], "local": list(study.local.values())}
-    for runs in groups[arm]:
+    for runs in _groups(study, arm):
         for seed, run in runs.items():
             found[seed].append(run.test.micro.f1)
     return {seed: fmean(scores) for seed, scores in found.items()}
 
 
 def dev_curves(study: Study, arm: str) -> dict[int, dict[int, float]]:
-    """Return seed -> round -> dev micro F1; for `local` the mean over sites, at rounds that all its sites reached."""
-    if arm != "local":
-        runs = study.centralized if arm == "centralized" else study.federated
-        return {seed: _curve(run) for seed, run in runs.items()}
-    trained = {seed: [runs[seed] for runs in study.local.values() if seed in runs] for seed in seeds_of(study, arm)}
+    """Return seed -> round -> dev micro F1; with a model per site the mean over sites, at rounds that all reached."""
+    trained = {seed: [runs[seed] for runs in _groups(study, arm) if seed in runs] for seed in seeds_of(study, arm)}
     return {seed: mean_curve([_curve(run) for run in runs]) for seed, runs in trained.items()}
 
 
@@ -147,6 +147,14 @@ def mean_of(scores: Iterable[PRF]) -> Mean | None:
     spread = tuple(prf.f1 for prf in found)
     precision, recall = fmean(prf.precision for prf in found), fmean(prf.recall for prf in found)
     return Mean(precision, recall, fmean(spread), found[0].support, spread)
+
+
+def _groups(study: Study, arm: str) -> Sequence[Runs]:
+    """Return the runs of an arm, model by model."""
+    own = per_site(study, arm)
+    if own is not None:
+        return list(own.values())
+    return [study.centralized if arm == "centralized" else study.federated]
 
 
 def _curve(run: RunResult) -> dict[int, float]:

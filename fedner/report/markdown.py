@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from fedner.metrics import CrossSiteMatrix
 from fedner.report import facts, tables
 from fedner.report.figures import Drawing
 from fedner.report.sentences import summarise
 from fedner.report.study import Study
 from fedner.report.tables import Cell, Table
+from fedner.report.tables.matrix import matrix_notes, matrix_rows
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|~$]")
 _SPECIAL_AT_START = re.compile(r"^([-+#=](?=[-+#=\s]|$)|[0-9]+(?=[.)](?:\s|$)))")
@@ -16,6 +18,14 @@ _SPECIAL_AT_START = re.compile(r"^([-+#=](?=[-+#=\s]|$)|[0-9]+(?=[.)](?:\s|$)))"
 def render_markdown(study: Study, drawings: Mapping[str, Drawing]) -> str:
     """Return the report; figures are expected in `figures/` beside it."""
     return "\n\n".join(_blocks(study, drawings)) + "\n"
+
+
+def render_matrix(matrix: CrossSiteMatrix, drawing: Drawing | None, signature: str) -> str:
+    """Return models x sites on their own; the figure is expected beside it."""
+    title = "Every model on every site's text"
+    table = matrix_rows(matrix, notes=matrix_notes(matrix))
+    blocks = [*_section(title, drawing, table, folder="."), f"How the scores were made: {escape(signature)}"]
+    return "\n\n".join(["#" + blocks[0].removeprefix("##"), *blocks[1:]]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -42,6 +52,7 @@ def _blocks(study: Study, drawings: Mapping[str, Drawing]) -> Iterator[str]:
     yield _bullets(statement.support)
     yield from _section("The arms", drawings.get("arms"), tables.arms_table(study))
     yield from _section("Site by site", drawings.get("sites"), tables.sites_table(study))
+    yield from _section("Every model on every site's text", drawings.get("matrix"), tables.matrix_table(study))
     yield from _section("Entity type by entity type", drawings.get("types"), tables.types_table(study))
     yield from _section("Learning curves", drawings.get("curves"))
     data = tables.partition_table(study), tables.splits_table(study), tables.encoding_table(study)
@@ -50,13 +61,13 @@ def _blocks(study: Study, drawings: Mapping[str, Drawing]) -> Iterator[str]:
     yield from _making(study)
 
 
-def _section(title: str, drawing: Drawing | None, *contents: Table) -> Iterator[str]:
+def _section(title: str, drawing: Drawing | None, *contents: Table, folder: str = "figures") -> Iterator[str]:
     filled = [table for table in contents if table]
     if not filled and drawing is None:
         return
     yield f"## {title}"
     if drawing is not None:
-        yield f"![{escape(f'{drawing.title}. {drawing.description}')}](figures/{drawing.name}.svg)"
+        yield f"![{escape(f'{drawing.title}. {drawing.description}')}]({folder}/{drawing.name}.svg)"
         if drawing.caption:
             yield escape(drawing.caption)
     for table in filled:
@@ -74,7 +85,8 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _cell(cell: Cell) -> str:
-    return f"{escape(cell.text)} ({escape(cell.detail)})" if cell.detail else escape(cell.text)
+    text = f"**{escape(cell.text)}**" if cell.own else escape(cell.text)
+    return f"{text} ({escape(cell.detail)})" if cell.detail else text
 
 
 def _making(study: Study) -> Iterator[str]:

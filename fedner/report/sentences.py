@@ -63,6 +63,7 @@ def _support(study: Study, judged: bool) -> Iterator[str]:
         yield from _bare_numbers(study)
     if judged:
         yield from _for_whom(study)
+        yield from _fine_tuning(study)
     yield from _found(study)
     if not study.synthetic and study.complete:
         yield from _pooling(study)
@@ -109,6 +110,19 @@ def _for_whom(study: Study) -> Iterator[str]:
     if not groups[Verdict.loss]:
         pieces.append("none clearly lost")
     yield f"For whom, each site on its own test text against its own model: {'; '.join(pieces)}."
+
+
+def _fine_tuning(study: Study) -> Iterator[str]:
+    told = {site: judge(found) for site, found in study.per_site_fine_tuned.items()}
+    if not told or Verdict.none in told.values():
+        return
+    groups = {key: [site for site, verdict in told.items() if verdict is key] for key in Verdict}
+    openings = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "lost"}
+    pieces = [_who(groups[key], len(told), word) for key, word in openings.items() if groups[key]]
+    yield (
+        "Fine-tuning the federated model at each site, each on its own test text against the federated model: "
+        f"{'; '.join(pieces)}. Those models saw more passes over their site's text than any other here."
+    )
 
 
 def _who(sites: list[str], told: int, word: str) -> str:

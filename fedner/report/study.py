@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from fedner.data.corpus import SPLITS
 from fedner.data.encoding import EncodingStats
 from fedner.errors import FednerError, RunDirectoryError
+from fedner.metrics import CrossSiteMatrix
 from fedner.results import SCHEMA, RunResult, read_json, run_from_json
 
 Value = TypeVar("Value")
@@ -16,15 +17,18 @@ Plain = Mapping[str, Any]
 Runs = Mapping[int, RunResult]
 """Seed -> run, in order of seeds."""
 
-ARMS = ("centralized", "federated", "local")
+ARMS = ("centralized", "federated", "local", "fine_tuned")
 METRICS_PATH = Path("report") / "metrics.json"
 
 # Names and notices come from people and files. Control characters could drive a terminal or break an XML file, and
 # direction overrides could make a table lie; they are shown as escapes instead, which keeps distinct names distinct.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
-# Each local model has intervals of its own; the mean over them has one only where the study made it.
-_INTERVALS = {"centralized": "centralized", "federated": "federated", "local": "local_mean"}
+# Each site's model has intervals of its own; the mean over them has one only where the study made it.
+_INTERVALS = {
+    "centralized": "centralized", "federated": "federated", "local": "local_mean", "fine_tuned": "fine_tuned_mean",
+}  # fmt: skip
+_PER_SITE = ("per_site", "per_site_fine_tuned")
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,9 @@ class SiteData:
 class Study:
     """One study or one single run, ready to be told.
 
-    `intervals` are by arm, `local_intervals` by the site that trained the model; `unseen` sites trained none.
-    `per_site` holds federated minus the site's own local model, on the site's own test shard.
+    `intervals` are by arm, `local_intervals` and `fine_tuned_intervals` by the site that trained the model; `unseen`
+    sites trained none. `per_site` holds federated minus the site's own local model, on the site's own test shard,
+    `per_site_fine_tuned` the site's fine-tuned model minus federated. `matrix` has every model on every site's text.
     `tuning` holds dev F1 by arm (or `local/site-0`) and learning rate, as written.
     `missing` names the runs that an interrupted comparison still lacks.
     """
@@ -119,12 +124,16 @@ class Study:
     centralized: Runs
     federated: Runs
     local: Mapping[str, Runs]
+    fine_tuned: Mapping[str, Runs]
+    matrix: CrossSiteMatrix | None
     summaries: Mapping[str, Summary]
     gap_closed: GapClosed | None
     intervals: Mapping[str, ModelIntervals]
     local_intervals: Mapping[str, ModelIntervals]
+    fine_tuned_intervals: Mapping[str, ModelIntervals]
     differences: Mapping[str, Difference]
     per_site: Mapping[str, Difference]
+    per_site_fine_tuned: Mapping[str, Difference]
     tuning: Mapping[str, Mapping[str, float]]
     config: Plain
     environment: Plain
@@ -184,12 +193,16 @@ def parse_study(content: Plain) -> Study:
         centralized=_runs(_section(arms, "centralized")),
         federated=_runs(_section(arms, "federated")),
         local=_each(_section(_section(arms, "local"), "sites"), _runs),
+        fine_tuned=_each(_section(_section(arms, "fine_tuned"), "sites"), _runs),
+        matrix=CrossSiteMatrix.from_json(plain["matrix"]) if plain.get("matrix") else None,
         summaries={arm: _summary(summary[arm]) for arm in ARMS if summary.get(arm)},
         gap_closed=_gap_closed(gap) if gap else None,
         intervals={arm: _model_intervals(intervals[key]) for arm, key in _INTERVALS.items() if intervals.get(key)},
         local_intervals=_each(_section(intervals, "local"), _model_intervals),
-        differences={name: _difference(value) for name, value in differences.items() if name != "per_site" and value},
+        fine_tuned_intervals=_each(_section(intervals, "fine_tuned"), _model_intervals),
+        differences={name: _difference(each) for name, each in differences.items() if name not in _PER_SITE and each},
         per_site=_each(_section(differences, "per_site"), _difference),
+        per_site_fine_tuned=_each(_section(differences, "per_site_fine_tuned"), _difference),
         tuning={arm: dict(scores) for arm, scores in _section(plain, "tuning").items()},
         config=_section(plain, "config"),
         environment=_section(plain, "environment"),

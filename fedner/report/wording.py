@@ -5,9 +5,15 @@ from collections.abc import Sequence
 from fedner.report.study import Interval
 
 ABSENT = "–"
+FINE_TUNED = "federated, then fine-tuned at the site"
 ONE_SEED = "one seed: no interval"
 
-ARM_NAMES = {"centralized": "Pooled in one place", "federated": "Federated", "local": "Each site alone"}
+ARM_NAMES = {
+    "centralized": "Pooled in one place",
+    "federated": "Federated",
+    "local": "Each site alone",
+    "fine_tuned": "Fine-tuned",
+}
 """Arm -> what the reports call it; the arm's own name stands beside it in the headline table."""
 
 
@@ -24,6 +30,11 @@ def counted(value: int, noun: str) -> str:
 def score(value: float | None) -> str:
     """Return an F1, precision or recall in [0, 1]."""
     return ABSENT if value is None else f"{value:.3f}"
+
+
+def short_score(value: float) -> str:
+    """Return a score where room is scarce: two digits, nothing before the point but where it is 1."""
+    return f"{value:.2f}".removeprefix("0")
 
 
 def signed(value: float) -> str:
@@ -85,6 +96,12 @@ def size(num_bytes: float) -> str:
         if num_bytes >= scale:
             return f"{num_bytes / scale:.1f} {unit}"
     return f"{round(num_bytes)} B"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a name on one line, cut where it is too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedner.metrics import CrossSiteMatrix
 from fedner.report.study import Study, read_study
 
 
@@ -44,6 +45,18 @@ def write_study(study: Study, folder: Path) -> ReportPaths:
     _write(markdown, render_markdown(study, drawings))
     _write(html, render_html(study, drawings, draw_all(study, COMPACT_INCHES)))
     return ReportPaths(html, markdown, paths)
+
+
+def write_matrix(matrix: CrossSiteMatrix, folder: Path, signature: str) -> None:
+    """Write `matrix.md`, and `matrix.svg` where there is something to cross, of models that came from no study."""
+    from fedner.report.figures import WIDE_INCHES, draw_matrix
+    from fedner.report.markdown import render_matrix
+
+    folder.mkdir(parents=True, exist_ok=True)
+    drawing = draw_matrix(matrix, WIDE_INCHES)
+    if drawing is not None:
+        _write(folder / "matrix.svg", drawing.svg)
+    _write(folder / "matrix.md", render_matrix(matrix, drawing, signature))
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_help_names_every_verb(capsys):
     status, out, _ = run(capsys, "--help")
     assert status == 0
-    for verb in ("simulate", "compare", "report", "config", "data", "predict", "evaluate", "assets"):
+    for verb in ("simulate", "compare", "report", "config", "data", "predict", "evaluate", "matrix", "assets"):
         assert f"  {verb} " in out
 
 
@@ -27,7 +27,7 @@ def test_help_of_a_verb_shows_an_example(capsys, verb):
     assert "example: fedner" in out
 
 
-@pytest.mark.parametrize("verb", ["predict", "evaluate", "assets"])
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "matrix", "assets"])
 def test_help_of_an_option_verb_shows_an_example(capsys, verb):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])

@@ -101,6 +101,37 @@ def partition() -> dict[str, Any]:
     }
 
 
+def cell(by_seed: Mapping[int, Counts], margin: float = 0.03) -> dict[str, Any]:
+    """Return CELL of metrics.json, divided here."""
+    micro = {seed: (sum(found.tp), sum(found.fp), sum(found.fn)) for seed, found in by_seed.items()}
+    divided = {seed: 2 * tp / (2 * tp + fp + fn) for seed, (tp, fp, fn) in micro.items()}
+    mean = fmean(divided.values())
+    seeds = {
+        str(seed): dict(zip(("tp", "fp", "fn"), micro[seed], strict=True))
+        | {"f1": divided[seed]}
+        | {"types": {name: list(each) for name, *each in zip(TYPES, found.tp, found.fp, found.fn, strict=True)}}
+        for seed, found in by_seed.items()
+    }
+    tp, _, fn = micro[0]
+    return {"f1": mean, "low": mean - margin, "high": mean + margin, "support": tp + fn, "seeds": seeds}
+
+
+def matrix_row(arm: str, site: str, skill: Mapping[str, float]) -> dict[str, Any]:
+    """Return a row of the matrix: a model with the given skill on each site's text."""
+    by_site = {where: {seed: counts(where, skill[where], seed) for seed in SEEDS} for where in skill}
+    pooled = {seed: pool(by_seed[seed] for by_seed in by_site.values()) for seed in SEEDS}
+    cells = {where: cell(by_seed) for where, by_seed in by_site.items()}
+    model = f"{arm}/{site}" if site else arm
+    return {"model": model, "arm": arm, "site": site, "pooled": cell(pooled, 0.012), "sites": cells}
+
+
+def with_matrix(plain: dict[str, Any], own: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Return the study with the matrix of its arms."""
+    rows = [matrix_row(arm, "", dict.fromkeys(SITES, SKILL[arm])) for arm in ("centralized", "federated")]
+    rows += [matrix_row("local", site, skill) for site, skill in own.items()]
+    return plain | {"matrix": {"sites": list(SITES), "unseen": [], "types": list(TYPES), "rows": rows}}
+
+
 def compare() -> dict[str, Any]:
     """Return metrics.json of three arms, three sites and two seeds: joining pays for two sites, not for one."""
     own = {trained: {site: 0.80 if site == trained else 0.74 for site in SITES} for trained in SITES}
@@ -120,7 +151,7 @@ def compare() -> dict[str, Any]:
         arm: {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "seeds": 2}
         for arm, mean in (("centralized", pooled_f1), ("federated", federated_f1), ("local", local_f1))
     }
-    return {
+    plain = {
         "schema": 1,
         "contract": {"hash": CONTRACT.digest, "types": list(TYPES)},
         "data": {"corpus": "news", "partition": partition(), "unseen": {}},
@@ -157,6 +188,35 @@ def compare() -> dict[str, Any]:
         "complete": True,
         "missing": [],
     }
+    return with_matrix(plain, own)
+
+
+def add_fine_tuned(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the comparison with every site's fine-tuned model: better at home, worse away than the federated one."""
+    skill = {trained: {site: 0.88 if site == trained else 0.78 for site in SITES} for trained in SITES}
+    federated = plain["arms"]["federated"]["seeds"]
+    arm: dict[str, Any] = {}
+    for site in SITES:
+        runs = {str(seed): run(skill[site], seed, sites=False, examples=4_000) for seed in SEEDS}
+        for found in runs.values():
+            before = found["rounds"][0] | {"round": 0, "train_loss": None}
+            found |= {"rounds": [before, *found["rounds"][:2]], "best_round": 2, "started_from": "fedcba98" * 8}
+        arm[site] = {"seeds": runs}
+    mean = fmean(mean_f1(found["seeds"]) for found in arm.values())
+    plain["arms"]["fine_tuned"] = {"sites": arm}
+    plain["summary"]["fine_tuned"] = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "seeds": 2}
+    plain["intervals"]["fine_tuned"] = {site: model_intervals(found["seeds"]["0"]) for site, found in arm.items()}
+    plain["differences"]["per_site_fine_tuned"] = {
+        site: difference(site_f1(found["seeds"], site) - site_f1(federated, site), 0.03) for site, found in arm.items()
+    }
+    plain["tuning"]["fine_tuned/site-0"] = {"5e-05": 0.7, "0.0001": 0.72}
+    plain["matrix"]["rows"] += [matrix_row("fine_tuned", site, skill[site]) for site in SITES]
+    return plain
+
+
+@pytest.fixture
+def fine_tuned() -> dict[str, Any]:
+    return add_fine_tuned(compare())
 
 
 @pytest.fixture

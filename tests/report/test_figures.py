@@ -27,7 +27,7 @@ def renamed(plain: Plain, name: str) -> Plain:
 
 
 def test_a_comparison_gets_every_figure(comparison: Plain) -> None:
-    assert list(draw_all(parse_study(comparison))) == ["arms", "curves", "types", "sites", "partition"]
+    assert list(draw_all(parse_study(comparison))) == ["arms", "curves", "types", "sites", "matrix", "partition"]
 
 
 def test_a_single_run_gets_the_figures_it_has_numbers_for(single: Plain) -> None:

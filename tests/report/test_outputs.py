@@ -127,7 +127,7 @@ def test_a_fence_is_longer_than_those_inside() -> None:
     assert fenced("a\n```\nb") == "````\na\n```\nb\n````"
 
 
-@pytest.mark.parametrize("fixture", ["comparison", "single", "incomplete", "one_seed"])
+@pytest.mark.parametrize("fixture", ["comparison", "single", "incomplete", "one_seed", "fine_tuned"])
 def test_every_output_is_written_and_needs_no_network(
     fixture: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -173,7 +173,7 @@ def test_page_markdown_and_terminal_say_the_same(comparison: Plain) -> None:
 def test_tables_have_captions_and_headed_rows_and_columns(comparison: Plain) -> None:
     page = page_of(comparison)
     tables = re.findall(r"<table class.*?</table>", page, flags=re.DOTALL)
-    assert len(tables) == 9
+    assert len(tables) == 10
     for table in tables:
         assert "<caption>" in table
         assert 'scope="col"' in table

@@ -17,25 +17,30 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fedner.report import wording
+
 INK, MUTED, LINE = "#1c2730", "#5b6771", "#d5dade"
 GROUND = "#fffffe"
 ON_COLOUR = "#10181f"
 """Text on a coloured ground, which is light in both schemes."""
 
 # Okabe & Ito (2008), told apart with every common colour vision; each arm has a marker of its own besides.
-ARM_COLOURS = {"centralized": "#0072b2", "federated": "#c94f00", "local": "#00805e"}
-ARM_MARKERS = {"centralized": "s", "federated": "o", "local": "D"}
+ARM_COLOURS = {"centralized": "#0072b2", "federated": "#c94f00", "local": "#00805e", "fine_tuned": "#9c4488"}
+ARM_MARKERS = {"centralized": "s", "federated": "o", "local": "D", "fine_tuned": "^"}
 # Tol's light scheme (personal.sron.nl/~pault), made for dark text on top.
 TYPE_COLOURS = ("#77aadd", "#ee8866", "#eedd88", "#44bb99", "#ffaabb", "#99ddff", "#bbcc33", "#cccccc")
 
 WIDE_INCHES, COMPACT_INCHES = 8.4, 4.4
 """Width of a figure in the page and in its file, and of the same figure on a telephone."""
+# One hue from pale to full, for F1 in a matrix; text in INK is readable on each of them in both schemes.
+HEAT_COLOURS = ("#f1f6fb", "#dfebf6", "#cbe0f1", "#b4d2eb", "#9bc3e4", "#80b2dc", "#659fd2")
 MAX_ROWS = 40
 """Sites or types that a figure shows; its table shows all."""
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", GROUND: "--card"} | {
     colour: f"--{arm}" for arm, colour in ARM_COLOURS.items()
 }
+_VARIABLES |= {colour: f"--heat-{step}" for step, colour in enumerate(HEAT_COLOURS)}
 _SETTINGS: Any = {
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
@@ -124,8 +129,7 @@ def finish(name: str, title: str, description: str, caption: str, drawn: Figure)
 
 def label(text: str, most: int = 24) -> str:
     """Return a name that fits beside a row: one line, cut where it is too long."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return wording.shortened(text, most)
 
 
 def rows_from_top(axes: Axes, names: list[str]) -> None:

@@ -12,7 +12,8 @@ from fedner.report.study import Study
 
 def draw_curves(study: Study, width: float) -> Drawing | None:
     """Draw each arm's mean over seeds, single seeds as thin lines, and the rounds whose states were kept."""
-    curves = {arm: dev_curves(study, arm) for arm in arms_of(study)}
+    # Fine-tuning starts where the federated curve has its best round; its rounds are no rounds of this axis.
+    curves = {arm: dev_curves(study, arm) for arm in arms_of(study) if arm != "fine_tuned"}
     curves = {arm: by_seed for arm, by_seed in curves.items() if any(by_seed.values())}
     if not curves:
         return None

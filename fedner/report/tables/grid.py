@@ -8,10 +8,14 @@ from fedner.report import wording
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, and what stands smaller beside or under it; `absent` greys out a cell with nothing to say."""
+    """Text, and what stands smaller beside or under it; `absent` greys out a cell with nothing to say.
+
+    `own` marks a site's model on the site's own text.
+    """
 
     text: str
     detail: str = ""
+    own: bool = False
 
     @property
     def absent(self) -> bool:

@@ -12,6 +12,7 @@ from fedner.report.averages import (
     on_test,
     on_test_interval,
     on_type,
+    per_site,
     runs_of,
     seeds_of,
     site_interval,
@@ -23,6 +24,7 @@ from fedner.report.sentences import Verdict, judge
 from fedner.report.study import Difference, Interval, Study
 from fedner.report.tables.grid import Cell, Column, Row, Table, columns, row
 
+_ALL_MODELS = {"local": "mean of all own models", "fine_tuned": "mean of all fine-tuned models"}
 VERDICTS = {Verdict.gain: "gained", Verdict.unclear: "unclear", Verdict.loss: "lost", Verdict.none: ""}
 
 
@@ -54,9 +56,10 @@ def types_table(study: Study) -> Table:
 
 def sites_table(study: Study) -> Table:
     """Return F1 per site and arm on the site's own test shard, and whether joining paid there."""
-    arms = tuple(arm for arm in ("local", "federated", "centralized") if arm in arms_of(study))
+    arms = tuple(arm for arm in ("local", "federated", "fine_tuned", "centralized") if arm in arms_of(study))
     compared = bool(study.per_site)
     last = columns("Federated minus own", "Joining", text=(1,)) if compared else ()
+    last += columns("Fine-tuned minus federated", text=()) if study.per_site_fine_tuned else ()
     sites = (*sites_of(study), *unseen_of(study))
     return Table(
         "sites",
@@ -70,7 +73,8 @@ def sites_table(study: Study) -> Table:
 def interval_cell(study: Study, arm: str) -> Cell:
     """Return an arm's interval on the pooled test set; where the local mean has none, how far its models lie apart."""
     bounds = on_test_interval(study, arm)
-    if arm == "local" and bounds.low is None and len(study.local) > 1:
+    own = per_site(study, arm)
+    if own is not None and bounds.low is None and len(own) > 1:
         spread = [run.test.micro.f1 for run in runs_of(study, arm)]
         return Cell(wording.ABSENT, f"models {wording.score(min(spread))} to {wording.score(max(spread))}")
     return Cell(wording.interval(bounds))
@@ -82,8 +86,14 @@ def _arm_row(study: Study, arm: str, ranged: bool) -> Row:
     seeds = len(seeds_of(study, arm))
     scores = by_seed(study, arm).values()
     spread = wording.ONE_SEED if seeds == 1 else wording.interval(Interval(min(scores), max(scores)))
-    sites = wording.counted(len(study.local if arm == "local" else sites_of(study)), "site")
-    who = {"centralized": arm, "federated": f"{arm}, {sites}", "local": f"{arm}, mean of {sites}"}[arm]
+    own = per_site(study, arm)
+    sites = wording.counted(len(sites_of(study) if own is None else own), "site")
+    who = {
+        "centralized": arm,
+        "federated": f"{arm}, {sites}",
+        "local": f"{arm}, mean of {sites}",
+        "fine_tuned": f"{wording.FINE_TUNED}, mean of {sites}",
+    }[arm]
     return row(
         Cell(wording.ARM_NAMES[arm], who),
         wording.score(mean.f1),
@@ -114,6 +124,12 @@ def _arm_notes(study: Study) -> Iterator[str]:
         yield "Gap closed: (federated − each site alone) / (pooled − each site alone), on micro F1."
     if study.local:
         yield "Each site alone: every site's model on the pooled test set, mean over sites."
+    if study.fine_tuned:
+        yield (
+            "Fine-tuned: every site trains the federated model further on its own text, here on the pooled test set, "
+            "mean over sites. It is made for the site's own text, where the table site by site shows it, and it saw "
+            "more passes over the text than the other arms: no like-for-like comparison."
+        )
 
 
 def _type_row(study: Study, arms: tuple[str, ...], name: str) -> Row:
@@ -132,24 +148,28 @@ def _site_row(study: Study, arms: tuple[str, ...], site: str, compared: bool) ->
     unseen = site in study.unseen
     cells = [
         _score_cell(
-            mean, site_interval(study, arm, site), "mean of all own models" if unseen and arm == "local" else ""
+            mean,
+            site_interval(study, arm, site),
+            _ALL_MODELS.get(arm, "") if unseen else "",
         )
         for arm, mean in zip(arms, means, strict=True)
     ]
     # Synthetic text bears no claim, not even site by site.
     verdict = Verdict.none if study.synthetic else judge(study.per_site.get(site))
     said = VERDICTS[verdict] or ("no claim" if study.synthetic else "no interval")
-    last = _joining_cells(study.per_site.get(site), said) if compared else ()
+    joined = study.per_site.get(site)
+    last = (_difference_cell(joined), Cell(said if joined else wording.ABSENT)) if compared else ()
+    last += (_difference_cell(study.per_site_fine_tuned.get(site)),) if study.per_site_fine_tuned else ()
     name = Cell(site, "took part in no training" if unseen else "")
     yield row(name, wording.number(support), *cells, *last, tone=f"verdict-{verdict}" if compared else "")
 
 
-def _joining_cells(difference: Difference | None, said: str) -> tuple[Cell, Cell]:
+def _difference_cell(difference: Difference | None) -> Cell:
     if difference is None:
-        return Cell(wording.ABSENT), Cell(wording.ABSENT)
+        return Cell(wording.ABSENT)
     bounds = wording.signed_interval(difference.interval)
     detail = "" if bounds == wording.ABSENT else f"{bounds}, {wording.p_value(difference.p_value)}"
-    return Cell(wording.signed(difference.delta), detail), Cell(said)
+    return Cell(wording.signed(difference.delta), detail)
 
 
 def _score_cell(mean: Mean | None, interval: Interval, who: str = "") -> Cell:
@@ -171,13 +191,21 @@ def _site_notes(study: Study, compared: bool) -> Iterator[str]:
             "Each site is judged alone; with "
             "many sites some will seem to gain or lose by chance."
         )
+    if study.per_site_fine_tuned:
+        yield (
+            "Fine-tuned minus federated: what the site still gains by training the federated model further on its own "
+            "text, paired bootstrap. The round, and whether to fine-tune at all, was chosen on the site's dev text; "
+            "where the federated model was best there, both are the same model. The fine-tuned model saw more passes "
+            "over the site's text than any other here."
+        )
 
 
 def _type_notes(study: Study) -> Iterator[str]:
     if study.intervals:
         yield "Small: interval."
-    if study.local and "local" not in study.intervals:
-        yield "Each site alone: mean over the sites' models, which has no interval here."
+    for arm in ("local", "fine_tuned"):
+        if per_site(study, arm) and arm not in study.intervals:
+            yield f"{wording.ARM_NAMES[arm]}: mean over the sites' models, which has no interval here."
 
 
 def _arm_columns(arms: tuple[str, ...], local: str = wording.ARM_NAMES["local"]) -> tuple[Column, ...]:

@@ -1,0 +1,45 @@
+"""A finished model on labelled text, scored twice: by our counts, and by seqeval, whose strict mode they must equal."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fedner.config import Precision, TrainingConfig
+from fedner.data.corpus import Document
+from fedner.data.encoding import encode
+from fedner.errors import RunError
+from fedner.learning.inference import predict_tags
+from fedner.learning.model import Tagger
+from fedner.metrics import DocumentCounts, count_documents, score, total
+
+
+def count_twice(tagger: Tagger, documents: Sequence[Document], config: TrainingConfig) -> DocumentCounts:
+    """Return a model's counts on each document; always in float32, so that they are those of the exported model.
+
+    Returns:
+        tp, fp and fn; shape (documents, types, 3).
+
+    Raises:
+        RunError: seqeval finds another F1.
+    """
+    encoded = encode(tuple(documents), tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    predicted = predict_tags(tagger, encoded, replace(config, precision=Precision.fp32))
+    gold = [sentence.tags for sentence in encoded.sentences()]
+    document_of = [index for index, document in enumerate(encoded.documents) for _ in document.sentences]
+    counts = count_documents(gold, predicted, document_of, len(encoded.documents), tagger.contract)
+    _check_with_seqeval(score(total(counts), tagger.contract).micro.f1, gold, predicted)
+    return counts
+
+
+def _check_with_seqeval(f1: float, gold: Sequence[Sequence[str]], predicted: list[list[str]]) -> None:
+    # seqeval brings scikit-learn with it, which training need not wait for.
+    from seqeval.metrics import f1_score
+    from seqeval.scheme import IOB2
+
+    told = [list(tags) for tags in gold]
+    # seqeval's annotation knows only the strings that zero_division may be.
+    theirs = f1_score(told, predicted, mode="strict", scheme=IOB2, zero_division=0)  # pyright: ignore[reportArgumentType]
+    other = float(np.mean(theirs))
+    if abs(other - f1) > 1e-9:
+        raise RunError(f"evaluate: F1 {f1:.6f} here, {other:.6f} by seqeval; please report this as a bug of fedner's")
