@@ -6,6 +6,7 @@
     history.jsonl       one JSON object a line, appended and flushed as it happens
     checkpoints/        the newest whole rounds and the best one, see `fedner.federation.checkpoints`
     sites/              what simulated sites remember between rounds, see `fedner.federation.site_memory`
+    replies/            during a round, replies that memory is not to hold, see `fedner.federation.aggregation.keeping`
 
 Every file but the history is written beside its place and renamed, so that a reader, or a run that was killed, sees the
 old content or the new and never half of either. Nothing is pickled.
@@ -41,7 +42,7 @@ RESUMABLE_KEYS = (
     "experiment",
     *(
         f"federation.{key}"
-        for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries")
+        for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries", "spill_bytes")
     ),
 )
 """What may change when a run is resumed: nothing that a whole round's result depends on."""
@@ -73,6 +74,11 @@ class RunDirectory:
     def sites_path(self) -> Path:
         """Where simulated sites remember."""
         return self.path / "sites"
+
+    @property
+    def replies_path(self) -> Path:
+        """Where replies lie while a round needs all of them and memory is not to hold them."""
+        return self.path / "replies"
 
     @property
     def model_path(self) -> Path:
@@ -164,6 +170,7 @@ def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirect
             f"{path / 'report'}"
         )
     run.mend_history()
+    shutil.rmtree(run.replies_path, ignore_errors=True)  # of a round that was killed
     write_config(config, path / "config.yaml")
     return replace(run, resumed=True)
 

@@ -2,7 +2,8 @@
 
 `init(config, arrays)` makes the state of round 0 and `step(config, state, before, updates)` returns the next one with
 the next tensors. The result is the same, bit for bit, for every order of updates. Mean types take the updates one by
-one and let go of them, so a generator keeps memory independent of the number of sites; robust types need all at hand.
+one and let go of them, so a generator keeps memory independent of the number of sites; robust types need all at hand
+and keep them on disk where memory is not to hold them.
 """
 
 from collections.abc import Iterable
@@ -21,12 +22,13 @@ from fedner.config import (
 )
 from fedner.errors import ConfigError, StateError
 from fedner.federation.aggregation.adaptive import FIRST, MOMENTUM, SECOND, adaptive_step, momentum_step
+from fedner.federation.aggregation.keeping import Spill
 from fedner.federation.aggregation.mean import MeanAccumulator, fold
 from fedner.federation.aggregation.robust import bulyan, krum, median, trimmed_mean
 from fedner.federation.aggregation.updates import AggregationState, Update
 from fedner.state import State, check_like
 
-__all__ = ["AggregationState", "MeanAccumulator", "Update", "init", "step"]
+__all__ = ["AggregationState", "MeanAccumulator", "Spill", "Update", "init", "step"]
 
 
 def init(config: AggregationConfig, arrays: State) -> AggregationState:
@@ -44,7 +46,11 @@ def init(config: AggregationConfig, arrays: State) -> AggregationState:
 
 
 def step(
-    config: AggregationConfig, state: AggregationState, before: State, updates: Iterable[Update]
+    config: AggregationConfig,
+    state: AggregationState,
+    before: State,
+    updates: Iterable[Update],
+    spill: Spill | None = None,
 ) -> tuple[AggregationState, State]:
     """Aggregate one round; return the next aggregation state and the next global state, in float32.
 
@@ -55,10 +61,12 @@ def step(
         state: what `init` or the step before returned.
         before: the global state the sites started from.
         updates: one per site, in any order.
+        spill: where robust types keep updates that memory is not to hold; changes no bit of the result.
 
     Raises:
         StateError: an update's tensors are not those of `before`, or `state` belongs to another aggregation or model.
         FederationError: no update, too few for the rule, two of one site, a weight out of range or only zero weights.
+        RunDirectoryError: `spill` has no room for an update.
     """
     _check_moments(config, state, before)
     moments = state.moments
@@ -70,13 +78,13 @@ def step(
         case AdaptiveAggregation():
             moments, after = adaptive_step(config, moments, before, fold(before, updates))
         case MedianAggregation():
-            after = median(before, updates)
+            after = median(before, updates, spill)
         case TrimmedMeanAggregation():
-            after = trimmed_mean(before, updates, config.trim)
+            after = trimmed_mean(before, updates, config.trim, spill)
         case KrumAggregation():
-            after = krum(before, updates, config.malicious, config.select)
+            after = krum(before, updates, config.malicious, config.select, spill)
         case BulyanAggregation():
-            after = bulyan(before, updates, config.malicious)
+            after = bulyan(before, updates, config.malicious, spill)
         case _:
             raise ConfigError(f"aggregation: wanted one of the known classes, found {type(config).__name__}")
     return AggregationState(round=state.round + 1, moments=moments), after
