@@ -17,6 +17,7 @@ from fedner.experiments.store import Unit, open_study, run_directory
 from fedner.experiments.summary import Finished, write_metrics
 from fedner.federation.local_grid import run_of_study
 from fedner.federation.model_card import save_model
+from fedner.federation.runs import RunDirectory
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
 from fedner.report import write_report
@@ -37,7 +38,8 @@ class _Bench:
 def compare(config: Config, command: str, progress: Progress) -> Path:
     """Run what is missing of a comparison and write its report; return the study directory.
 
-    Interrupted, it still writes a report of what is finished; called again it goes on with what is missing.
+    Interrupted, it still writes a report of what is finished; called again it goes on with what is missing, a federated
+    run from its last whole round.
 
     Raises:
         InputError: the data or the configuration is at fault.
@@ -107,12 +109,14 @@ def _run_or_load(bench: _Bench, unit: Unit, seed: int, lr: float) -> StoredRun:
     directory = run_directory(bench.directory, unit, seed, lr)
     stored = load_run(directory)
     if stored is not None:
+        RunDirectory(directory).drop_checkpoints()  # an interruption may have come between its result and this
         bench.progress.message(f"{unit.label} seed {seed} lr {lr:g}: already there")
         return stored
     config = replace(bench.config, seed=seed, training=replace(bench.config.training, lr=lr))
     bench.progress.run_started(f"{unit.label} seed {seed} lr {lr:g}")
     outcome = _run(bench, unit, config, directory)
     save_run(directory, outcome)
+    RunDirectory(directory).drop_checkpoints()  # the weights of dozens of runs would pile up
     run = StoredRun(outcome.result, outcome.test_counts)
     if unit.arm is Arm.federated and _is_the_model(bench, unit, seed, run):
         save_model(outcome, config, bench.sites.corpus.contract, bench.directory / "model")

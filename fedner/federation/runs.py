@@ -104,8 +104,9 @@ class RunDirectory:
         return [json.loads(line) for line in lines[:-1]]
 
     def drop_checkpoints(self) -> None:
-        """Remove the checkpoints, such as those of one run among the many of a study."""
-        shutil.rmtree(self.checkpoints_path, ignore_errors=True)
+        """Remove what the run would go on from, such as one run's among the many of a study."""
+        for path in (self.checkpoints_path, self.sites_path):
+            shutil.rmtree(path, ignore_errors=True)
 
     @property
     def finished(self) -> bool:
@@ -197,6 +198,12 @@ def open_run(path: Path) -> RunDirectory:
     if missing:
         raise RunDirectoryError(f"{path}: wanted a run directory, found one without {', '.join(missing)}")
     return RunDirectory(path)
+
+
+def boot_id() -> str | None:
+    """Return what tells this start of the machine from any other, or None where the system does not say (not Linux)."""
+    told = Path("/proc/sys/kernel/random/boot_id")
+    return told.read_text(encoding="ascii").strip() if told.is_file() else None
 
 
 def write_config(config: Config, path: Path) -> None:

@@ -3,6 +3,11 @@
 A node whose config names a folder (`memory`) keeps it on disk, one file per round, so that a run whose processes ended
 can go on from an earlier round, and a round that is played again finds what it found before. Any other node leaves the
 newest with Flower, which forgets when the process ends.
+
+Flushing to the disk, hashing and reading back cost a study of MiniLM with kept moments (181 MB a site) a tenth of its
+time: five sites took 2.9 s of a round of 25 s, against 1.1 s for writing alone. Its nodes therefore say that they are
+`unflushed`: what they need next stays with Flower as well, and their files are for another process on the same, still
+running machine. A power failure costs such a run its rounds so far, see `run_of_study`.
 """
 
 import os
@@ -16,30 +21,36 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
-from fedner.errors import StateError
+from fedner.errors import RunDirectoryError, StateError
 from fedner.federation import wire
 from fedner.federation.checkpoints import KEPT, flush_file, flush_folder
 from fedner.state import digest
 
 MEMORY = "memory"
 """Key of the node config: the folder, this site's alone."""
+UNFLUSHED = "memory-unflushed"
+"""Key of the node config: whether the files need not survive a power failure."""
+_ROUND = "of-round"
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def remember(context: Context, round_number: int, arrays: Arrays) -> None:
-    """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to."""
-    folder = _folder(context)
+    """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to.
+
+    Raises:
+        RunDirectoryError: it cannot be written, such as on a full disk.
+    """
+    folder, flushed = _folder(context), not context.node_config.get(UNFLUSHED)
     if folder is None:
         wire.remember(context.state, arrays)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".draft.{os.getpid()}"
-    content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
-    save_file(content, draft, {"sha256": digest(content)})
-    flush_file(draft)
-    os.replace(draft, _file(folder, round_number))
-    flush_folder(folder)
+    if not flushed:
+        wire.remember(context.state, {**arrays, _ROUND: np.array(round_number, dtype=np.int64)})
+    try:
+        _write(_file(folder, round_number), arrays, flushed)
+    except (OSError, SafetensorError) as error:
+        raise RunDirectoryError(f"{folder}: wanted to keep what the site has to know, could not ({error})") from error
     rounds = _rounds(folder)
     needed = [number for number in rounds if number <= round_number][-KEPT - 1 :]
     for number in set(rounds) - set(needed):  # a round that is played again makes those after it worthless
@@ -55,6 +66,9 @@ def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]
     folder = _folder(context)
     if folder is None:
         return wire.recall(context.state)
+    newest = wire.recall(context.state) if context.node_config.get(UNFLUSHED) else None
+    if newest is not None and int(newest.pop(_ROUND)) < round_number:
+        return newest
     known = [number for number in _rounds(folder) if number < round_number]
     if not known:
         return None
@@ -63,17 +77,30 @@ def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]
         arrays, written = _read(path)
     except (OSError, SafetensorError) as error:
         raise StateError(f"what the site remembers of round {known[-1]} cannot be read") from error
-    if digest(arrays) != written:
+    if written is not None and digest(arrays) != written:
         raise StateError(f"what the site remembers of round {known[-1]} is not what was written; the file was altered")
     return arrays
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str]:
+def _write(path: Path, arrays: Arrays, flushed: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".draft.{os.getpid()}"
+    content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
+    # Without a power failure no file is half there: it is written beside its place and renamed.
+    save_file(content, draft, {"sha256": digest(content)} if flushed else None)
+    if flushed:
+        flush_file(draft)
+    os.replace(draft, path)
+    if flushed:
+        flush_folder(path.parent)
+
+
+def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str | None]:
     opened: Any = safe_open(path, "np")  # its methods have no types
     with opened as content:
         arrays = {str(name): content.get_tensor(name) for name in sorted(content.keys())}
         metadata: dict[str, str] = content.metadata() or {}
-        return arrays, metadata.get("sha256", "")
+        return arrays, metadata.get("sha256")
 
 
 def _folder(context: Context) -> Path | None:
