@@ -208,6 +208,10 @@ class FederationConfig:
     """Processes that train sites side by side in an in-process simulation (> 0); 1 stays in this process."""
     public_dev: list[str] = field(default_factory=list)
     """Files the server may evaluate on after every round, format detected; empty evaluates at the sites only."""
+    spill_bytes: int | None = 2 * 1024**3
+    """Replies of a round that the server may hold in memory where an aggregation needs all of them (median,
+    trimmed_mean, krum, bulyan), in bytes of tensors (>= 0; 2 GiB); further ones lie in the run directory meanwhile.
+    None keeps all in memory."""
     wait_seconds: float = 600.0
     """How long the server waits for sites to connect and, once a reply has come in a round, for the next one (> 0)."""
     deadline_seconds: float | None = None
@@ -234,6 +238,8 @@ class FederationConfig:
         require(self.retries > 0, "federation.retries", "a number above 0", self.retries)
         deadline = self.deadline_seconds
         require(deadline is None or deadline > 0, "federation.deadline_seconds", "seconds above 0 or null", deadline)
+        spill = self.spill_bytes
+        require(spill is None or spill >= 0, "federation.spill_bytes", "bytes, 0 or more, or null", spill)
         require(self.wait_seconds > 0, "federation.wait_seconds", "seconds above 0", self.wait_seconds)
 
 

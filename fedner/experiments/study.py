@@ -23,6 +23,7 @@ from fedner.experiments.store import Unit, drop_state, keep_state, kept_state, o
 from fedner.experiments.summary import write_metrics
 from fedner.federation.local_grid import run_of_study
 from fedner.federation.model_card import save_model
+from fedner.federation.runs import RunDirectory
 from fedner.learning.tensors import travelling_names
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
@@ -45,7 +46,8 @@ class _Bench:
 def compare(config: Config, command: str, progress: Progress) -> Path:
     """Run what is missing of a comparison and write its report; return the study directory.
 
-    Interrupted, it still writes a report of what is finished; called again it goes on with what is missing.
+    Interrupted, it still writes a report of what is finished; called again it goes on with what is missing, a federated
+    run from its last whole round.
 
     Raises:
         InputError: the data or the configuration is at fault.
@@ -115,9 +117,11 @@ def best_dev(run: StoredRun) -> float:
 
 
 def _run_or_load(bench: _Bench, unit: Unit, seed: int, lr: float, finished: Finished) -> StoredRun:
-    stored = load_run(run_directory(bench.directory, unit, seed, lr))
+    directory = run_directory(bench.directory, unit, seed, lr)
+    stored = load_run(directory)
     federated = finished.runs[Unit(Arm.federated)][seed] if unit.arm is Arm.fine_tuned else None
     if stored is not None and (federated is None or stored.result.started_from == federated.result.state_digest):
+        RunDirectory(directory).drop_checkpoints()  # an interruption may have come between its result and this
         bench.progress.message(f"{unit.label} seed {seed} lr {lr:g}: already there")
         return stored
     start = None if federated is None else _federated_state(bench, seed, federated, finished)
@@ -132,6 +136,7 @@ def _run_anew(bench: _Bench, unit: Unit, seed: int, lr: float, start: State | No
     if unit.arm is Arm.federated and Arm.fine_tuned in config.experiment.arms:
         keep_state(directory, outcome.best_state)
     save_run(directory, outcome)
+    RunDirectory(directory).drop_checkpoints()  # the weights of dozens of runs would pile up
     run = StoredRun(outcome.result, outcome.test_counts)
     if unit.arm is Arm.federated and _is_the_model(bench, unit, seed, run):
         save_model(outcome, config, bench.sites.corpus.contract, bench.directory / "model")

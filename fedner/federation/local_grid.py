@@ -23,9 +23,9 @@ from fedner.config import Config
 from fedner.data.corpus import num_sentences
 from fedner.data.sites import Sites, load_sites
 from fedner.federation.model_card import save_model
-from fedner.federation.runs import RunDirectory, create_run, lock_run, open_run, resume_run
+from fedner.federation.runs import RunDirectory, boot_id, create_run, lock_run, open_run, resume_run
 from fedner.federation.server_app import federate
-from fedner.federation.site_memory import MEMORY
+from fedner.federation.site_memory import MEMORY, UNFLUSHED
 from fedner.federation.workers import WorkerPool, answer, load_app
 from fedner.learning.device import all_cores
 from fedner.progress import Progress
@@ -170,12 +170,13 @@ def identify_server() -> None:
     TaskIdentity.node_id = SERVER_NODE_ID
 
 
-def site_contexts(num_sites: int, memory: Path | None = None) -> dict[int, Context]:
+def site_contexts(num_sites: int, memory: Path | None = None, unflushed: bool = False) -> dict[int, Context]:
     """Return node id -> a fresh context for each site of a simulation, as Flower's own simulation makes them.
 
     Args:
         num_sites: how many there are.
         memory: a folder in which the sites keep what they remember, so that it outlives this process.
+        unflushed: it need not outlive a power failure.
     """
     nodes = range(FIRST_SITE_NODE_ID, FIRST_SITE_NODE_ID + num_sites)
     return {
@@ -185,7 +186,7 @@ def site_contexts(num_sites: int, memory: Path | None = None) -> dict[int, Conte
             node_config={
                 "partition-id": index,
                 "num-partitions": num_sites,
-                **({} if memory is None else {MEMORY: str(memory.resolve() / str(index))}),
+                **({} if memory is None else {MEMORY: str(memory.resolve() / str(index)), UNFLUSHED: unflushed}),
             },
             state=RecordDict(),
             run_config={},
@@ -194,16 +195,22 @@ def site_contexts(num_sites: int, memory: Path | None = None) -> dict[int, Conte
     }
 
 
-def local_grid(sizes: Sequence[int], workers: int = 1, app: str = CLIENT_APP, memory: Path | None = None) -> LocalGrid:
+def local_grid(
+    sizes: Sequence[int],
+    workers: int = 1,
+    app: str = CLIENT_APP,
+    memory: Path | None = None,
+    unflushed: bool = False,
+) -> LocalGrid:
     """Open a grid with one node per site.
 
     Args:
         sizes: how much each site has to do, such as its training sentences; one entry per site.
         workers: processes that run sites side by side; 1 runs them here.
         app: `package.module:name` of the ClientApp.
-        memory: as in `site_contexts`.
+        memory, unflushed: as in `site_contexts`.
     """
-    contexts = site_contexts(len(sizes), memory)
+    contexts = site_contexts(len(sizes), memory, unflushed)
     workers = min(workers, len(sizes))
     runner = InlineRunner(load_app(app), contexts) if workers == 1 else WorkerPool(app, contexts, sizes, workers)
     return LocalGrid(runner, list(contexts))
@@ -239,21 +246,34 @@ def resume_in_process(config: Config, directory: Path, progress: Progress | None
 
 
 def run_of_study(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
-    """Run one of a study's many federations; an unfinished one there is begun again, and no weights are left behind.
+    """Run one of a study's many federations, or go on with it from its last whole round.
+
+    What it would go on from stays in the directory until its result is written: `RunDirectory.drop_checkpoints` is then
+    the caller's to call. Where a machine tells one start from the next, what its sites remember is not flushed, and a
+    run from before a restart begins again.
 
     Raises:
-        InputError, RunDirectoryError, FederationError: as `run_in_process`.
+        InputError, RunDirectoryError, FederationError: as `run_in_process` and `resume_in_process`.
     """
     config = with_threads(config)
     sites = load_sites(config.data, config.partition)
-    run = create_run(directory, config, sites.corpus.contract, restart=True)
-    outcome = _federate(config, sites, run, progress, memory=None)
-    run.drop_checkpoints()
-    return outcome
+    boot = boot_id()
+    mark = directory / "sites" / "boot"
+    left = (directory / "history.jsonl").is_file()
+    goes_on = left and mark.is_file() and mark.read_text(encoding="ascii") == (boot or "")
+    if left and not goes_on and progress is not None:
+        progress.message("begins again: the machine was restarted since, or what the sites remember is not there")
+    if not goes_on:
+        run = create_run(directory, config, sites.corpus.contract, restart=True)
+        run.sites_path.mkdir()
+        mark.write_text(boot or "", encoding="ascii")
+    with lock_run(directory):
+        run = resume_run(directory, config, sites.corpus.contract) if goes_on else open_run(directory)
+        return _federate(config, sites, run, progress, unflushed=boot is not None)
 
 
 def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
-    outcome = _federate(config, sites, run, progress, memory=run.sites_path)
+    outcome = _federate(config, sites, run, progress)
     save_model(outcome, config, sites.corpus.contract, run.model_path)
     if config.model.personal and progress is not None:
         models = ", ".join(f"{shard.site}: {run.sites_path / str(index) / 'model'}"
@@ -264,10 +284,10 @@ def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | 
 
 
 def _federate(
-    config: Config, sites: Sites, run: RunDirectory, progress: Progress | None, memory: Path | None
+    config: Config, sites: Sites, run: RunDirectory, progress: Progress | None, unflushed: bool = False
 ) -> RunOutcome:
     sizes = [num_sentences(shard.train) for shard in sites.shards]
-    with local_grid(sizes, config.federation.workers, memory=memory) as grid:
+    with local_grid(sizes, config.federation.workers, memory=run.sites_path, unflushed=unflushed) as grid:
         return federate(config, grid, run, progress)
 
 

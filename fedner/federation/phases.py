@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from fedner.config import Config, FederationConfig
 from fedner.data.labels import LabelContract
 from fedner.federation import aggregation, wire
-from fedner.federation.aggregation import AggregationState, Update
+from fedner.federation.aggregation import AggregationState, Spill, Update
 from fedner.federation.checkpoints import Checkpoint, best_rounds_kept
 from fedner.federation.events import Event, QuorumMissed, ReplyAccepted, ReplyRefused, RoundAggregated, SiteSuspended
 from fedner.federation.exchange import Connected, ask
@@ -62,6 +62,12 @@ class Federation:
     def declared(self) -> dict[str, int]:
         """Training sentences that each connected site said it has."""
         return {site: hello.train_sentences for site, hello in self.sites.hellos.items()}
+
+    @property
+    def spill(self) -> Spill | None:
+        """Where replies lie that an aggregation needs all of and memory is not to hold."""
+        above = self.config.federation.spill_bytes
+        return None if above is None else Spill(self.run.replies_path, above)
 
     def header(self, round_number: int) -> Header:
         """Return the header of a round's requests."""
@@ -141,6 +147,7 @@ def train_round(
     Raises:
         QuorumError: the usable replies are not enough.
         FederationError: they are fewer than the aggregation needs.
+        RunDirectoryError: the disk has no room for them, where they have to be kept there.
     """
     request = TrainRequest(
         header=federation.header(number),
@@ -153,7 +160,8 @@ def train_round(
     tally = _Tally(len(asked))
     updates = _usable(federation, request, replies, tally, typical_update(at.rounds))
     num_sites = len(federation.sites.names)
-    memory, after = aggregation.step(federation.config.aggregation, at.memory, at.state, updates, num_sites)
+    rule = federation.config.aggregation
+    memory, after = aggregation.step(rule, at.memory, at.state, updates, num_sites, federation.spill)
     names = tuple(sorted(tally.accepted))
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
     trained = Trained(

@@ -6,6 +6,7 @@
     history.jsonl       one JSON object a line, appended and flushed as it happens
     checkpoints/        the newest whole rounds and the best one, see `fedner.federation.checkpoints`
     sites/              what simulated sites remember between rounds, see `fedner.federation.site_memory`
+    replies/            during a round, replies that memory is not to hold, see `fedner.federation.aggregation.keeping`
 
 Every file but the history is written beside its place and renamed, so that a reader, or a run that was killed, sees the
 old content or the new and never half of either. Nothing is pickled.
@@ -41,7 +42,7 @@ RESUMABLE_KEYS = (
     "experiment",
     *(
         f"federation.{key}"
-        for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries")
+        for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries", "spill_bytes")
     ),
 )
 """What may change when a run is resumed: nothing that a whole round's result depends on."""
@@ -75,6 +76,11 @@ class RunDirectory:
         return self.path / "sites"
 
     @property
+    def replies_path(self) -> Path:
+        """Where replies lie while a round needs all of them and memory is not to hold them."""
+        return self.path / "replies"
+
+    @property
     def model_path(self) -> Path:
         """Where the final model goes, as a Hugging Face directory."""
         return self.path / "model"
@@ -98,8 +104,9 @@ class RunDirectory:
         return [json.loads(line) for line in lines[:-1]]
 
     def drop_checkpoints(self) -> None:
-        """Remove the checkpoints, such as those of one run among the many of a study."""
-        shutil.rmtree(self.checkpoints_path, ignore_errors=True)
+        """Remove what the run would go on from, such as one run's among the many of a study."""
+        for path in (self.checkpoints_path, self.sites_path):
+            shutil.rmtree(path, ignore_errors=True)
 
     @property
     def finished(self) -> bool:
@@ -164,6 +171,7 @@ def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirect
             f"{path / 'report'}"
         )
     run.mend_history()
+    shutil.rmtree(run.replies_path, ignore_errors=True)  # of a round that was killed
     write_config(config, path / "config.yaml")
     return replace(run, resumed=True)
 
@@ -190,6 +198,12 @@ def open_run(path: Path) -> RunDirectory:
     if missing:
         raise RunDirectoryError(f"{path}: wanted a run directory, found one without {', '.join(missing)}")
     return RunDirectory(path)
+
+
+def boot_id() -> str | None:
+    """Return what tells this start of the machine from any other, or None where the system does not say (not Linux)."""
+    told = Path("/proc/sys/kernel/random/boot_id")
+    return told.read_text(encoding="ascii").strip() if told.is_file() else None
 
 
 def write_config(config: Config, path: Path) -> None:

@@ -5,6 +5,11 @@ A node whose config names a folder (`memory`) keeps it on disk, one file per rou
 can go on from an earlier round, and a round that is played again finds what it found before. Any other node leaves it
 with Flower, which forgets when the process ends. Personal tensors are wanted for scoring as well, of the best round in
 the end, so they are kept for as long as the server may go back to a round.
+
+Flushing to the disk, hashing and reading back cost a study of MiniLM with kept moments (181 MB a site) a tenth of its
+time: five sites took 2.9 s of a round of 25 s, against 1.1 s for writing alone. Its nodes therefore say that they are
+`unflushed`: what they need next stays with Flower as well, and their files are for another process on the same, still
+running machine. A power failure costs such a run its rounds so far, see `run_of_study`.
 """
 
 import os
@@ -25,9 +30,12 @@ from fedner.state import State, digest
 
 MEMORY = "memory"
 """Key of the node config: the folder, this site's alone."""
+UNFLUSHED = "memory-unflushed"
+"""Key of the node config: whether the files need not survive a power failure."""
 
 _TRAINING = "training"
 _PERSONAL = "personal"
+_ROUND = "of-round"
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -39,13 +47,19 @@ def own_folder(context: Context) -> Path | None:
 
 
 def remember(context: Context, round_number: int, arrays: Arrays) -> None:
-    """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to."""
+    """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to.
+
+    Raises:
+        StateError: it cannot be written; the rounds before are untouched.
+    """
     folder = own_folder(context)
     if folder is None:
         wire.remember(context.state, _TRAINING, arrays)
-    else:
-        _write(folder, _TRAINING, round_number, arrays)
-        _prune(folder, _TRAINING, round_number)
+        return
+    if _unflushed(context):
+        wire.remember(context.state, _TRAINING, {**arrays, _ROUND: np.array(round_number, dtype=np.int64)})
+    _write(context, folder, _TRAINING, round_number, arrays)
+    _prune(folder, _TRAINING, round_number)
 
 
 def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]] | None:
@@ -55,14 +69,23 @@ def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]
         StateError: the file is damaged.
     """
     folder = own_folder(context)
-    return wire.recall(context.state, _TRAINING) if folder is None else _read_before(folder, _TRAINING, round_number)
+    if folder is None:
+        return wire.recall(context.state, _TRAINING)
+    newest = wire.recall(context.state, _TRAINING) if _unflushed(context) else None
+    if newest is not None and int(newest.pop(_ROUND)) < round_number:
+        return newest
+    return _read_before(folder, _TRAINING, round_number)
 
 
 def remember_personal(context: Context, round_number: int, state: State, best_rounds: Sequence[int]) -> None:
-    """Keep the site's personal tensors after a round, and those of the rounds that the server may go back to."""
+    """Keep the site's personal tensors after a round, and those of the rounds that the server may go back to.
+
+    Raises:
+        StateError: they cannot be written; those of the rounds before are untouched.
+    """
     folder = own_folder(context)
     if folder is not None:
-        _write(folder, _PERSONAL, round_number, state)
+        _write(context, folder, _PERSONAL, round_number, state)
         _prune(folder, _PERSONAL, round_number, best_rounds)
         return
     memory = context.state
@@ -86,18 +109,36 @@ def recall_personal(context: Context, round_number: int) -> State | None:
     return None if arrays is None else {name: np.asarray(array, np.float32) for name, array in arrays.items()}
 
 
+def _unflushed(context: Context) -> bool:
+    return bool(context.node_config.get(UNFLUSHED))
+
+
 def _remembered(memory: RecordDict) -> list[int]:
     return [int(key.removeprefix(f"{_PERSONAL}-")) for key in memory.array_records if key.startswith(f"{_PERSONAL}-")]
 
 
-def _write(folder: Path, kind: str, round_number: int, arrays: Arrays) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".draft.{os.getpid()}"
+def _write(context: Context, folder: Path, kind: str, round_number: int, arrays: Arrays) -> None:
+    try:
+        _put(_file(folder, kind, round_number), arrays, flushed=not _unflushed(context))
+    except (OSError, SafetensorError) as error:
+        told = error.strerror if isinstance(error, OSError) else error  # names no path, since it leaves the site
+        raise StateError(f"what the site remembers of round {round_number} cannot be written ({told})") from error
+
+
+def _put(path: Path, arrays: Arrays, flushed: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".draft.{os.getpid()}"
     content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
-    save_file(content, draft, {"sha256": digest(content)})
-    flush_file(draft)
-    os.replace(draft, _file(folder, kind, round_number))
-    flush_folder(folder)
+    try:
+        # Without a power failure no file is half there: it is written beside its place and renamed.
+        save_file(content, draft, {"sha256": digest(content)} if flushed else None)
+        if flushed:
+            flush_file(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    if flushed:
+        flush_folder(path.parent)
 
 
 def _prune(folder: Path, kind: str, round_number: int, also: Sequence[int] = ()) -> None:
@@ -116,17 +157,17 @@ def _read_before(folder: Path, kind: str, round_number: int) -> dict[str, NDArra
         arrays, written = _read(path)
     except (OSError, SafetensorError) as error:
         raise StateError(f"what the site remembers of round {known[-1]} cannot be read") from error
-    if digest(arrays) != written:
+    if written is not None and digest(arrays) != written:
         raise StateError(f"what the site remembers of round {known[-1]} is not what was written; the file was altered")
     return arrays
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str]:
+def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str | None]:
     opened: Any = safe_open(path, "np")  # its methods have no types
     with opened as content:
         arrays = {str(name): content.get_tensor(name) for name in sorted(content.keys())}
         metadata: dict[str, str] = content.metadata() or {}
-        return arrays, metadata.get("sha256", "")
+        return arrays, metadata.get("sha256")
 
 
 def _file(folder: Path, kind: str, number: int) -> Path:

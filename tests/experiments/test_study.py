@@ -1,6 +1,7 @@
 """A whole comparison on generated text: real federation, real training, real files."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -151,6 +152,62 @@ def test_an_interrupted_comparison_reports_what_it_has_and_goes_on_to_the_same_r
     for site, runs in before["arms"]["local"]["sites"].items():
         again = after["arms"]["local"]["sites"][site]["seeds"]["0"]
         assert runs["seeds"]["0"]["state_digest"] == again["state_digest"]
+
+
+class StopsAfterRound(Silent):
+    """Presses Ctrl-C when a round is whole; keeps what it was told."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+        if entry.round == self.number:
+            raise KeyboardInterrupt
+
+
+FEDERATED = [
+    "experiment.arms=[federated]",
+    "training.lr=0.01",
+    "federation.rounds=4",
+    "federation.fraction=0.67",
+    "training.optimizer_state=keep",
+    "aggregation=fedavgm",
+    "aggregation.momentum=0.5",
+]
+
+
+def one_federated_run(study: Path) -> tuple[Path, str, bytes]:
+    """Return the folder of a study's only run, its result but for times, and its counts as they lie on disk."""
+    found = study / "arms" / "federated" / "seed-0-lr-0.01"
+    text = re.sub(r'"(startup_)?seconds": [0-9.e-]+', "", (found / "result.json").read_text())
+    return found, text, (found / "test_counts.safetensors").read_bytes()
+
+
+def test_a_federated_run_of_a_comparison_goes_on_from_its_last_whole_round_to_the_same_bytes(tmp_path):
+    _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
+    config = small(tmp_path, "name=broken", *FEDERATED)
+    with pytest.raises(KeyboardInterrupt):
+        compare(config, "cmd", StopsAfterRound(2))
+    again = StopsAfterRound()
+    found, *resumed = one_federated_run(compare(config, "cmd", again))
+    assert "goes on after round 2 of 4" in again.messages
+    assert resumed == undisturbed
+    assert not {"checkpoints", "sites", "replies"} & {path.name for path in found.iterdir()}
+
+
+def test_a_run_from_before_a_restart_of_the_machine_begins_again_to_the_same_bytes(tmp_path):
+    _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
+    config = small(tmp_path, "name=broken", *FEDERATED)
+    with pytest.raises(KeyboardInterrupt):
+        compare(config, "cmd", StopsAfterRound(2))
+    (tmp_path / "broken" / "arms" / "federated" / "seed-0-lr-0.01" / "sites" / "boot").write_text("another")
+    again = StopsAfterRound()
+    assert one_federated_run(compare(config, "cmd", again))[1:] == tuple(undisturbed)
+    assert any(text.startswith("begins again") for text in again.messages)
 
 
 def test_the_best_learning_rate_on_dev_is_kept_for_the_other_seeds(tmp_path):

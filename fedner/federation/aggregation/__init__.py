@@ -2,7 +2,8 @@
 
 `init(config, arrays)` makes the state of round 0 and `step(config, state, before, updates)` returns the next one with
 the next tensors. The result is the same, bit for bit, for every order of updates. Mean types take the updates one by
-one and let go of them, so a generator keeps memory independent of the number of sites; robust types need all at hand.
+one and let go of them, so a generator keeps memory independent of the number of sites; robust types need all at hand
+and keep them on disk where memory is not to hold them.
 """
 
 from collections.abc import Iterable
@@ -24,12 +25,13 @@ from fedner.config import (
 from fedner.errors import ConfigError, StateError
 from fedner.federation.aggregation.adaptive import FIRST, MOMENTUM, SECOND, Moments, adaptive_step, momentum_step
 from fedner.federation.aggregation.drift import CONTROL, DRIFT, ControlChange, dynamic_step, nova_step
+from fedner.federation.aggregation.keeping import Spill
 from fedner.federation.aggregation.mean import MeanAccumulator, fold
 from fedner.federation.aggregation.robust import bulyan, krum, median, trimmed_mean
 from fedner.federation.aggregation.updates import AggregationState, Update
 from fedner.state import State, check_like
 
-__all__ = ["CONTROL", "AggregationState", "MeanAccumulator", "Update", "init", "step"]
+__all__ = ["CONTROL", "AggregationState", "MeanAccumulator", "Spill", "Update", "init", "step"]
 
 
 def init(config: AggregationConfig, arrays: State, scaffold: bool = False) -> AggregationState:
@@ -53,6 +55,7 @@ def step(
     before: State,
     updates: Iterable[Update],
     num_sites: int | None = None,
+    spill: Spill | None = None,
 ) -> tuple[AggregationState, State]:
     """Aggregate one round; return the next aggregation state and the next global state, in float32.
 
@@ -64,25 +67,32 @@ def step(
         before: the global state the sites started from.
         updates: one per site, in any order.
         num_sites: how many sites the federation has, for FedDyn and SCAFFOLD; None means that all have counted.
+        spill: where robust types keep updates that memory is not to hold; changes no bit of the result.
 
     Raises:
         StateError: an update's tensors are not those of `before`, or `state` belongs to another aggregation or model.
         FederationError: no update, too few for the rule, two of one site, a weight out of range or only zero weights.
+        RunDirectoryError: `spill` has no room for an update.
     """
     _check_moments(config, state, before)
     control = state.moments.get(CONTROL)
     moments = {name: tensors for name, tensors in state.moments.items() if name != CONTROL}
     if control is None:
-        moments, after = _step(config, moments, before, updates, num_sites)
+        moments, after = _step(config, moments, before, updates, num_sites, spill)
     else:
         change = ControlChange(control)
-        moments, after = _step(config, moments, before, change.watch(updates), num_sites)
+        moments, after = _step(config, moments, before, change.watch(updates), num_sites, spill)
         moments = {**moments, CONTROL: change.after(num_sites)}
     return AggregationState(round=state.round + 1, moments=moments), after
 
 
 def _step(
-    config: AggregationConfig, moments: Moments, before: State, updates: Iterable[Update], num_sites: int | None
+    config: AggregationConfig,
+    moments: Moments,
+    before: State,
+    updates: Iterable[Update],
+    num_sites: int | None,
+    spill: Spill | None,
 ) -> tuple[Moments, State]:
     match config:
         case FedAvgAggregation():
@@ -96,13 +106,13 @@ def _step(
         case FedDynAggregation():
             moments, after = dynamic_step(moments, before, fold(before, updates), num_sites)
         case MedianAggregation():
-            after = median(before, updates)
+            after = median(before, updates, spill)
         case TrimmedMeanAggregation():
-            after = trimmed_mean(before, updates, config.trim)
+            after = trimmed_mean(before, updates, config.trim, spill)
         case KrumAggregation():
-            after = krum(before, updates, config.malicious, config.select)
+            after = krum(before, updates, config.malicious, config.select, spill)
         case BulyanAggregation():
-            after = bulyan(before, updates, config.malicious)
+            after = bulyan(before, updates, config.malicious, spill)
         case _:
             raise ConfigError(f"aggregation: wanted one of the known classes, found {type(config).__name__}")
     return moments, after

@@ -4,8 +4,9 @@ Median, trimmed mean: Yin et al. 2018, Byzantine-Robust Distributed Learning: To
 Krum, Multi-Krum: Blanchard et al. 2017, Machine Learning with Adversaries.
 Bulyan: El Mhamdi et al. 2018, The Hidden Vulnerability of Distributed Learning in Byzantium.
 
-All updates must be at hand. They are sorted by site first, and ties go to the first site, so that their order of
-arrival is irrelevant. Where flwr and the papers differ we follow the papers:
+All updates must be at hand, in memory or on disk (`keeping`); they are worked on chunk by chunk. They are sorted by
+site, and ties go to the first site, so that their order of arrival is irrelevant. Where flwr and the papers differ we
+follow the papers:
 
 - Weights are not used. flwr weighs what Multi-Krum selected by what the sites claim, which hands a malicious site among
   them the power the selection was to take away.
@@ -19,60 +20,62 @@ arrival is irrelevant. Where flwr and the papers differ we follow the papers:
 Bulyan's centre for an even count is the mean of the middle two, as in flwr; the paper takes one of the two.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedner.errors import FederationError
-from fedner.federation.aggregation.mean import Float64s, chunks, fold
-from fedner.federation.aggregation.updates import Update, check_update
+from fedner.federation.aggregation.keeping import KeptUpdates, Spill, keep
+from fedner.federation.aggregation.mean import Float64s, fold
+from fedner.federation.aggregation.updates import Update
 from fedner.state import State
 
 _Reduction = Callable[[NDArray[np.float32]], Float64s]
 """Sorted values of shape (sites, n), ascending along the sites -> shape (n,)."""
 
 
-def median(before: State, updates: Iterable[Update]) -> State:
+def median(before: State, updates: Iterable[Update], spill: Spill | None = None) -> State:
     """Return the coordinate-wise median; the mean of the middle two for an even number of updates."""
-    return _reduce_sorted(_gather(before, updates), _middle)
+    with keep(before, updates, spill) as kept:
+        return _reduce_sorted(kept, before, _middle)
 
 
-def trimmed_mean(before: State, updates: Iterable[Update], trim: float) -> State:
+def trimmed_mean(before: State, updates: Iterable[Update], trim: float, spill: Spill | None = None) -> State:
     """Return the coordinate-wise mean without the int(trim * n) lowest and as many highest of n values.
 
     Args:
         before: the state sent; gives names, shapes and dtypes.
         updates: one per site.
         trim: share cut off at each end, [0, 0.5); rounds down, as flwr and SciPy do.
+        spill: where updates lie that memory is not to hold.
     """
-    gathered = _gather(before, updates)
-    cut = int(trim * len(gathered))
-    kept = slice(cut, len(gathered) - cut)
-    return _reduce_sorted(gathered, lambda values: values[kept].mean(axis=0, dtype=np.float64))
+    with keep(before, updates, spill) as kept:
+        cut = int(trim * len(kept))
+        inner = slice(cut, len(kept) - cut)
+        return _reduce_sorted(kept, before, lambda values: values[inner].mean(axis=0, dtype=np.float64))
 
 
-def krum(before: State, updates: Iterable[Update], malicious: int, select: int) -> State:
+def krum(before: State, updates: Iterable[Update], malicious: int, select: int, spill: Spill | None = None) -> State:
     """Return the unweighted mean of the `select` updates with the lowest Krum scores (1 is Krum, more Multi-Krum).
 
     Raises:
         FederationError: fewer than 2 * malicious + 3 updates, or `select` would have to take a malicious one.
     """
-    gathered = _gather(before, updates)
-    _require_updates(len(gathered), 2 * malicious + 3, "Krum", malicious)
-    if select > len(gathered) - malicious:
-        raise FederationError(
-            f"Krum with select={select}: of {len(gathered)} updates, {malicious} are assumed malicious, so that at "
-            f"most {len(gathered) - malicious} may be averaged; lower aggregation.select"
-        )
-    scores = krum_scores(squared_distances(gathered), malicious)
-    best = [gathered[int(index)] for index in np.argsort(scores, kind="stable")[:select]]
-    return fold(before, (replace(update, weight=1.0) for update in best)).mean()
+    with keep(before, updates, spill) as kept:
+        _require_updates(len(kept), 2 * malicious + 3, "Krum", malicious)
+        if select > len(kept) - malicious:
+            raise FederationError(
+                f"Krum with select={select}: of {len(kept)} updates, {malicious} are assumed malicious, so that at "
+                f"most {len(kept) - malicious} may be averaged; lower aggregation.select"
+            )
+        scores = krum_scores(squared_distances(kept, before), malicious)
+        best = np.argsort(scores, kind="stable")[:select]
+        return fold(before, (replace(kept.update(int(index)), weight=1.0) for index in best)).mean()
 
 
-def bulyan(before: State, updates: Iterable[Update], malicious: int) -> State:
+def bulyan(before: State, updates: Iterable[Update], malicious: int, spill: Spill | None = None) -> State:
     """Select n - 2f updates by repeated Krum, then average per coordinate the n - 4f values nearest their median.
 
     Of two values equally near the median the lower one is taken.
@@ -80,21 +83,20 @@ def bulyan(before: State, updates: Iterable[Update], malicious: int) -> State:
     Raises:
         FederationError: fewer than 4 * malicious + 3 updates.
     """
-    gathered = _gather(before, updates)
-    _require_updates(len(gathered), 4 * malicious + 3, "Bulyan", malicious)
-    chosen = _select_repeatedly(squared_distances(gathered), malicious, len(gathered) - 2 * malicious)
-    num_kept = len(chosen) - 2 * malicious
-    return _reduce_sorted([gathered[i] for i in chosen], lambda values: _mean_around_middle(values, num_kept))
+    with keep(before, updates, spill) as kept:
+        _require_updates(len(kept), 4 * malicious + 3, "Bulyan", malicious)
+        chosen = _select_repeatedly(squared_distances(kept, before), malicious, len(kept) - 2 * malicious)
+        num_near = len(chosen) - 2 * malicious
+        return _reduce_sorted(kept, before, lambda values: _mean_around_middle(values, num_near), chosen)
 
 
-def squared_distances(updates: list[Update]) -> Float64s:
+def squared_distances(kept: KeptUpdates, like: State) -> Float64s:
     """Return the squared Euclidean distances between whole states, shape (sites, sites), symmetric, diagonal 0."""
-    count = len(updates)
+    count = len(kept)
     distances = np.zeros((count, count))
-    for name, array in updates[0].arrays.items():
-        rows = [update.arrays[name].reshape(-1) for update in updates]
-        for part in chunks(array.size):
-            block = np.stack([row[part] for row in rows]).astype(np.float64)
+    for name in like:
+        for _, values in kept.chunks(name):
+            block = values.astype(np.float64)
             for i in range(count - 1):
                 distances[i, i + 1 :] += np.square(block[i + 1 :] - block[i]).sum(axis=1)
     return distances + distances.T
@@ -128,28 +130,14 @@ def _mean_around_middle(values: NDArray[np.float32], num_kept: int) -> Float64s:
     return np.take_along_axis(wide, nearest, axis=0).mean(axis=0)
 
 
-def _reduce_sorted(updates: list[Update], reduction: _Reduction) -> State:
+def _reduce_sorted(kept: KeptUpdates, like: State, reduction: _Reduction, chosen: Sequence[int] | None = None) -> State:
     state: State = {}
-    for name, like in updates[0].arrays.items():
-        rows = [update.arrays[name].reshape(-1) for update in updates]
-        flat = np.empty(like.size, dtype=np.float32)
-        for part in chunks(like.size):
-            flat[part] = reduction(np.sort(np.stack([row[part] for row in rows]), axis=0))
-        state[name] = flat.reshape(like.shape)
+    for name, array in like.items():
+        flat = np.empty(array.size, dtype=np.float32)
+        for part, values in kept.chunks(name, chosen):
+            flat[part] = reduction(np.sort(values, axis=0))
+        state[name] = flat.reshape(array.shape)
     return state
-
-
-def _gather(before: State, updates: Iterable[Update]) -> list[Update]:
-    """Check all updates and sort them by site."""
-    gathered = sorted(updates, key=lambda update: update.site)
-    if not gathered:
-        raise FederationError("no update to aggregate: wanted at least one site's, found none")
-    for update in gathered:
-        check_update(update, before)
-    for first, second in pairwise(gathered):
-        if first.site == second.site:
-            raise FederationError(f"site '{first.site}' handed in two updates in one round; wanted one per site")
-    return gathered
 
 
 def _require_updates(found: int, wanted: int, rule: str, malicious: int) -> None:
