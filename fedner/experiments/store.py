@@ -21,6 +21,7 @@ FREE_KEYS = ("name", "output", "seed", "experiment")
 _FEDERATED = (
     "fraction", "min_sites", "min_share", "mandatory", "missed_quorum", "retries", "weighting", "weight_cap",
     "max_update_norm", "max_refusals", "workers", "public_dev", "wait_seconds", "deadline_seconds",
+    "grace_seconds", "straggler_seconds", "spares",
 )  # fmt: skip
 FEDERATED_KEYS = (
     "aggregation",

@@ -6,6 +6,7 @@ reads the run config and chooses the run directory.
 
 import time
 from dataclasses import replace
+from functools import partial
 from logging import INFO
 from pathlib import Path
 
@@ -27,14 +28,14 @@ from fedner.federation.events import (
     RunFinished,
     RunResumed,
     RunStarted,
-    SiteJoined,
     SiteSuspended,
 )
-from fedner.federation.exchange import connect
+from fedner.federation.exchange import Mail
+from fedner.federation.members import Members, joined
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
-from fedner.federation.phases import Evaluated, Federation, Trained, evaluate_sites, train_round
-from fedner.federation.rounds import out_of_patience, sample_sites, suspended, typical_update
+from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, tell, train_round
+from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended, typical_update
 from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
 from fedner.learning.inference import evaluate
 from fedner.learning.model import set_state
@@ -104,20 +105,19 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
     if not run.resumed:
         rounds = config.federation.rounds
         run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
-    request = HelloRequest(header=header, config=text)
-    limits = config.federation
-    sites = connect(grid, request, contract, limits.min_sites, limits.wait_seconds)
-    for site, hello in sites.hellos.items():
-        run.record(
-            SiteJoined(
-                site=site,
-                train_sentences=hello.train_sentences,
-                dev_sentences=hello.dev_sentences,
-                test_sentences=hello.test_sentences,
-            )
-        )
+    telling = partial(tell, run, progress)
+    sites = Members(grid, HelloRequest(header=header, config=text), contract, telling)
+    sites.connect(config.federation.min_sites, config.federation.wait_seconds)
+    for site in sites.names:
+        run.record(joined(sites.hellos[site]))
     return Federation(
-        config=config, config_text=text, contract=contract, grid=grid, sites=sites, run=run, progress=progress
+        config=config,
+        config_text=text,
+        contract=contract,
+        mail=Mail(grid, telling),
+        sites=sites,
+        run=run,
+        progress=progress,
     )
 
 
@@ -165,12 +165,11 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
     config, number = federation.config, at.round + 1
     policy = config.federation.missed_quorum
     tries_left = config.federation.retries if policy is MissedQuorum.retry else 0
-    willing = _without_suspended(federation, at.rounds)
+    out = _suspended(federation, at.rounds)
     while True:
         try:
-            asked = sample_sites(willing, config.federation, config.seed, number)
-            federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
-            return train_round(federation, number, asked, at.memory, at.state, typical_update(at.rounds))
+            chosen = _choose(federation, number, out)
+            return train_round(federation, number, chosen, at.memory, at.state, typical_update(at.rounds))
         except QuorumError as error:
             then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
             federation.tell(QuorumMissed(round=number, reason=str(error), then=then.value))
@@ -181,13 +180,29 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
             tries_left -= 1
 
 
-def _without_suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> tuple[str, ...]:
-    """Return the sites that may train, and tell of each that may not any more."""
+def _suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> frozenset[str]:
+    """Return the sites that may not train any more, and tell of each that newly may not."""
     limit = federation.config.federation.max_refusals
     out, before = suspended(rounds, limit), suspended(rounds[:-1], limit)
     for site in sorted(out.keys() - before.keys()):
         federation.tell(SiteSuspended(round=rounds[-1].round + 1, site=site, reason=out[site]))
-    return tuple(site for site in federation.sites.names if site not in out)
+    return frozenset(out)
+
+
+def _choose(federation: Federation, number: int, out: frozenset[str]) -> Chosen:
+    """Let sites in that came and wait for those without which a round cannot begin; draw who trains.
+
+    Raises:
+        QuorumError: too few sites are there.
+    """
+    config, sites = federation.config, federation.sites
+    sites.update(number)
+    sites.wait_for(config.federation.min_sites, config.federation.mandatory, config.federation.wait_seconds, number)
+    willing = [site for site in sites.names if site not in out]
+    asked = sample_sites(willing, config.federation, config.seed, number)
+    spares = draw_spares(willing, asked, config.federation, config.seed, number)
+    federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked, spares=spares))
+    return Chosen(asked, spares)
 
 
 def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:
@@ -229,6 +244,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     """
     if not any(entry.sites for entry in at.rounds):
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
+    federation.sites.update(at.round)
     best = load_best(federation.run.checkpoints_path, at)
     tested = evaluate_sites(federation, 0, best.state, "test")
     contract = federation.contract
