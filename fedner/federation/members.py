@@ -151,7 +151,7 @@ class Members:
             yield node, hello
 
     def _seat(self, present: Collection[int], round_number: int) -> None:
-        """Let in the nodes of sites that nobody speaks for; a second one of a name is held back until the first goes."""
+        """Let in the nodes of sites that nobody speaks for; a second one of a name waits until the first goes."""
         for node, hello in sorted(self._known.items()):
             if hello is None or node not in present or self.nodes.get(hello.site) == node:
                 continue

@@ -2,18 +2,31 @@
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from fedner.config import Config
 from fedner.data.labels import LabelContract
+from fedner.errors import RunDirectoryError
 from fedner.learning.model import save_tagger, set_state
 from fedner.learning.workspace import workspace
 from fedner.results import RunOutcome, RunResult
 
 
 def save_model(outcome: RunOutcome, config: Config, contract: LabelContract, directory: Path) -> None:
-    """Write the best round's model; `transformers` and `fedner predict` read it."""
+    """Write the best round's model; `transformers` and `fedner predict` read it.
+
+    Raises:
+        RunDirectoryError: it cannot be written.
+    """
     tagger = workspace(config.model, contract).tagger
     set_state(tagger.model, outcome.best_state)
-    save_tagger(tagger, directory, model_card(outcome.result, config, contract))
+    try:
+        save_tagger(tagger, directory, model_card(outcome.result, config, contract))
+    except (OSError, SafetensorError) as error:
+        raise RunDirectoryError(
+            f"{directory}: wanted to write the model, could not ({error}); all rounds are kept: mend that and resume "
+            "the run"
+        ) from error
 
 
 def model_card(result: RunResult, config: Config, contract: LabelContract) -> str:

@@ -15,7 +15,7 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
 from fedner.config import Config, MissedQuorum, dumps, loads
-from fedner.data.labels import contract_from_config
+from fedner.data.labels import LabelContract, contract_from_config
 from fedner.data.loading import load_files
 from fedner.errors import ConfigError, FederationError, QuorumError
 from fedner.federation import aggregation
@@ -36,7 +36,14 @@ from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, tell, train_round
 from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended, typical_update
-from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
+from fedner.federation.runs import (
+    RunDirectory,
+    absolute_paths,
+    create_run,
+    lock_run,
+    new_run_path,
+    resume_run,
+)
 from fedner.learning.inference import evaluate
 from fedner.learning.model import set_state
 from fedner.learning.workspace import Workspace, workspace
@@ -294,17 +301,41 @@ def main(grid: Grid, context: Context) -> None:
 
     `config` is the resolved config as one JSON string. `folder` is the absolute folder that relative paths in it, the
     run directory's among them, are seen from; empty means the working directory of the process that runs this app,
-    which under `flwr run` is the one the local SuperLink was first started in.
+    which under `flwr run` is the one the local SuperLink was first started in. `resume` true goes on with the run of
+    that name, if there is one, after its last whole round.
     """
-    config = run_config(str(context.run_config.get("config", "")), str(context.run_config.get("folder", "")))
+    told = context.run_config
+    config = run_config(str(told.get("config", "")), str(told.get("folder", "")))
     contract = contract_from_config(config.data.contract, config.data.contract_file)
-    run = create_run(new_run_path(config, "flower"), config, contract)
-    progress = _FlowerLog()
+    path, progress = new_run_path(config, "flower"), _FlowerLog()
+    if resumes(told.get("resume", False), config) and (path / "config.yaml").exists():
+        with lock_run(path):
+            _play(config, contract, grid, resume_run(path, config, contract), progress)
+    else:
+        run = create_run(path, config, contract)
+        with lock_run(path):
+            _play(config, contract, grid, run, progress)
+
+
+def _play(config: Config, contract: LabelContract, grid: Grid, run: RunDirectory, progress: _FlowerLog) -> None:
     progress.run_started(f"run directory {run.path}")
     outcome = federate(config, grid, run, progress)
     save_model(outcome, config, contract, run.model_path)
     save_run(run.path, outcome)
     progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")
+
+
+def resumes(value: object, config: Config) -> bool:
+    """Return whether the run config asks to go on with a run.
+
+    Raises:
+        ConfigError: it says neither yes nor no, or not which run.
+    """
+    if not isinstance(value, bool):
+        raise ConfigError(f"run config: wanted true or false under `resume`, found {value!r}")
+    if value and config.name is None:
+        raise ConfigError("run config: `resume` wants the run's name, as in `fedner config name=NAME … --toml`")
+    return value
 
 
 def run_config(text: str, folder: str) -> Config:

@@ -28,18 +28,20 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def remember(context: Context, round_number: int, arrays: Arrays) -> None:
-    """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to."""
+    """Keep what the site has to know after a round; older rounds go, but for those that a server may fall back to.
+
+    Raises:
+        StateError: it cannot be written; the rounds before are untouched.
+    """
     folder = _folder(context)
     if folder is None:
         wire.remember(context.state, arrays)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".draft.{os.getpid()}"
-    content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
-    save_file(content, draft, {"sha256": digest(content)})
-    flush_file(draft)
-    os.replace(draft, _file(folder, round_number))
-    flush_folder(folder)
+    try:
+        _write(folder, round_number, arrays)
+    except (OSError, SafetensorError) as error:
+        told = error.strerror if isinstance(error, OSError) else error  # names no path, since it leaves the site
+        raise StateError(f"what the site remembers of round {round_number} cannot be written ({told})") from error
     rounds = _rounds(folder)
     needed = [number for number in rounds if number <= round_number][-KEPT - 1 :]
     for number in set(rounds) - set(needed):  # a round that is played again makes those after it worthless
@@ -66,6 +68,19 @@ def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]
     if digest(arrays) != written:
         raise StateError(f"what the site remembers of round {known[-1]} is not what was written; the file was altered")
     return arrays
+
+
+def _write(folder: Path, round_number: int, arrays: Arrays) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".draft.{os.getpid()}"
+    content = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
+    try:
+        save_file(content, draft, {"sha256": digest(content)})
+        flush_file(draft)
+        os.replace(draft, _file(folder, round_number))
+    finally:
+        draft.unlink(missing_ok=True)
+    flush_folder(folder)
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str]:
