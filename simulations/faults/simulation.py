@@ -30,8 +30,8 @@ GIVEN = (
     "training.optimizer_state=keep",
     "aggregation=fedadam",
     f"federation.rounds={ROUNDS}",
-    "federation.workers=2",
 )
+WORKERS = "federation.workers=2"
 EVERY_SITE = (f"federation.mandatory=[{','.join(SITES)}]", "federation.missed_quorum=retry")
 SECONDS = 600.0
 
@@ -198,13 +198,14 @@ def stopped(number: signal.Signals, whole_group: bool = False) -> Callable[[Benc
     """Stop it as a person (SIGINT) or a scheduler (SIGTERM) would, within a round."""
 
     def fault(bench: Bench) -> Found:
-        run = bench.new()
+        run = bench.new(*[WORKERS] * whole_group)
         process = run.start()
         run.until("reply accepted", bench.chance.randint(2, ROUNDS - 1))
+        workers = run.workers()
         (os.killpg if whole_group else os.kill)(process.pid, number)
         status = run.wait()
         told = run.said(f"fedner simulate resume={run.path}") and not run.said("Traceback")
-        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in run.workers()), 60)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 60)
         run.finish()
         happened = f"exit status {status}, {'told how to go on' if told else 'did not tell how to go on'}, resumed"
         return compared(bench, run, happened, equal_expected=True, ok=told and status == 130)
@@ -216,7 +217,7 @@ def worker_killed(*policy: str) -> Callable[[Bench], Found]:
     """SIGKILL a process in which sites train, as a round begins."""
 
     def fault(bench: Bench) -> Found:
-        run = bench.new(*policy)
+        run = bench.new(WORKERS, *policy)
         run.start()
         number = bench.chance.randint(2, ROUNDS - 1)
         run.until("round started", number)
@@ -231,7 +232,7 @@ def worker_hung(*policy: str) -> Callable[[Bench], Found]:
     """SIGSTOP a process in which sites train, for good, where there is a deadline."""
 
     def fault(bench: Bench) -> Found:
-        run = bench.new("federation.deadline_seconds=90", *policy)
+        run = bench.new(WORKERS, "federation.deadline_seconds=90", *policy)
         run.start()
         run.until("round started", bench.chance.randint(2, ROUNDS - 1))
         os.kill(bench.chance.choice(run.workers()), signal.SIGSTOP)
@@ -251,7 +252,7 @@ def _refusals(run: Run, status: int) -> str:
 
 def worker_slow(bench: Bench) -> Found:
     """SIGSTOP a process in which sites train and let it go on after a while; there is no deadline."""
-    run = bench.new()
+    run = bench.new(WORKERS)
     run.start()
     run.until("round started", 3)
     victim = bench.chance.choice(run.workers())
