@@ -2,7 +2,8 @@
 
     python simulations/faults/faults.py --output simulations/faults/results.json --table simulations/faults/README.md
 
-`--only WORD…` plays the faults whose names hold one of the words. Moments are drawn from `--seed`.
+`--only WORD…` plays the faults whose names hold one of the words, and leaves the others' rows as they are. Moments are
+drawn from `--seed`.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from report import Found, Row, table
 from simulation import EVERY_SITE, Bench
 
 from fedner.federation.runs import environment
-from fedner.results import write_json
+from fedner.results import read_json, write_json
 
 SAME = "resumed to the same bytes, no whole round lost"
 STOPS = f"stops with status 130 and says how to go on; {SAME}"
@@ -83,7 +84,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), random.Random(options.seed))
         for fault in faults:
-            rows.append(play(fault, bench))
+            rows.append(play(fault, bench, options.seed))
             print(table(rows[-1:]).splitlines()[-1], flush=True)
             write(rows, options)
     failed = [row.name for row in rows if not row.found.as_expected]
@@ -91,29 +92,34 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def play(fault: Fault, bench: Bench) -> Row:
+def play(fault: Fault, bench: Bench, seed: int) -> Row:
     started = time.monotonic()
     try:
         found = fault.play(bench)
     except (AssertionError, OSError, RuntimeError, TimeoutError) as error:
         found = Found(f"{type(error).__name__}: {str(error)[-500:]}", None, "none", False)
-    return Row(fault.name, fault.expected, found, round(time.monotonic() - started, 1))
+    return Row(fault.name, fault.expected, found, seed, round(time.monotonic() - started, 1))
 
 
 def write(rows: Sequence[Row], options: argparse.Namespace) -> None:
-    if options.output:
-        result = {
-            "faults": len(rows),
-            "as_expected": sum(row.found.as_expected for row in rows),
-            "seed": options.seed,
-            "rows": [asdict(row) for row in rows],
-            "environment": environment(1),
-        }
-        write_json(options.output, result)
+    """Write the rows, in the place of earlier ones of the same faults."""
+    if not options.output:
+        return
+    earlier = read_json(options.output)["rows"] if options.output.exists() else []
+    known = {row["name"]: Row(**{**row, "found": Found(**row["found"])}) for row in earlier}
+    known |= {row.name: row for row in rows}
+    ordered = [known[fault.name] for fault in FAULTS if fault.name in known]
+    result = {
+        "faults": len(ordered),
+        "as_expected": sum(row.found.as_expected for row in ordered),
+        "rows": [asdict(row) for row in ordered],
+        "environment": environment(1),
+    }
+    write_json(options.output, result)
     if options.table:
         before, _, rest = options.table.read_text(encoding="utf-8").partition(START)
         after = rest.partition(END)[2]
-        options.table.write_text(before + START + table(rows) + END + after, encoding="utf-8")
+        options.table.write_text(before + START + table(ordered) + END + after, encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:

@@ -21,6 +21,7 @@ class Row:
     name: str
     expected: str
     found: Found
+    seed: int
     seconds: float
 
 

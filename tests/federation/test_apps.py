@@ -18,7 +18,7 @@ from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process
 from fedner.federation.messages import Failure, Header, TrainRequest
 from fedner.federation.patience import Nodes
 from fedner.federation.runs import create_run, open_run
-from fedner.federation.server_app import federate, run_config
+from fedner.federation.server_app import federate, resumes, run_config
 from fedner.learning.inference import evaluate
 from fedner.learning.model import load_tagger, set_state
 from fedner.learning.workspace import workspace
@@ -528,6 +528,17 @@ def test_run_config_sees_relative_paths_from_the_given_folder(small_config, tmp_
     assert run_config(dumps(small_config()), str(tmp_path)).output == str(tmp_path / "runs")
     with pytest.raises(ConfigError, match="absolute path under `folder`"):
         run_config(dumps(small_config()), "here")
+
+
+def test_only_a_named_run_can_be_gone_on_with(small_config):
+    config = small_config()
+    assert not resumes(False, config)
+    with pytest.raises(ConfigError, match="wants the run's name"):
+        resumes(True, config)
+    with pytest.raises(ConfigError, match="wanted true or false under `resume`, found 'yes'"):
+        resumes("yes", config)
+    config.name = "mine"
+    assert resumes(True, config)
 
 
 def test_weights_follow_the_configured_weighting(small_config, tmp_path: Path):
