@@ -8,16 +8,15 @@ import time
 from dataclasses import replace
 from functools import partial
 from logging import INFO
-from pathlib import Path
 
 from flwr.app import Context
 from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
-from fedner.config import Config, MissedQuorum, dumps, loads
+from fedner.config import Config, MissedQuorum, dumps
 from fedner.data.labels import LabelContract, contract_from_config
 from fedner.data.loading import load_files
-from fedner.errors import ConfigError, FederationError, QuorumError
+from fedner.errors import FederationError, QuorumError
 from fedner.federation import aggregation
 from fedner.federation.aggregation import AggregationState
 from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
@@ -36,9 +35,9 @@ from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, tell, train_round
 from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended, typical_update
+from fedner.federation.run_config import resumes, run_config
 from fedner.federation.runs import (
     RunDirectory,
-    absolute_paths,
     create_run,
     lock_run,
     new_run_path,
@@ -323,32 +322,3 @@ def _play(config: Config, contract: LabelContract, grid: Grid, run: RunDirectory
     save_model(outcome, config, contract, run.model_path)
     save_run(run.path, outcome)
     progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")
-
-
-def resumes(value: object, config: Config) -> bool:
-    """Return whether the run config asks to go on with a run.
-
-    Raises:
-        ConfigError: it says neither yes nor no, or not which run.
-    """
-    if not isinstance(value, bool):
-        raise ConfigError(f"run config: wanted true or false under `resume`, found {value!r}")
-    if value and config.name is None:
-        raise ConfigError("run config: `resume` wants the run's name, as in `fedner config name=NAME … --toml`")
-    return value
-
-
-def run_config(text: str, folder: str) -> Config:
-    """Return the config of a `flwr run`, its paths made absolute.
-
-    Raises:
-        ConfigError: there is none, it is no config of this version, or the folder is not absolute.
-    """
-    if not text.strip():
-        raise ConfigError(
-            "run config: wanted the resolved config as JSON under `config`, found none; pass "
-            "--run-config with a TOML file that has config = '…'"
-        )
-    if folder and not Path(folder).is_absolute():
-        raise ConfigError(f"run config: wanted an absolute path under `folder`, found '{folder}'")
-    return absolute_paths(loads(text), Path(folder) if folder else Path.cwd())

@@ -17,8 +17,9 @@ from fedner.federation.array_format import from_record, to_record
 from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process, run_of_study, site_contexts
 from fedner.federation.messages import Failure, Header, TrainRequest
 from fedner.federation.patience import Nodes
+from fedner.federation.run_config import resumes, run_config
 from fedner.federation.runs import create_run, open_run
-from fedner.federation.server_app import federate, resumes, run_config
+from fedner.federation.server_app import federate
 from fedner.learning.inference import evaluate
 from fedner.learning.model import load_tagger, set_state
 from fedner.learning.workspace import workspace
