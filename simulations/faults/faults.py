@@ -119,7 +119,9 @@ def write(rows: Sequence[Row], options: argparse.Namespace) -> None:
     if options.table:
         before, _, rest = options.table.read_text(encoding="utf-8").partition(START)
         after = rest.partition(END)[2]
-        options.table.write_text(before + START + table(ordered) + END + after, encoding="utf-8")
+        missing = [fault.name for fault in FAULTS if fault.name not in known]
+        told = table(ordered) + (f"\nNot played yet: {'; '.join(missing)}.\n" if missing else "")
+        options.table.write_text(before + START + told + END + after, encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
