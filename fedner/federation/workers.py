@@ -241,9 +241,9 @@ def _serve(connection: Connection, app: str, nodes: Sequence[tuple[int, int, Use
     while True:
         try:
             message = receive(connection)
-        except (EOFError, OSError):
+            send(connection, answer(loaded, message, contexts[message.metadata.dst_node_id]))
+        except (EOFError, OSError):  # `answer` lets none through: the other end has closed
             return
-        send(connection, answer(loaded, message, contexts[message.metadata.dst_node_id]))
 
 
 def _end_with_parent() -> None:
