@@ -147,12 +147,21 @@ class StoredRun:
 
 
 def save_run(directory: Path, outcome: RunOutcome) -> None:
-    """Write a finished run; result.json comes last and marks it whole."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write a finished run; result.json comes last and marks it whole.
+
+    Raises:
+        RunDirectoryError: it cannot be written.
+    """
     draft = directory / f".test_counts.{os.getpid()}"
-    save_file(dict(outcome.test_counts), draft)
-    os.replace(draft, directory / "test_counts.safetensors")
-    write_json(directory / "result.json", run_to_json(outcome.result))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        save_file(dict(outcome.test_counts), draft)
+        os.replace(draft, directory / "test_counts.safetensors")
+        write_json(directory / "result.json", run_to_json(outcome.result))
+    except (OSError, SafetensorError) as error:
+        raise RunDirectoryError(
+            f"{directory}: wanted to write the result, could not ({error}); mend that and resume the run"
+        ) from error
 
 
 def load_run(directory: Path) -> StoredRun | None:

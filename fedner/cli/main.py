@@ -67,6 +67,10 @@ def _run(verb: Callable[[list[str]], None], arguments: list[str]) -> int:
         # The reader of our output left, as in `fedner data stats | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A full or broken disk; what a run had written before is whole.
+        print(f"fedner: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -213,10 +213,19 @@ class FederationConfig:
     trimmed_mean, krum, bulyan), in bytes of tensors (>= 0; 2 GiB); further ones lie in the run directory meanwhile.
     None keeps all in memory."""
     wait_seconds: float = 600.0
-    """How long the server waits for sites to connect and, once a reply has come in a round, for the next one (> 0)."""
+    """How long the server waits for sites to connect, or to come back where a round cannot begin without them, and,
+    once a reply has come in a round, for the next one (> 0)."""
     deadline_seconds: float | None = None
-    """How long real sites have for training or scoring in a round, all together (> 0); later replies do not count. None
-    waits for the first reply without a limit. Simulated sites have no deadline."""
+    """How long sites have for training or scoring in a round, all together (> 0); later replies do not count. None
+    waits for the first reply without a limit. Sites that train in the server's own process have no deadline."""
+    grace_seconds: float = 0.0
+    """How much longer than federation.deadline_seconds the server waits while the replies are no quorum (>= 0)."""
+    straggler_seconds: float | None = None
+    """Once the training replies are a quorum, how long the server waits for the others (>= 0); None waits until the
+    deadline. For real sites only: in a simulation nobody is slow."""
+    spares: int = 0
+    """Sites asked to train beyond the wanted number (>= 0): the first usable replies make the round, the others are let
+    go. In a simulation a spare is asked in the place of a site whose reply does not count."""
 
     def __post_init__(self) -> None:
         require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)
@@ -241,6 +250,13 @@ class FederationConfig:
         spill = self.spill_bytes
         require(spill is None or spill >= 0, "federation.spill_bytes", "bytes, 0 or more, or null", spill)
         require(self.wait_seconds > 0, "federation.wait_seconds", "seconds above 0", self.wait_seconds)
+        require(self.grace_seconds >= 0, "federation.grace_seconds", "seconds, 0 or more", self.grace_seconds)
+        graced = self.grace_seconds == 0 or deadline is not None
+        require(graced, "federation.grace_seconds", "0 without federation.deadline_seconds", self.grace_seconds)
+        straggler = self.straggler_seconds
+        require(straggler is None or straggler >= 0, "federation.straggler_seconds", "seconds, 0 or more, or null",
+                straggler)  # fmt: skip
+        require(self.spares >= 0, "federation.spares", "0 or more", self.spares)
 
 
 class Arm(StrEnum):

@@ -30,7 +30,7 @@ def simulate(config: Config, command: str, progress: Progress) -> Path:
     directory = new_run_path(config, "simulate")
     with _saying_how_to_go_on(directory, progress):
         outcome = run_in_process(config, directory, progress)
-    _finish(directory, config, outcome, command)
+        _finish(directory, config, outcome, command)
     return directory
 
 
@@ -43,7 +43,7 @@ def resume(directory: Path, config: Config, command: str, progress: Progress) ->
     """
     with _saying_how_to_go_on(directory, progress):
         outcome = resume_in_process(config, directory, progress)
-    _finish(directory, config, outcome, command)
+        _finish(directory, config, outcome, command)
     return directory
 
 
@@ -51,9 +51,12 @@ def resume(directory: Path, config: Config, command: str, progress: Progress) ->
 def _saying_how_to_go_on(directory: Path, progress: Progress) -> Iterator[None]:
     try:
         yield
-    except (KeyboardInterrupt, RunError):
-        if any((directory / "checkpoints").glob("round-*")):
+    except (KeyboardInterrupt, RunError, OSError):
+        begun, finished = (directory / "config.yaml").exists(), (directory / "result.json").exists()
+        if begun and not finished:
             progress.message(f"to go on after the last whole round: fedner simulate resume={directory}")
+        elif finished and not (directory / "report" / "index.html").exists():
+            progress.message(f"the run itself is finished; to draw its report: fedner report {directory}")
         raise
 
 

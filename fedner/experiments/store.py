@@ -35,6 +35,7 @@ replies are kept, which changes no result and must be changeable once the disk w
 _FEDERATED = (
     "fraction", "min_sites", "min_share", "mandatory", "missed_quorum", "retries", "weighting", "weight_cap",
     "max_update_norm", "max_refusals", "workers", "public_dev", "wait_seconds", "deadline_seconds",
+    "grace_seconds", "straggler_seconds", "spares",
 )  # fmt: skip
 FEDERATED_KEYS = (
     "aggregation",

@@ -69,11 +69,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> N
             shutil.rmtree(place)
         os.replace(draft, place)
         flush_folder(folder)
-    except (OSError, SafetensorError) as error:  # a full disk is an error of safetensors, not of the system
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in an error of its own
         shutil.rmtree(draft, ignore_errors=True)
         raise RunDirectoryError(
             f"{place}: wanted to write the checkpoint of round {checkpoint.round}, could not ({error}); the round "
-            " before is kept: mend that and resume the run"
+            "before is kept: mend that and resume the run"
         ) from error
     _prune(folder, checkpoint.rounds, kept)
 

@@ -37,13 +37,33 @@ class SiteJoined:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SiteLeft:
+    """A site's node is not connected any more; it may come back, and is greeted when it does."""
+
+    event: str = field(default="site left", init=False)
+    round: int
+    site: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteRefused:
+    """A node that came during the run may not take part; `site` is empty where it could not say who it is."""
+
+    event: str = field(default="site refused", init=False)
+    round: int
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundStarted:
-    """The global state goes out to the sites of this round."""
+    """The global state goes out to the sites of this round; `spares` are asked besides, or in the place of others."""
 
     event: str = field(default="round started", init=False)
     round: int
     rounds: int
     sites: tuple[str, ...]
+    spares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +99,17 @@ class ReplyRefused:
     """A site's answer does not count; `phase` is hello, train, dev or test."""
 
     event: str = field(default="reply refused", init=False)
+    round: int
+    phase: str
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyIgnored:
+    """A reply came twice, after its request had been given up, or to no request at all; it changed nothing."""
+
+    event: str = field(default="reply ignored", init=False)
     round: int
     phase: str
     site: str
@@ -134,10 +165,13 @@ Event = (
     RunStarted
     | RunResumed
     | SiteJoined
+    | SiteLeft
+    | SiteRefused
     | RoundStarted
     | SiteSuspended
     | ReplyAccepted
     | ReplyRefused
+    | ReplyIgnored
     | RoundAggregated
     | QuorumMissed
     | RoundEvaluated

@@ -1,153 +1,159 @@
-"""The server's side of the conversation: who is there, ask, collect replies as they arrive, say who was silent."""
+"""The server's side of the conversation: ask, collect replies as they arrive, say who was silent.
+
+A reply counts once, for the request it answers, while that request is open. One that comes twice, too late or unasked
+is told and changes nothing.
+"""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
+from flwr.superlink.grid import InMemoryGrid
 
-from fedner.data.labels import LabelContract, difference
-from fedner.errors import FederationError, LabelError
+from fedner.errors import FederationError
 from fedner.federation import wire
-from fedner.federation.messages import UNKNOWN, Failure, Header, HelloReply, HelloRequest
-from fedner.federation.rounds import check_header
-from fedner.federation.runs import package_version
+from fedner.federation.events import Event, ReplyIgnored
+from fedner.federation.messages import Failure
+from fedner.federation.patience import Nodes, Patience, Reached, Waited, give_up
 
 POLL_SECONDS = 0.05
+LATE_SECONDS = 3600.0
+"""How long after a request a late reply is still looked for; Flower's own memory of a request ends after hours."""
+
+GONE = Failure("gone", "its node has left the federation")
 
 
-@dataclass(frozen=True)
-class Connected:
-    """The sites that said hello and hold the federation's contract, by name in order, and their node ids.
-
-    `simulated` sites never fall silent without an error reply, so nobody needs to stop waiting for them.
-    """
-
-    hellos: Mapping[str, HelloReply]
-    nodes: Mapping[str, int]
-    simulated: bool
+@runtime_checkable
+class TellsNodes(Protocol):
+    """A grid of ours, which knows what runs its sites."""
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Site names, sorted."""
-        return tuple(self.nodes)
+    def nodes(self) -> Nodes:
+        """What runs the sites."""
+        ...
 
 
-def ask(
-    grid: Grid, nodes: Mapping[str, int], content: RecordDict, message_type: str, round_number: int,
-    silence_seconds: float | None, deadline_seconds: float | None = None,
-) -> Iterator[tuple[str, Message | Failure]]:  # fmt: skip
-    """Send the same content to some sites and yield each one's reply, in order of arrival.
+def nodes_of(grid: Grid) -> Nodes:
+    """Return what runs a grid's sites; Flower's grid in memory is that of its simulation runtime."""
+    if isinstance(grid, TellsNodes):
+        return grid.nodes
+    return Nodes.simulated if isinstance(grid, InMemoryGrid) else Nodes.real
+
+
+@dataclass
+class _Request:
+    """Who was asked what, and when; `answered` once its reply has been handed on."""
+
+    site: str
+    phase: str
+    round: int
+    sent: float
+    answered: bool = False
+
+
+class Mail:
+    """Requests out, replies in.
 
     Args:
         grid: Flower's connection to the nodes.
-        nodes: site -> node id; the sites to ask.
-        content: the request.
-        message_type: Flower's message type.
-        round_number: tells Flower which messages belong together.
-        silence_seconds: once a reply has come, how long to wait for the next; None waits for all.
-        deadline_seconds: how long to wait for all of them together; None sets no limit.
+        tell: is given an event for every reply that must not count.
     """
-    started = time.monotonic()
-    order = sorted(nodes)
-    messages = [Message(content, nodes[site], message_type, group_id=str(round_number)) for site in order]
-    waiting = dict(zip(grid.push_messages(messages), order, strict=True))
-    del messages, content
-    last_reply: float | None = None
-    reason = ""
-    while waiting:
-        arrived = list(grid.pull_messages(list(waiting)))
-        for reply in arrived:
-            site = waiting.pop(reply.metadata.reply_to_message_id)
-            last_reply = time.monotonic()
-            yield site, reply
-        if arrived:
-            arrived.clear()
-            continue
+
+    def __init__(self, grid: Grid, tell: Callable[[Event], None]) -> None:
+        self._grid = grid
+        self._tell = tell
+        self._requests: dict[str, _Request] = {}
+
+    def ask(
+        self, nodes: Mapping[str, int], content: RecordDict, phase: str, round_number: int,
+        patience: Patience, reached: Callable[[], Reached],
+    ) -> Iterator[tuple[str, Message | Failure]]:  # fmt: skip
+        """Send the same content to some sites and yield each one's reply, in order of arrival.
+
+        Args:
+            nodes: site -> node id; the sites to ask.
+            content: the request.
+            phase: train, dev or test.
+            round_number: of which round.
+            patience: how long to wait.
+            reached: says how far the replies handed on so far have brought the phase.
+        """
+        waiting = self._send(nodes, content, phase, round_number)
+        del content
+        for site in sorted(nodes.keys() - set(waiting.values())):
+            yield site, GONE
+        started, last, quorum = time.monotonic(), None, None
+        reason: Failure | None = None
+        while waiting and reason is None:
+            replies = self._arrived(waiting)
+            came = bool(replies)
+            while replies:
+                reply = replies.pop(0)
+                site = self._taken(reply, waiting)
+                if site is not None:
+                    last = time.monotonic()
+                    yield site, reply
+                del reply
+                if reached() is not Reached.too_few and quorum is None:
+                    quorum = time.monotonic()
+            if came and reached() is not Reached.target:
+                continue  # more may be there already
+            waited = Waited(asked=_since(started) or 0.0, last_reply=_since(last), quorum=_since(quorum))
+            reason = give_up(patience, waited, reached())
+            if reason is None:
+                time.sleep(POLL_SECONDS)
+        for site in waiting.values():
+            yield site, reason or GONE
+
+    def _send(self, nodes: Mapping[str, int], content: RecordDict, phase: str, round_number: int) -> dict[str, str]:
+        """Send to all; return message id -> site for those that Flower took."""
+        order = sorted(nodes)
+        kind = wire.TRAIN if phase == "train" else wire.EVALUATE
+        messages = [Message(content, nodes[site], kind, group_id=str(round_number)) for site in order]
+        identities = list(self._grid.push_messages(messages))
+        if len(identities) != len(order):
+            raise FederationError(
+                f"round {round_number}: Flower took none of the {phase} requests; its log says why, most often that "
+                "they are too large for the SuperLink"
+            )
+        waiting = {identity: site for identity, site in zip(identities, order, strict=True) if identity}
         now = time.monotonic()
-        if deadline_seconds is not None and now - started > deadline_seconds:
-            reason = f"no reply within {deadline_seconds:g} s (federation.deadline_seconds)"
-            break
-        if silence_seconds is not None and last_reply and now - last_reply > silence_seconds:
-            reason = f"no reply within {silence_seconds:g} s of the last one (federation.wait_seconds)"
-            break
-        time.sleep(POLL_SECONDS)
-    for site in waiting.values():
-        yield site, Failure("silent", reason)
+        self._requests = {known: one for known, one in self._requests.items() if now - one.sent < LATE_SECONDS}
+        for identity, site in waiting.items():
+            self._requests[identity] = _Request(site, phase, round_number, now)
+        return waiting
+
+    def _arrived(self, waiting: Mapping[str, str]) -> list[Message]:
+        """Return what has come, for open requests and for those that were given up not long ago."""
+        now = time.monotonic()
+        late = [
+            identity
+            for identity, request in self._requests.items()
+            if identity not in waiting and not request.answered and now - request.sent < LATE_SECONDS
+        ]
+        return list(self._grid.pull_messages([*waiting, *late]))
+
+    def _taken(self, reply: Message, waiting: dict[str, str]) -> str | None:
+        """Return the site whose open request this answers; tell of any other reply and return None."""
+        identity = reply.metadata.reply_to_message_id
+        site = waiting.pop(identity, None)
+        request = self._requests.get(identity)
+        if request is None:
+            self._tell(ReplyIgnored(round=0, phase="", site="", reason="unasked: it answers no request of this run"))
+            return None
+        again, request.answered = request.answered, True
+        if site is not None:
+            return site
+        # That a node was lost after its request had been given up is no reply.
+        if again or not reply.has_error():
+            seconds = time.monotonic() - request.sent
+            reason = "twice: the site had answered already" if again else f"late: it came after {seconds:.0f} s"
+            self._tell(ReplyIgnored(round=request.round, phase=request.phase, site=request.site, reason=reason))
+        return None
 
 
-def connect(
-    grid: Grid, request: HelloRequest, contract: LabelContract, min_sites: int, wait_seconds: float
-) -> Connected:
-    """Say hello to every node that appears until all sites are there, and check that all hold the same contract.
-
-    A simulated site tells how many there are; of real ones at least `min_sites` are waited for.
-
-    Raises:
-        FederationError: too few sites within `wait_seconds`, saying who is there; a site refused; two of one name.
-        LabelError: a site holds another contract, with the difference.
-    """
-    deadline = time.monotonic() + wait_seconds
-    hellos: dict[str, HelloReply] = {}
-    nodes: dict[str, int] = {}
-    greeted: set[int] = set()
-    while True:
-        new = sorted(set(grid.get_node_ids()) - greeted)
-        greeted.update(new)
-        for node, hello in _greet(grid, new, request, deadline):
-            if isinstance(hello, Failure):
-                raise FederationError(f"handshake: a site cannot take part: {hello}")
-            _check_hello(hello, request.header, contract)
-            if hello.site in nodes:
-                raise FederationError(f"handshake: two nodes call themselves '{hello.site}'; site names must differ")
-            hellos[hello.site], nodes[hello.site] = hello, node
-        wanted = max([min_sites, *(hello.num_sites or 0 for hello in hellos.values())])
-        if len(nodes) >= wanted:
-            break
-        if time.monotonic() > deadline:
-            there = ", ".join(sorted(nodes)) or "nobody"
-            raise FederationError(
-                f"handshake: wanted {wanted} sites within {wait_seconds:g} s (federation.wait_seconds), found "
-                f"{len(nodes)}: {there}; {len(greeted) - len(nodes)} more connected but did not answer"
-            )
-        time.sleep(POLL_SECONDS)
-    simulated = all(hello.num_sites is not None for hello in hellos.values())
-    return Connected(hellos=dict(sorted(hellos.items())), nodes=dict(sorted(nodes.items())), simulated=simulated)
-
-
-def _greet(
-    grid: Grid, nodes: list[int], request: HelloRequest, deadline: float
-) -> Iterator[tuple[int, HelloReply | Failure]]:
-    """Yield who answered before the deadline; those who did not are missing from it."""
-    content = wire.hello_request(request)
-    waiting = dict(
-        zip(
-            grid.push_messages([Message(content, node, wire.HELLO, group_id="0") for node in nodes]), nodes, strict=True
-        )
-    )
-    while waiting and time.monotonic() <= deadline:
-        arrived = list(grid.pull_messages(list(waiting)))
-        for reply in arrived:
-            yield waiting.pop(reply.metadata.reply_to_message_id), wire.read_hello_reply(reply)
-        if not arrived:
-            time.sleep(POLL_SECONDS)
-
-
-def _check_hello(hello: HelloReply, sent: Header, contract: LabelContract) -> None:
-    if hello.contract.digest != contract.digest:
-        raise LabelError(
-            f"site '{hello.site}' holds another label contract than the federation (ours is the federation's):\n"
-            + difference(contract, hello.contract)
-        )
-    misfit = check_header(hello.header, sent)
-    if misfit is not None:
-        raise FederationError(f"handshake with site '{hello.site}': {misfit}")
-    for package, ours, theirs in (
-        ("fedner", package_version("fedner"), hello.fedner_version),
-        ("flwr", package_version("flwr"), hello.flower_version),
-    ):
-        if ours and theirs != UNKNOWN and ours.split(".")[:2] != theirs.split(".")[:2]:
-            raise FederationError(
-                f"site '{hello.site}' runs {package} {theirs}, the server {ours}; install the same minor version"
-            )
+def _since(moment: float | None) -> float | None:
+    return None if moment is None else time.monotonic() - moment

@@ -6,6 +6,7 @@ before the next one exists; or side by side in worker processes, with the same b
 the same number of threads.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from fedner.config import Config
 from fedner.data.corpus import num_sentences
 from fedner.data.sites import Sites, load_sites
 from fedner.federation.model_card import save_model
+from fedner.federation.patience import Nodes
 from fedner.federation.runs import RunDirectory, boot_id, create_run, lock_run, open_run, resume_run
 from fedner.federation.server_app import federate
 from fedner.federation.site_memory import MEMORY, UNFLUSHED
@@ -40,12 +42,21 @@ FIRST_SITE_NODE_ID = 2
 class SiteRunner(Protocol):
     """Runs the sites' side: takes requests, gives replies."""
 
+    @property
+    def nodes(self) -> Nodes:
+        """What runs the sites."""
+        ...
+
     def submit(self, message: Message) -> None:
         """Take a request."""
         ...
 
     def next_reply(self) -> Message | None:
-        """Return the next reply, waiting for it; None if no request is open."""
+        """Return the next reply, waiting for it a moment at least; None if there is none yet or none is to come."""
+        ...
+
+    def forget(self) -> None:
+        """Drop requests that nobody waits for any more."""
         ...
 
     def close(self) -> None:
@@ -66,6 +77,11 @@ class InlineRunner:
         self._contexts = contexts
         self._open: deque[Message] = deque()
 
+    @property
+    def nodes(self) -> Nodes:
+        """Sites in this process."""
+        return Nodes.here
+
     def submit(self, message: Message) -> None:
         """Queue a request."""
         self._open.append(message)
@@ -77,9 +93,13 @@ class InlineRunner:
         message = self._open.popleft()
         return answer(self._app, message, self._contexts[message.metadata.dst_node_id])
 
-    def close(self) -> None:
-        """Forget open requests."""
+    def forget(self) -> None:
+        """Drop open requests."""
         self._open.clear()
+
+    def close(self) -> None:
+        """Drop open requests."""
+        self.forget()
 
 
 class LocalGrid(Grid):
@@ -108,6 +128,11 @@ class LocalGrid(Grid):
         """End the sites' side."""
         self._runner.close()
 
+    @property
+    def nodes(self) -> Nodes:
+        """What runs the sites."""
+        return self._runner.nodes
+
     def set_run(self, run: Run) -> None:
         """Set the run; there is only one."""
         self._run = run
@@ -128,7 +153,9 @@ class LocalGrid(Grid):
         return list(self._node_ids)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Take messages and return their ids, numbered from 1."""
+        """Take messages and return their ids, numbered from 1; whatever was asked before is not waited for any more."""
+        self._runner.forget()
+        self._replies.clear()
         identities: list[str] = []
         for message in messages:
             self._num_pushed += 1
@@ -139,7 +166,7 @@ class LocalGrid(Grid):
         return identities
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """Wait for one of the replies and return what is there; nothing if none can come any more."""
+        """Wait a moment for one of the replies and return what is there."""
         wanted = list(message_ids)
         while True:
             ready = [self._replies.pop(identity) for identity in wanted if identity in self._replies]
@@ -151,10 +178,12 @@ class LocalGrid(Grid):
             self._replies[reply.metadata.reply_to_message_id] = reply
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        """Send messages and return all replies; nothing here can be late, so there is no limit to wait for."""
+        """Send messages and return the replies that come in time."""
         open_ids = set(self.push_messages(messages))
+        started = time.monotonic()
         replies: list[Message] = []
-        while open_ids and (arrived := self.pull_messages(open_ids)):
+        while open_ids and (timeout is None or time.monotonic() - started < timeout):
+            arrived = self.pull_messages(open_ids)
             replies += arrived
             open_ids -= {reply.metadata.reply_to_message_id for reply in arrived}
         return replies

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from fedner.config import Config
 from fedner.data.labels import LabelContract
+from fedner.errors import RunDirectoryError
 from fedner.learning.model import Tagger, save_tagger
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import workspace
@@ -14,12 +17,21 @@ def save_model(outcome: RunOutcome, config: Config, contract: LabelContract, dir
     """Write the best round's model; `transformers` and `fedner predict` read it.
 
     Where sites keep tensors for themselves there is no one model: each site writes its own (`save_site_model`).
+
+    Raises:
+        RunDirectoryError: it cannot be written.
     """
     tagger = workspace(config.model, contract).tagger
     if tagger.personal:
         return
     set_state(tagger.model, outcome.best_state)
-    save_tagger(tagger, directory, model_card(outcome.result, config, contract))
+    try:
+        save_tagger(tagger, directory, model_card(outcome.result, config, contract))
+    except (OSError, SafetensorError) as error:
+        raise RunDirectoryError(
+            f"{directory}: wanted to write the model, could not ({error}); all rounds are kept: mend that and resume "
+            "the run"
+        ) from error
 
 
 def save_site_model(tagger: Tagger, config: Config, site: str, directory: Path) -> None:

@@ -5,25 +5,37 @@ and read in the order of names, so that nothing depends on who was faster.
 """
 
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flwr.app import Message, RecordDict
-from flwr.serverapp import Grid
 
 from fedner.config import Config, FederationConfig
 from fedner.data.labels import LabelContract
 from fedner.federation import aggregation, wire
 from fedner.federation.aggregation import AggregationState, Spill, Update
 from fedner.federation.checkpoints import Checkpoint, best_rounds_kept
-from fedner.federation.events import Event, QuorumMissed, ReplyAccepted, ReplyRefused, RoundAggregated, SiteSuspended
-from fedner.federation.exchange import Connected, ask
+from fedner.federation.events import (
+    Event,
+    QuorumMissed,
+    ReplyAccepted,
+    ReplyIgnored,
+    ReplyRefused,
+    RoundAggregated,
+    SiteLeft,
+    SiteRefused,
+    SiteSuspended,
+)
+from fedner.federation.exchange import Mail
+from fedner.federation.members import Members
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, TrainReply, TrainRequest
+from fedner.federation.patience import Nodes, Reached, patience_for
 from fedner.federation.rounds import (
     Limits,
     Typical,
     check_header,
     judge,
+    missing_for_quorum,
     most_examples,
     reach_of_step,
     require_quorum,
@@ -43,24 +55,22 @@ class Federation:
     config: Config
     config_text: str
     contract: LabelContract
-    grid: Grid
-    sites: Connected
+    mail: Mail
+    sites: Members
     run: RunDirectory
     progress: Progress
 
     def ask(
-        self, sites: Iterable[str], content: RecordDict, message_type: str, round_number: int
+        self, sites: Iterable[str], content: RecordDict, phase: str, round_number: int, reached: Callable[[], Reached]
     ) -> Iterator[tuple[str, Message | Failure]]:
-        """Ask some sites and yield their replies as they arrive; simulated sites have all the time they need."""
-        limits, simulated = self.config.federation, self.sites.simulated
+        """Ask some sites and yield their replies as they arrive."""
         nodes = {site: self.sites.nodes[site] for site in sites}
-        silence = None if simulated else limits.wait_seconds
-        deadline = None if simulated else limits.deadline_seconds
-        return ask(self.grid, nodes, content, message_type, round_number, silence, deadline)
+        patience = patience_for(self.config.federation, self.sites.kind, phase)
+        return self.mail.ask(nodes, content, phase, round_number, patience, reached)
 
     @property
     def declared(self) -> dict[str, int]:
-        """Training sentences that each connected site said it has."""
+        """Training sentences that each site said it has, of all that ever took part."""
         return {site: hello.train_sentences for site, hello in self.sites.hellos.items()}
 
     @property
@@ -74,19 +84,35 @@ class Federation:
         return Header(run=self.run.name, round=round_number, seed=self.config.seed, contract=self.contract.digest)
 
     def tell(self, event: Event) -> None:
-        """Put an event into the history; a refusal or suspension is also told to whoever watches."""
-        self.run.record(event)
-        match event:
-            case ReplyRefused():
-                self.progress.message(
-                    f"round {event.round}: {event.site} does not count ({event.phase}): {event.reason}"
-                )
-            case QuorumMissed():
-                self.progress.message(f"{event.reason}: {event.then}")
-            case SiteSuspended():
-                self.progress.message(f"{event.site} is not asked any more (federation.max_refusals): {event.reason}")
-            case _:
-                pass
+        """Put an event into the history and tell it to whoever watches."""
+        tell(self.run, self.progress, event)
+
+
+def tell(run: RunDirectory, progress: Progress, event: Event) -> None:
+    """Put an event into the history; what went wrong is also told to whoever watches."""
+    run.record(event)
+    match event:
+        case ReplyRefused() | ReplyIgnored():
+            what = "does not count" if isinstance(event, ReplyRefused) else "is ignored"
+            progress.message(f"round {event.round}: {event.site} {what} ({event.phase}): {event.reason}")
+        case QuorumMissed():
+            progress.message(f"{event.reason}: {event.then}")
+        case SiteSuspended():
+            progress.message(f"{event.site} is not asked any more (federation.max_refusals): {event.reason}")
+        case SiteLeft():
+            progress.message(f"round {event.round}: {event.site} is not connected any more")
+        case SiteRefused():
+            progress.message(f"round {event.round}: {event.site or 'a node'} may not take part: {event.reason}")
+        case _:
+            pass
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The sites that make a round, and others in the order in which they step in where one of those does not count."""
+
+    sites: tuple[str, ...]
+    spares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +152,10 @@ class Evaluated:
 
 @dataclass
 class _Tally:
-    """Who counted and who did not of the sites asked, without their tensors."""
+    """Who counted and who did not of the sites asked, without their tensors; `asked` grows by spares that step in."""
 
     asked: int
+    answers: int = 0
     accepted: dict[str, ReplyAccepted] = field(default_factory=dict[str, ReplyAccepted])
     loss_sums: dict[str, float] = field(default_factory=dict[str, float])
     words: int = 0
@@ -139,7 +166,7 @@ class _Tally:
 def train_round(
     federation: Federation,
     number: int,
-    asked: tuple[str, ...],
+    chosen: Chosen,
     at: Checkpoint,
 ) -> tuple[Trained, AggregationState, State]:
     """Let the sites train from where the run stands and aggregate what they send back, as far as it is plausible.
@@ -156,17 +183,16 @@ def train_round(
         best_rounds=best_rounds_kept(at.rounds),
         control=at.memory.moments.get(aggregation.CONTROL),
     )
-    replies = federation.ask(asked, wire.train_request(request), wire.TRAIN, number)
-    tally = _Tally(len(asked))
+    tally = _Tally(len(chosen.sites))
+    replies = _replies(federation, request, chosen, tally)
     updates = _usable(federation, request, replies, tally, typical_update(at.rounds))
-    num_sites = len(federation.sites.names)
-    rule = federation.config.aggregation
+    rule, num_sites = federation.config.aggregation, len(federation.declared)
     memory, after = aggregation.step(rule, at.memory, at.state, updates, num_sites, federation.spill)
     names = tuple(sorted(tally.accepted))
     loss = sum(tally.loss_sums[site] for site in names) / tally.words
     trained = Trained(
         state_digest=digest(after),
-        asked=len(asked),
+        asked=tally.asked,
         sites=names,
         refused=dict(sorted(tally.refused.items())),
         examples=sum(event.examples for event in tally.accepted.values()),
@@ -179,6 +205,32 @@ def train_round(
     return trained, memory, after
 
 
+def _replies(
+    federation: Federation, request: TrainRequest, chosen: Chosen, tally: _Tally
+) -> Iterator[tuple[str, Message | Failure]]:
+    """Ask the chosen sites, and spares beside them or after them, and yield what they answer."""
+    number, config, declared = request.header.round, federation.config.federation, federation.declared
+    target = len(chosen.sites)
+
+    def reached() -> Reached:
+        if missing_for_quorum(tally.accepted, declared, config):
+            return Reached.too_few
+        return Reached.target if chosen.spares and len(tally.accepted) >= target else Reached.quorum
+
+    if federation.sites.kind is Nodes.real:
+        tally.asked += len(chosen.spares)
+        everybody = (*chosen.sites, *chosen.spares)
+        yield from federation.ask(everybody, wire.train_request(request), "train", number, reached)
+        return
+    # Nobody is faster than another in a simulation, so that the same sites count in every run of it.
+    yield from federation.ask(chosen.sites, wire.train_request(request), "train", number, reached)
+    left = list(chosen.spares)
+    while left and (short := target - len(tally.accepted)) > 0:
+        step_in, left = left[:short], left[short:]
+        tally.asked += len(step_in)
+        yield from federation.ask(step_in, wire.train_request(request), "train", number, reached)
+
+
 def _usable(
     federation: Federation,
     request: TrainRequest,
@@ -189,10 +241,11 @@ def _usable(
     """Yield the replies that count; one that does not is refused by name and the round goes on without it."""
     config = federation.config
     reach, factor = reach_of_step(config.training, request.arrays), config.federation.max_update_norm
-    for number, (site, message) in enumerate(replies, start=1):
+    for site, message in replies:
+        tally.answers += 1
         reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
         del message
-        federation.progress.advanced(number, tally.asked, "sites")
+        federation.progress.advanced(tally.answers, tally.asked, "sites")
         examples = most_examples(federation.sites.hellos[site].train_sentences, config.training)
         limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor)
         norm = reply if isinstance(reply, Failure) else judge(reply, request, limits)
@@ -243,7 +296,14 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
     counts: dict[str, Counts] = {}
     documents: dict[str, DocumentCounts] = {}
     refused: dict[str, str] = {}
-    for site, message in federation.ask(federation.sites.nodes, wire.evaluate_request(request), wire.EVALUATE, number):
+    # Scores of a site that trained too little to count are scores all the same: only their number matters.
+    needed = FederationConfig(min_sites=federation.config.federation.min_sites)
+
+    def reached() -> Reached:
+        return Reached.quorum if len(counts) >= needed.min_sites else Reached.too_few
+
+    content = wire.evaluate_request(request)
+    for site, message in federation.ask(federation.sites.names, content, split, number, reached):
         reply = message if isinstance(message, Failure) else wire.read_evaluate_reply(message)
         reason = reply if isinstance(reply, Failure) else _misfit(reply, request.header, federation.contract)
         if isinstance(reply, Failure) or reason is not None:
@@ -252,8 +312,6 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
         counts[site] = reply.counts
         if reply.document_counts is not None:
             documents[site] = reply.document_counts
-    # Scores of a site that trained too little to count are scores all the same: only their number matters.
-    needed = FederationConfig(min_sites=federation.config.federation.min_sites)
     require_quorum(number, counts, federation.declared, needed, refused)
     return Evaluated(counts=dict(sorted(counts.items())), documents=dict(sorted(documents.items())), refused=refused)
 

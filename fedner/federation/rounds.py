@@ -16,7 +16,7 @@ from fedner.state import State, check_like
 
 _TYPICAL_ROUNDS = 5
 _NORM_CHUNK = 1 << 16  # float64 copies of so many elements stay in a core's cache
-_GONE = ("silent:", "flower-")
+_GONE = ("silent:", "gone:", "spare:", "flower-")
 
 
 def sample_sites(sites: Sequence[str], config: FederationConfig, seed: int, round_number: int) -> tuple[str, ...]:
@@ -42,6 +42,15 @@ def sample_sites(sites: Sequence[str], config: FederationConfig, seed: int, roun
     drawn = max(0, wanted_number - len(config.mandatory))
     chosen = generator(seed, "sample-sites", round_number).choice(len(others), size=drawn, replace=False)
     return tuple(sorted([*config.mandatory, *(others[int(index)] for index in chosen)]))
+
+
+def draw_spares(
+    sites: Sequence[str], asked: Sequence[str], config: FederationConfig, seed: int, round_number: int
+) -> tuple[str, ...]:
+    """Choose up to `config.spares` of the sites that are not asked, in the order in which they step in."""
+    others = sorted(set(sites) - set(asked))
+    order = generator(seed, "spares", round_number).permutation(len(others))[: config.spares]
+    return tuple(others[int(index)] for index in order)
 
 
 def weigh(reply: TrainReply, config: FederationConfig) -> float:
@@ -222,6 +231,26 @@ def check_header(found: Header, sent: Header) -> Failure | None:
     return None
 
 
+def missing_for_quorum(counted: Collection[str], declared: Mapping[str, int], config: FederationConfig) -> list[str]:
+    """Return what the usable replies lack to be a quorum, in words; nothing if they are one.
+
+    Args:
+        counted: sites whose replies are usable.
+        declared: site -> training sentences it said it has, of all that ever took part.
+        config: number, share and names that a round needs.
+    """
+    share = sum(declared[site] for site in counted) / max(sum(declared.values()), 1)
+    missing: list[str] = []
+    if len(counted) < config.min_sites:
+        missing.append(f"at least {config.min_sites} usable replies (federation.min_sites), found {len(counted)}")
+    if share < config.min_share:
+        missing.append(f"{config.min_share:.0%} of all training sentences (federation.min_share), found {share:.0%}")
+    absent = sorted(set(config.mandatory) - set(counted))
+    if absent:
+        missing.append(f"a usable reply of {', '.join(absent)} (federation.mandatory)")
+    return missing
+
+
 def require_quorum(
     round_number: int,
     counted: Collection[str],
@@ -233,23 +262,15 @@ def require_quorum(
 
     Args:
         round_number: where this happens.
-        counted: sites whose replies are usable.
-        declared: connected site -> training sentences it said it has.
-        config: number, share and names that a round needs.
+        counted: as in `missing_for_quorum`, like the next two.
+        declared: sizes.
+        config: needs.
         refused: site -> why it does not count.
 
     Raises:
         QuorumError: naming what is missing, the sites that were refused, and why.
     """
-    share = sum(declared[site] for site in counted) / max(sum(declared.values()), 1)
-    missing: list[str] = []
-    if len(counted) < config.min_sites:
-        missing.append(f"at least {config.min_sites} usable replies (federation.min_sites), found {len(counted)}")
-    if share < config.min_share:
-        missing.append(f"{config.min_share:.0%} of all training sentences (federation.min_share), found {share:.0%}")
-    absent = sorted(set(config.mandatory) - set(counted))
-    if absent:
-        missing.append(f"a usable reply of {', '.join(absent)} (federation.mandatory)")
+    missing = missing_for_quorum(counted, declared, config)
     if missing:
         reasons = "; ".join(f"{site}: {reason}" for site, reason in sorted(refused.items())) or "no reply at all"
         raise QuorumError(f"round {round_number}: wanted {'; wanted '.join(missing)} ({reasons})", refused)

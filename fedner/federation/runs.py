@@ -42,7 +42,17 @@ RESUMABLE_KEYS = (
     "experiment",
     *(
         f"federation.{key}"
-        for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries", "spill_bytes")
+        for key in (
+            "rounds",
+            "workers",
+            "wait_seconds",
+            "deadline_seconds",
+            "grace_seconds",
+            "straggler_seconds",
+            "missed_quorum",
+            "retries",
+            "spill_bytes",
+        )
     ),
 )
 """What may change when a run is resumed: nothing that a whole round's result depends on."""
@@ -88,8 +98,14 @@ class RunDirectory:
     def record(self, event: Event) -> None:
         """Append one event to the history, with the time, and flush it."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
-        with self.history_path.open("a", encoding="utf-8") as history:
-            history.write(json.dumps(line, ensure_ascii=False) + "\n")
+        try:
+            with self.history_path.open("a", encoding="utf-8") as history:
+                history.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.history_path}: wanted to write down what happened, could not ({error.strerror}); mend that and "
+                "resume the run"
+            ) from error
 
     def mend_history(self) -> None:
         """Cut off a last line that a crash left half written, so that the next one stands on its own."""

@@ -6,17 +6,17 @@ reads the run config and chooses the run directory.
 
 import time
 from dataclasses import replace
+from functools import partial
 from logging import INFO
-from pathlib import Path
 
 from flwr.app import Context
 from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
-from fedner.config import Config, MissedQuorum, dumps, loads
-from fedner.data.labels import contract_from_config
+from fedner.config import Config, MissedQuorum, dumps
+from fedner.data.labels import LabelContract, contract_from_config
 from fedner.data.loading import load_files
-from fedner.errors import ConfigError, FederationError, QuorumError
+from fedner.errors import FederationError, QuorumError
 from fedner.federation import aggregation
 from fedner.federation.aggregation import AggregationState
 from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
@@ -27,15 +27,22 @@ from fedner.federation.events import (
     RunFinished,
     RunResumed,
     RunStarted,
-    SiteJoined,
     SiteSuspended,
 )
-from fedner.federation.exchange import connect
+from fedner.federation.exchange import Mail
+from fedner.federation.members import Members, joined
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
-from fedner.federation.phases import Evaluated, Federation, Trained, evaluate_sites, train_round
-from fedner.federation.rounds import out_of_patience, sample_sites, suspended
-from fedner.federation.runs import RunDirectory, absolute_paths, create_run, new_run_path
+from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, tell, train_round
+from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended
+from fedner.federation.run_config import resumes, run_config
+from fedner.federation.runs import (
+    RunDirectory,
+    create_run,
+    lock_run,
+    new_run_path,
+    resume_run,
+)
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
@@ -105,20 +112,19 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
     if not run.resumed:
         rounds = config.federation.rounds
         run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
-    request = HelloRequest(header=header, config=text)
-    limits = config.federation
-    sites = connect(grid, request, contract, limits.min_sites, limits.wait_seconds)
-    for site, hello in sites.hellos.items():
-        run.record(
-            SiteJoined(
-                site=site,
-                train_sentences=hello.train_sentences,
-                dev_sentences=hello.dev_sentences,
-                test_sentences=hello.test_sentences,
-            )
-        )
+    telling = partial(tell, run, progress)
+    sites = Members(grid, HelloRequest(header=header, config=text), contract, telling)
+    sites.connect(config.federation.min_sites, config.federation.wait_seconds)
+    for site in sites.names:
+        run.record(joined(sites.hellos[site]))
     return Federation(
-        config=config, config_text=text, contract=contract, grid=grid, sites=sites, run=run, progress=progress
+        config=config,
+        config_text=text,
+        contract=contract,
+        mail=Mail(grid, telling),
+        sites=sites,
+        run=run,
+        progress=progress,
     )
 
 
@@ -167,12 +173,10 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
     config, number = federation.config, at.round + 1
     policy = config.federation.missed_quorum
     tries_left = config.federation.retries if policy is MissedQuorum.retry else 0
-    willing = _without_suspended(federation, at.rounds)
+    out = _suspended(federation, at.rounds)
     while True:
         try:
-            asked = sample_sites(willing, config.federation, config.seed, number)
-            federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked))
-            return train_round(federation, number, asked, at)
+            return train_round(federation, number, _choose(federation, number, out), at)
         except QuorumError as error:
             then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
             federation.tell(QuorumMissed(round=number, reason=str(error), then=then.value))
@@ -183,13 +187,29 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
             tries_left -= 1
 
 
-def _without_suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> tuple[str, ...]:
-    """Return the sites that may train, and tell of each that may not any more."""
+def _suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> frozenset[str]:
+    """Return the sites that may not train any more, and tell of each that newly may not."""
     limit = federation.config.federation.max_refusals
     out, before = suspended(rounds, limit), suspended(rounds[:-1], limit)
     for site in sorted(out.keys() - before.keys()):
         federation.tell(SiteSuspended(round=rounds[-1].round + 1, site=site, reason=out[site]))
-    return tuple(site for site in federation.sites.names if site not in out)
+    return frozenset(out)
+
+
+def _choose(federation: Federation, number: int, out: frozenset[str]) -> Chosen:
+    """Let sites in that came and wait for those without which a round cannot begin; draw who trains.
+
+    Raises:
+        QuorumError: too few sites are there.
+    """
+    config, sites = federation.config, federation.sites
+    sites.update(number)
+    sites.wait_for(config.federation.min_sites, config.federation.mandatory, config.federation.wait_seconds, number)
+    willing = [site for site in sites.names if site not in out]
+    asked = sample_sites(willing, config.federation, config.seed, number)
+    spares = draw_spares(willing, asked, config.federation, config.seed, number)
+    federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked, spares=spares))
+    return Chosen(asked, spares)
 
 
 def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:
@@ -231,6 +251,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     """
     if not any(entry.sites for entry in at.rounds):
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
+    federation.sites.update(at.round)
     best = load_best(federation.run.checkpoints_path, at)
     tested = evaluate_sites(federation, 0, best.state, best.round, "test")
     contract = federation.contract
@@ -280,30 +301,25 @@ def main(grid: Grid, context: Context) -> None:
 
     `config` is the resolved config as one JSON string. `folder` is the absolute folder that relative paths in it, the
     run directory's among them, are seen from; empty means the working directory of the process that runs this app,
-    which under `flwr run` is the one the local SuperLink was first started in.
+    which under `flwr run` is the one the local SuperLink was first started in. `resume` true goes on with the run of
+    that name, if there is one, after its last whole round.
     """
-    config = run_config(str(context.run_config.get("config", "")), str(context.run_config.get("folder", "")))
+    told = context.run_config
+    config = run_config(str(told.get("config", "")), str(told.get("folder", "")))
     contract = contract_from_config(config.data.contract, config.data.contract_file)
-    run = create_run(new_run_path(config, "flower"), config, contract)
-    progress = _FlowerLog()
+    path, progress = new_run_path(config, "flower"), _FlowerLog()
+    if resumes(told.get("resume", False), config) and (path / "config.yaml").exists():
+        with lock_run(path):
+            _play(config, contract, grid, resume_run(path, config, contract), progress)
+    else:
+        run = create_run(path, config, contract)
+        with lock_run(path):
+            _play(config, contract, grid, run, progress)
+
+
+def _play(config: Config, contract: LabelContract, grid: Grid, run: RunDirectory, progress: _FlowerLog) -> None:
     progress.run_started(f"run directory {run.path}")
     outcome = federate(config, grid, run, progress)
     save_model(outcome, config, contract, run.model_path)
     save_run(run.path, outcome)
     progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")
-
-
-def run_config(text: str, folder: str) -> Config:
-    """Return the config of a `flwr run`, its paths made absolute.
-
-    Raises:
-        ConfigError: there is none, it is no config of this version, or the folder is not absolute.
-    """
-    if not text.strip():
-        raise ConfigError(
-            "run config: wanted the resolved config as JSON under `config`, found none; pass "
-            "--run-config with a TOML file that has config = '…'"
-        )
-    if folder and not Path(folder).is_absolute():
-        raise ConfigError(f"run config: wanted an absolute path under `folder`, found '{folder}'")
-    return absolute_paths(loads(text), Path(folder) if folder else Path.cwd())

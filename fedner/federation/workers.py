@@ -2,8 +2,11 @@
 
 Messages cross a pipe in Flower's own serialisation, the arrays' bytes beside it rather than inside, since copying tens
 of megabytes through Protocol Buffers takes longer than sending them. Nothing of a message is pickled. A worker is given
-one message at a time, so that neither side can block the other by writing while the other writes. A worker that dies
-becomes an error reply for every message it was to answer; workers end with the process that started them.
+one message at a time, so that neither side can block the other by writing while the other writes.
+
+A worker that dies becomes an error reply for the message it was at; a new one takes its place for the others, and for
+later rounds. So does one that is still at a request that nobody waits for any more: it hangs, or is too slow. Workers
+end with the process that started them.
 """
 
 import os
@@ -21,6 +24,11 @@ from flwr.app.message import make_message
 from flwr.clientapp import ClientApp
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.message_pb2 import Message as ProtoMessage
+
+from fedner.federation.patience import Nodes
+
+MOMENT_SECONDS = 0.5
+"""How long a pool waits for a reply before whoever asked may look at a clock."""
 
 CLIENT_APP_FAILED = 2
 """Flower's error code for an exception that a ClientApp did not catch; also used for a worker that died."""
@@ -74,13 +82,25 @@ class WorkerPool:
     def __init__(self, app: str, contexts: Mapping[int, Context], sizes: Sequence[int], num_workers: int) -> None:
         workers = assign(sizes, num_workers)
         self._worker_of = dict(zip(contexts, workers, strict=True))
+        self._app = app
+        self._contexts = contexts
         self._queues: list[deque[Message]] = [deque() for _ in range(num_workers)]
         self._failed: deque[Message] = deque()
         self._connections: list[Connection] = []
         self._processes: list[SpawnProcess] = []
-        for worker in range(num_workers):
-            nodes = {node: contexts[node] for node, owner in self._worker_of.items() if owner == worker}
-            self._start(app, nodes)
+        try:
+            for worker in range(num_workers):
+                connection, process = self._start(worker)
+                self._connections.append(connection)
+                self._processes.append(process)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def nodes(self) -> Nodes:
+        """Sites that take turns in processes."""
+        return Nodes.simulated
 
     def submit(self, message: Message) -> None:
         """Queue a message for the worker of its node; an idle worker gets it at once."""
@@ -90,23 +110,31 @@ class WorkerPool:
             self._hand_over(worker)
 
     def next_reply(self) -> Message | None:
-        """Wait for the next reply of any worker; None if no message is waiting for one."""
+        """Wait a moment for the next reply of any worker; None if there is none yet or none is to come."""
         if self._failed:
             return self._failed.popleft()
         busy = {self._connections[worker]: worker for worker, queue in enumerate(self._queues) if queue}
         if not busy:
             return None
-        ready = wait(list(busy))
+        ready = wait(list(busy), timeout=MOMENT_SECONDS)
+        if not ready:
+            return None
         worker = next(busy[connection] for connection in busy if connection in ready)
         try:
             reply = receive(self._connections[worker])
         except (EOFError, OSError):
-            self._bury(worker)
-            return self._failed.popleft()
+            return self._bury(worker)
         self._queues[worker].popleft()
-        if self._queues[worker]:
-            self._hand_over(worker)
+        self._hand_over(worker)
         return reply
+
+    def forget(self) -> None:
+        """Drop requests that nobody waits for any more; a worker that is still at one is replaced."""
+        self._failed.clear()
+        for worker, queue in enumerate(self._queues):
+            if queue:
+                queue.clear()
+                self._replace(worker)
 
     def close(self) -> None:
         """End the workers."""
@@ -118,27 +146,46 @@ class WorkerPool:
                 process.kill()
                 process.join()
 
-    def _start(self, app: str, contexts: Mapping[int, Context]) -> None:
+    def _start(self, worker: int) -> tuple[Connection, SpawnProcess]:
         spawn = get_context("spawn")
         ours, theirs = spawn.Pipe()
         plain = [(context.run_id, node, dict(context.node_config), dict(context.run_config))
-                 for node, context in contexts.items()]  # fmt: skip
-        process = spawn.Process(target=_serve, args=(theirs, app, plain), daemon=True)
+                 for node, context in self._contexts.items() if self._worker_of[node] == worker]  # fmt: skip
+        process = spawn.Process(target=_serve, args=(theirs, self._app, plain), daemon=True)
         process.start()
         theirs.close()
-        self._connections.append(ours)
-        self._processes.append(process)
+        return ours, process
+
+    def _replace(self, worker: int) -> int | None:
+        """Start a new process for a worker; return the exit code of the old one."""
+        process = self._processes[worker]
+        self._connections[worker].close()
+        process.join(timeout=1)  # where it ended by itself, its own exit code tells more than that of our kill
+        process.kill()
+        process.join()
+        self._connections[worker], self._processes[worker] = self._start(worker)
+        return process.exitcode
 
     def _hand_over(self, worker: int) -> None:
+        """Send a worker its next message; one that ended while it had nothing to do is replaced first."""
+        queue = self._queues[worker]
+        if not queue:
+            return
         try:
-            send(self._connections[worker], self._queues[worker][0])
+            send(self._connections[worker], queue[0])
         except OSError:
-            self._bury(worker)
+            self._replace(worker)
+            try:
+                send(self._connections[worker], queue[0])
+            except OSError:
+                self._failed.append(self._bury(worker))
 
-    def _bury(self, worker: int) -> None:
-        code = self._processes[worker].exitcode
-        self._failed.extend(failed(message, f"worker process ended ({code})") for message in self._queues[worker])
-        self._queues[worker].clear()
+    def _bury(self, worker: int) -> Message:
+        """Return an error reply for the message that a worker was at when it ended; a new one takes the next."""
+        message = self._queues[worker].popleft()
+        code = self._replace(worker)
+        self._hand_over(worker)
+        return failed(message, f"worker process ended ({code})")
 
 
 def send(connection: Connection, message: Message) -> None:
@@ -183,7 +230,8 @@ def _arrays(content: RecordDict | None) -> list[Array]:
 
 def _serve(connection: Connection, app: str, nodes: Sequence[tuple[int, int, UserConfig, UserConfig]]) -> None:
     """Answer messages until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when we end
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides when we end
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     contexts = {
         node: Context(run_id=run, node_id=node, node_config=node_config, state=RecordDict(), run_config=run_config)
@@ -193,9 +241,9 @@ def _serve(connection: Connection, app: str, nodes: Sequence[tuple[int, int, Use
     while True:
         try:
             message = receive(connection)
-        except (EOFError, OSError):
+            send(connection, answer(loaded, message, contexts[message.metadata.dst_node_id]))
+        except (EOFError, OSError):  # `answer` lets none through: the other end has closed
             return
-        send(connection, answer(loaded, message, contexts[message.metadata.dst_node_id]))
 
 
 def _end_with_parent() -> None:

@@ -1,6 +1,8 @@
 """Small real federations: generated notes, a random two-layer encoder, sites in this process."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -45,3 +47,19 @@ def _server_identity() -> None:
 @pytest.fixture(scope="session")
 def small_config() -> Callable[..., Config]:
     return _config
+
+
+@contextmanager
+def _full_disk(room: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Let no file grow beyond so many bytes: writing fails where it would on a full disk."""
+    return _full_disk

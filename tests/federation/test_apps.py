@@ -16,8 +16,10 @@ from fedner.federation import client_app, wire
 from fedner.federation.array_format import from_record, to_record
 from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process, run_of_study, site_contexts
 from fedner.federation.messages import Failure, Header, TrainRequest
+from fedner.federation.patience import Nodes
+from fedner.federation.run_config import resumes, run_config
 from fedner.federation.runs import create_run, open_run
-from fedner.federation.server_app import federate, run_config
+from fedner.federation.server_app import federate
 from fedner.learning.inference import evaluate
 from fedner.learning.model import load_tagger
 from fedner.learning.tensors import set_state
@@ -234,30 +236,130 @@ def test_a_run_of_skipped_rounds_only_has_nothing_to_test(small_config, tmp_path
         run_with(bent_app(fails_at(1, {1, 2})), config, tmp_path / "run")
 
 
-class Deaf(LocalGrid):
-    """A grid of real sites, one of which never answers a training request."""
+class Real(LocalGrid):
+    """Sites that pass for processes of their own; what they answer can be held back, repeated or sent again later."""
+
+    nodes = Nodes.real
+
+    def __init__(self, app: ClientApp, pass_on: Callable[[list[Message]], list[Message]], memory: Path | None = None):
+        contexts = site_contexts(3, memory)
+        super().__init__(InlineRunner(app, contexts), list(contexts))
+        self.pass_on = pass_on
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        replies = super().pull_messages(message_ids)
-        return [reply for reply in replies if (reply.metadata.message_type, reply.metadata.src_node_id) != ("train", 3)]
+        return self.pass_on(super().pull_messages(message_ids))
+
+
+def run_real(pass_on: Callable[[list[Message]], list[Message]], config: Config, path: Path) -> RunOutcome:
+    run = create_run(path, config, contract_from_config(config.data.contract))
+    with Real(client_app.app, pass_on) as grid:
+        return federate(config, grid, run)
+
+
+def asked_of(reply: Message) -> tuple[str, int]:
+    return reply.metadata.message_type, reply.metadata.src_node_id
+
+
+def ignored(path: Path) -> list[dict]:
+    return [line for line in open_run(path).history() if line["event"] == "reply ignored"]
 
 
 def test_the_deadline_ends_a_phase_and_names_who_was_silent(small_config, tmp_path: Path):
-    def real(reply: Message, number: int) -> Message:
-        del reply.content.metric_records["metrics"]["num-sites"]
-        return reply
-
-    config = small_config(rounds=1, min_sites=3, missed_quorum="skip", deadline_seconds=0.5)
-    contexts = site_contexts(3)
-    run = create_run(tmp_path / "run", config, contract_from_config(config.data.contract))
-    app = bent_app(change_hello=real)
-    with (
-        Deaf(InlineRunner(app, contexts), list(contexts)) as grid,
-        pytest.raises(FederationError, match="none of 1 rounds"),
-    ):
-        federate(config, grid, run)
+    config = small_config(rounds=1, min_sites=3, missed_quorum="skip", deadline_seconds=0.5, grace_seconds=0.2)
+    with pytest.raises(FederationError, match="none of 1 rounds"):
+        run_real(lambda replies: [each for each in replies if asked_of(each) != ("train", 3)], config, tmp_path / "run")
     reasons = [line["reason"] for line in refused(tmp_path / "run") if line["site"] == "northquay"]
-    assert reasons == ["silent: no reply within 0.5 s (federation.deadline_seconds)"]
+    assert reasons == ["silent: no reply within 0.5 s (federation.deadline_seconds and federation.grace_seconds)"]
+
+
+def test_a_reply_that_comes_twice_counts_once(small_config, tmp_path: Path):
+    kept: list[Message] = []
+
+    def twice_and_again(replies: list[Message]) -> list[Message]:
+        old, kept[:] = kept[:], [each for each in replies if asked_of(each)[0] != wire.HELLO]
+        return [*replies, *replies, *old]  # twice in one pull, and once more in the next
+
+    outcome = run_real(twice_and_again, small_config(), tmp_path / "run")
+    undisturbed = run_in_process(small_config(), tmp_path / "undisturbed")
+    assert outcome.result.state_digest == undisturbed.result.state_digest
+    assert outcome.result.test == undisturbed.result.test
+    assert refused(tmp_path / "run") == []
+    told = ignored(tmp_path / "run")
+    assert {line["reason"] for line in told} == {"twice: the site had answered already"}
+    assert {(line["site"], line["phase"]) for line in told} == {(s, p) for s in SITES for p in ("train", "dev", "test")}
+
+
+def test_a_reply_after_the_deadline_is_told_and_changes_nothing(small_config, tmp_path: Path):
+    held: list[Message] = []
+
+    def hold_first_round(replies: list[Message]) -> list[Message]:
+        late = [each for each in replies if asked_of(each) == ("train", 3) and not held]
+        held.extend(late)
+        out = [each for each in replies if each not in late]
+        return [*out, held[0]] if held and any(asked_of(each)[0] == "evaluate" for each in out) else out
+
+    config = small_config(straggler_seconds=0.0, min_sites=2)
+    outcome = run_real(hold_first_round, config, tmp_path / "run")
+    assert outcome.result.rounds[0].sites == ("alderbrook", "stillwater")
+    assert outcome.result.rounds[1].sites == SITES
+    (first, *_) = ignored(tmp_path / "run")
+    assert (first["round"], first["phase"], first["site"]) == (1, "train", "northquay")
+    assert first["reason"].startswith("late: it came after")
+
+
+def test_a_reply_of_an_earlier_round_is_refused(small_config, tmp_path: Path):
+    contexts = site_contexts(3)
+    config = small_config()
+    run = create_run(tmp_path / "run", config, contract_from_config(config.data.contract))
+    with LocalGrid(InlineRunner(replaying(), contexts), list(contexts)) as grid:
+        outcome = federate(config, grid, run)
+    assert outcome.result.rounds[1].sites == ("alderbrook", "stillwater")
+    assert [line["reason"] for line in refused(tmp_path / "run")] == [
+        "federation: wanted a reply of round 2, found one of round 1"
+    ]
+
+
+def replaying() -> ClientApp:
+    """Return the real ClientApp, but northquay sends its first training reply in every round."""
+    app, kept = bent_app(), {}
+
+    class Replaying(ClientApp):
+        def __call__(self, message: Message, context: Context) -> Message:
+            if message.metadata.message_type != "train" or context.node_config["partition-id"] != 1:
+                return app(message, context)
+            if "content" not in kept:
+                kept["content"] = app(message, context).content
+            return Message(kept["content"], reply_to=message)
+
+    return Replaying()
+
+
+def test_a_spare_steps_in_where_a_reply_does_not_count_and_every_run_is_the_same(small_config, tmp_path: Path):
+    config = small_config(fraction=0.34, spares=2, rounds=3, training={"optimizer_state": "keep"})
+    outcome = run_with(bent_app(fails_at(0, {1, 2, 3})), config, tmp_path / "run")
+    again = run_with(bent_app(fails_at(0, {1, 2, 3})), config, tmp_path / "again")
+    assert again.result.state_digest == outcome.result.state_digest
+    assert all(len(entry.sites) == 1 for entry in outcome.result.rounds)
+    started = [line for line in open_run(tmp_path / "run").history() if line["event"] == "round started"]
+    for entry, line in zip(outcome.result.rounds, started, strict=True):
+        steps_in = "alderbrook" in line["sites"]
+        wanted = next(site for site in [*line["sites"], *line["spares"]] if site != "alderbrook")
+        assert (set(entry.refused), entry.sites) == ({"alderbrook"} if steps_in else set(), (wanted,))
+
+
+def test_spares_that_nobody_needs_change_no_byte(outcome, small_config, tmp_path: Path):
+    plain = run_in_process(small_config(fraction=0.67), tmp_path / "plain")
+    spare = run_in_process(small_config(fraction=0.67, spares=1), tmp_path / "spare")
+    assert spare.result.state_digest == plain.result.state_digest
+
+
+def test_of_real_sites_the_first_to_answer_count_and_the_others_are_let_go(small_config, tmp_path: Path):
+    # Sites here answer in the order of their names, so that stillwater is never waited for.
+    outcome = run_real(lambda replies: replies, small_config(fraction=0.67, spares=1), tmp_path / "run")
+    assert [entry.sites for entry in outcome.result.rounds] == [("alderbrook", "northquay")] * 2
+    assert {line["reason"] for line in refused(tmp_path / "run")} == {
+        "spare: enough other sites were faster (federation.spares)"
+    }
 
 
 def test_a_nan_reply_is_refused_and_leaves_no_trace_in_the_state(small_config, tmp_path: Path):
@@ -428,6 +530,17 @@ def test_run_config_sees_relative_paths_from_the_given_folder(small_config, tmp_
     assert run_config(dumps(small_config()), str(tmp_path)).output == str(tmp_path / "runs")
     with pytest.raises(ConfigError, match="absolute path under `folder`"):
         run_config(dumps(small_config()), "here")
+
+
+def test_only_a_named_run_can_be_gone_on_with(small_config):
+    config = small_config()
+    assert not resumes(False, config)
+    with pytest.raises(ConfigError, match="wants the run's name"):
+        resumes(True, config)
+    with pytest.raises(ConfigError, match="wanted true or false under `resume`, found 'yes'"):
+        resumes("yes", config)
+    config.name = "mine"
+    assert resumes(True, config)
 
 
 def test_weights_follow_the_configured_weighting(small_config, tmp_path: Path):

@@ -145,6 +145,7 @@ def test_worker_processes_give_the_same_bytes(small_config, tmp_path: Path):
 
 # An app of its own, so that the workers need not import a deep-learning stack to be killed.
 CHEAP_APP = """
+import os, signal, time
 from flwr.app import Message, RecordDict
 from flwr.clientapp import ClientApp
 
@@ -152,6 +153,18 @@ app = ClientApp()
 
 @app.query("hello")
 def hello(message, context):
+    return Message(RecordDict(), reply_to=message)
+
+@app.train()
+def end_if_first(message, context):
+    if context.node_config["partition-id"] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Message(RecordDict(), reply_to=message)
+
+@app.evaluate()
+def hang_if_first(message, context):
+    if context.node_config["partition-id"] == 0:
+        time.sleep(600)
     return Message(RecordDict(), reply_to=message)
 """
 
@@ -175,14 +188,36 @@ def cheap_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "cheap_app:app"
 
 
-def test_a_killed_worker_becomes_error_replies_and_the_others_go_on(cheap_app: str):
+def replies_by_node(grid: LocalGrid, kind: str, timeout: float | None = None) -> dict[int, bool]:
+    """Ask every node; return whether each one that replied did so without an error."""
+    replies = grid.send_and_receive(
+        [Message(RecordDict(), node, kind) for node in grid.get_node_ids()], timeout=timeout
+    )
+    return {reply.metadata.src_node_id: not reply.has_error() for reply in replies}
+
+
+def test_a_worker_that_is_killed_at_a_request_costs_that_request_only(cheap_app: str):
+    with local_grid([1, 1, 1], workers=2, app=cheap_app) as grid:  # sites 2 and 4 share a worker
+        assert replies_by_node(grid, "train") == {2: False, 3: True, 4: True}
+        assert replies_by_node(grid, "query.hello") == {2: True, 3: True, 4: True}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_was_killed_between_requests_costs_nothing(cheap_app: str):
     with local_grid([1, 1], workers=2, app=cheap_app) as grid:
+        assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
         victim, _ = multiprocessing.active_children()
         os.kill(victim.pid, signal.SIGKILL)
         victim.join()
-        for _ in range(2):
-            replies = grid.send_and_receive([hello(node) for node in grid.get_node_ids()])
-            assert sorted(reply.has_error() for reply in replies) == [False, True]
+        assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_hangs_is_replaced_when_nobody_waits_for_it_any_more(cheap_app: str):
+    with local_grid([1, 1], workers=2, app=cheap_app) as grid:
+        replies_by_node(grid, "query.hello")
+        assert replies_by_node(grid, "evaluate", timeout=2) == {3: True}
+        assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
     assert multiprocessing.active_children() == []
 
 

@@ -1,0 +1,113 @@
+"""What the server makes of replies that come twice, late, unasked or not at all, on a scripted grid."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.superlink.grid import InMemoryGrid
+
+from fedner.errors import FederationError
+from fedner.federation.events import Event, ReplyIgnored
+from fedner.federation.exchange import GONE, Mail, nodes_of
+from fedner.federation.local_grid import identify_server
+from fedner.federation.messages import Failure
+from fedner.federation.patience import Nodes, Patience, Reached
+
+SITES = {"east": 11, "west": 12}
+
+
+class Post(Grid):
+    """Delivers what `deliver` makes of the requests of a pull; nodes that are gone cannot be sent to."""
+
+    def __init__(self, deliver: Callable[[list[Message]], list[Message]], gone: Iterable[int] = ()) -> None:
+        identify_server()
+        self._deliver = deliver
+        self._gone = set(gone)
+        self._sent: dict[str, Message] = {}
+        self.refuses_all = False
+
+    def set_run(self, run: Any) -> None: ...
+    def run(self) -> Any: ...
+    def create_message(self, *_: Any, **__: Any) -> Any: ...
+    def send_and_receive(self, *_: Any, **__: Any) -> Any: ...
+    def get_node_ids(self) -> list[int]: ...
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str | None]:
+        identities: list[str | None] = []
+        for message in messages:
+            identity = str(len(self._sent) + 1)
+            message.metadata.__dict__["_message_id"] = identity
+            reachable = message.metadata.dst_node_id not in self._gone
+            if reachable:
+                self._sent[identity] = message
+            identities.append(identity if reachable else None)
+        return [] if self.refuses_all else identities
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        return self._deliver([self._sent[identity] for identity in message_ids])
+
+
+def answer(request: Message) -> Message:
+    return Message(RecordDict(), reply_to=request)
+
+
+def ask(mail: Mail, patience: Patience, number: int = 1) -> dict[str, bool | Failure]:
+    """Return for each site whether it was heard, or why not."""
+    replies = mail.ask(SITES, RecordDict(), "train", number, patience, lambda: Reached.too_few)
+    return {site: reply if isinstance(reply, Failure) else True for site, reply in replies}
+
+
+def reasons(told: list[Event]) -> list[tuple[str, int, str]]:
+    return [(one.site, one.round, one.reason.partition(":")[0]) for one in told if isinstance(one, ReplyIgnored)]
+
+
+def test_a_site_whose_node_flower_cannot_send_to_is_gone_and_the_others_are_heard():
+    mail = Mail(Post(lambda requests: [answer(each) for each in requests], gone=[11]), print)
+    assert ask(mail, Patience()) == {"east": GONE, "west": True}
+
+
+def test_requests_that_flower_takes_none_of_end_the_run():
+    post = Post(lambda requests: [])
+    post.refuses_all = True
+    with pytest.raises(FederationError, match="took none of the train requests"):
+        ask(Mail(post, print), Patience())
+
+
+def test_a_late_reply_is_told_once_with_the_round_it_was_for():
+    told: list[Event] = []
+
+    def west_is_one_round_late(requests: list[Message]) -> list[Message]:
+        round_now = max(int(each.metadata.group_id) for each in requests)
+        return [
+            answer(each)
+            for each in requests
+            if each.metadata.dst_node_id == 11 or int(each.metadata.group_id) < round_now
+        ]
+
+    mail = Mail(Post(west_is_one_round_late), told.append)
+    for number in (1, 2):
+        heard = ask(mail, Patience(deadline=0.2), number)
+        assert heard["east"] is True
+        assert isinstance(heard["west"], Failure)
+        assert heard["west"].code == "silent"
+    assert reasons(told) == [("west", 1, "late")]
+
+
+def test_a_second_reply_and_one_that_nobody_asked_for_are_told_and_hurt_nobody():
+    told: list[Event] = []
+
+    def twice_and_unasked(requests: list[Message]) -> list[Message]:
+        stray = answer(requests[0])
+        stray.metadata.__dict__["_reply_to_message_id"] = "of another run"
+        return [*map(answer, requests), answer(requests[0]), stray]
+
+    assert ask(Mail(Post(twice_and_unasked), told.append), Patience()) == {"east": True, "west": True}
+    assert reasons(told) == [("east", 1, "twice"), ("", 0, "unasked")]
+
+
+def test_a_grid_tells_what_runs_its_sites():
+    post = Post(lambda requests: [])
+    assert nodes_of(post) is Nodes.real
+    assert nodes_of(InMemoryGrid.__new__(InMemoryGrid)) is Nodes.simulated
