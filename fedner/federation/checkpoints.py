@@ -73,7 +73,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> N
         shutil.rmtree(draft, ignore_errors=True)
         raise RunDirectoryError(
             f"{place}: wanted to write the checkpoint of round {checkpoint.round}, could not ({error}); the round "
-            " before is kept: mend that and resume the run"
+            "before is kept: mend that and resume the run"
         ) from error
     _prune(folder, checkpoint.rounds, kept)
 

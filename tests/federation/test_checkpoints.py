@@ -1,4 +1,4 @@
-import errno
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import pytest
 
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import RunDirectoryError
-from fedner.federation import checkpoints
 from fedner.federation.aggregation import AggregationState
 from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, load_checkpoint, save_checkpoint
 from fedner.metrics import Counts, score
@@ -150,15 +149,18 @@ def test_rounds_beyond_four_digits_are_still_in_order(tmp_path: Path) -> None:
     assert found.round == 10_000
 
 
-def test_a_full_disk_leaves_the_round_before_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_round_before_and_says_so(tmp_path: Path) -> None:
     played(tmp_path, [1])
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(checkpoints, "save_file", full)
-    with pytest.raises(RunDirectoryError, match=r"round 2, could not \(No space left on device\)"):
-        save_checkpoint(tmp_path, after([1, 2]))
+    # The system refuses files longer than that: the same kind of error, from the same place, as that of a full disk.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with pytest.raises(
+            RunDirectoryError, match=r"checkpoint of round 2, could not \(.*too large.*\); the round before"
+        ):
+            save_checkpoint(tmp_path, after([1, 2]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in tmp_path.iterdir()] == ["round-0001"]
 
 
