@@ -106,6 +106,7 @@ class KeptUpdates:
             rows = [each.window(name, slice(start, min(start + WINDOW, size))) for each in held]
             for part in chunks(len(rows[0])):
                 yield slice(start + part.start, start + part.stop), np.stack([row[part] for row in rows])
+            rows.clear()  # else two windows of each would be in memory while the next are read
 
 
 @contextmanager
