@@ -7,7 +7,7 @@ stacked in the same chunks.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +110,7 @@ class KeptUpdates:
 
 
 @contextmanager
-def keep(before: State, updates: Iterable[Update], spill: Spill | None) -> Iterator[KeptUpdates]:
+def keep(before: State, updates: Iterable[Update], spill: Spill | None) -> Generator[KeptUpdates]:
     """Check each update as it comes and keep it; on leaving, however it is left, nothing stays on disk.
 
     Args:
@@ -160,7 +160,7 @@ def _write(folder: Path, number: int, update: Update, like: State) -> _OnDisk:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Generator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
