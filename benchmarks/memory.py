@@ -85,7 +85,7 @@ def by_fedner(sites: Sites, rule: str, on_disk: bool) -> State:
     config = RULES[rule]
     with tempfile.TemporaryDirectory() as folder:
         spill = Spill(Path(folder) / "replies", 0) if on_disk else None
-        return step(config, init(config, sites.before), sites.before, sites.updates(), spill)[1]
+        return step(config, init(config, sites.before), sites.before, sites.updates(), spill=spill)[1]
 
 
 def by_flwr(sites: Sites) -> State:

@@ -20,6 +20,8 @@ from fedner.federation.messages import Failure
 from fedner.federation.patience import Nodes, Patience, Reached, Waited, give_up
 
 POLL_SECONDS = 0.05
+PULLED_AT_ONCE = 4
+"""Replies that are in the server's memory together, however many sites answer at the same moment."""
 LATE_SECONDS = 3600.0
 """How long after a request a late reply is still looked for; Flower's own memory of a request ends after hours."""
 
@@ -134,7 +136,14 @@ class Mail:
             for identity, request in self._requests.items()
             if identity not in waiting and not request.answered and now - request.sent < LATE_SECONDS
         ]
-        return list(self._grid.pull_messages([*waiting, *late]))
+        open_ids = [*waiting, *late]
+        if isinstance(self._grid, TellsNodes):  # ours hands over one at a time
+            return list(self._grid.pull_messages(open_ids))
+        for start in range(0, len(open_ids), PULLED_AT_ONCE):
+            found = list(self._grid.pull_messages(open_ids[start : start + PULLED_AT_ONCE]))
+            if found:
+                return found
+        return []
 
     def _taken(self, reply: Message, waiting: dict[str, str]) -> str | None:
         """Return the site whose open request this answers; tell of any other reply and return None."""

@@ -45,7 +45,7 @@ def random_updates(seed: int, count: int = 7) -> list[Update]:
 
 def aggregate(config: AggregationConfig, updates: list[Update], spill: Spill | None = None) -> State:
     before: State = {name: np.zeros(shape, dtype=np.float32) for name, shape in SHAPES.items()}
-    return step(config, init(config, before), before, updates, spill)[1]
+    return step(config, init(config, before), before, updates, spill=spill)[1]
 
 
 @pytest.mark.parametrize("config", ROBUST)
@@ -137,7 +137,7 @@ def test_memory_does_not_grow_by_an_update_for_every_site(config: AggregationCon
     def peak(count: int) -> int:
         before: State = {"w": np.zeros(size, dtype=np.float32)}
         tracemalloc.start()
-        step(config, init(config, before), before, arriving(count), Spill(tmp_path / "replies", 0))
+        step(config, init(config, before), before, arriving(count), spill=Spill(tmp_path / "replies", 0))
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found

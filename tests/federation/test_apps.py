@@ -150,8 +150,9 @@ def test_a_taken_directory_is_refused_before_anything_runs(outcome, small_config
         run_in_process(small_config(), outcome[1])
 
 
-def test_a_study_run_leaves_no_weights_behind(small_config, tmp_path: Path):
-    run_of_study(small_config(rounds=1), tmp_path / "run")
+def test_a_study_run_leaves_no_weights_behind_once_it_need_not_go_on(small_config, tmp_path: Path):
+    run_of_study(small_config(rounds=1, training={"optimizer_state": "keep"}), tmp_path / "run")
+    open_run(tmp_path / "run").drop_checkpoints()
     assert list((tmp_path / "run").rglob("*.safetensors")) == []
 
 

@@ -10,7 +10,7 @@ from flwr.superlink.grid import InMemoryGrid
 
 from fedner.errors import FederationError
 from fedner.federation.events import Event, ReplyIgnored
-from fedner.federation.exchange import GONE, Mail, nodes_of
+from fedner.federation.exchange import GONE, PULLED_AT_ONCE, Mail, nodes_of
 from fedner.federation.local_grid import identify_server
 from fedner.federation.messages import Failure
 from fedner.federation.patience import Nodes, Patience, Reached
@@ -66,6 +66,21 @@ def reasons(told: list[Event]) -> list[tuple[str, int, str]]:
 def test_a_site_whose_node_flower_cannot_send_to_is_gone_and_the_others_are_heard():
     mail = Mail(Post(lambda requests: [answer(each) for each in requests], gone=[11]), print)
     assert ask(mail, Patience()) == {"east": GONE, "west": True}
+
+
+def test_however_many_answer_at_once_only_a_few_replies_are_in_memory_together():
+    sizes: list[int] = []
+
+    def all_at_once(requests: list[Message]) -> list[Message]:
+        sizes.append(len(requests))
+        return [answer(each) for each in requests]
+
+    nodes = {f"site-{number:02d}": 20 + number for number in range(30)}
+    replies = Mail(Post(all_at_once), print).ask(
+        nodes, RecordDict(), "train", 1, Patience(), lambda: Reached.too_few
+    )  # fmt: skip
+    assert [site for site, _ in replies] == sorted(nodes)
+    assert max(sizes) == PULLED_AT_ONCE
 
 
 def test_requests_that_flower_takes_none_of_end_the_run():

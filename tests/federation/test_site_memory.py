@@ -21,4 +21,4 @@ def test_a_full_disk_is_told_without_a_path_and_leaves_what_was_known(context: C
     known = recall(context, 3)
     assert known is not None
     np.testing.assert_array_equal(known["seen"], np.arange(3))
-    assert [path.name for path in (tmp_path / "site").iterdir()] == ["round-0001.safetensors"]
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["training-0001.safetensors"]
