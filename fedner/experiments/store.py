@@ -15,8 +15,9 @@ from fedner.errors import RunDirectoryError
 from fedner.federation.runs import environment, read_config, write_config
 from fedner.results import write_json
 
-FREE_KEYS = ("name", "output", "seed", "experiment")
-"""What may change between two calls of one comparison: where it lies, and which arms, seeds and rates it runs."""
+FREE_KEYS = ("name", "output", "seed", "experiment", "tracking")
+"""What may change between two calls of one comparison: where it lies, which arms, seeds and rates it runs, and who is
+told of it."""
 
 _FEDERATED = (
     "fraction", "min_sites", "min_share", "mandatory", "missed_quorum", "retries", "weighting", "weight_cap",

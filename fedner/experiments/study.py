@@ -11,12 +11,15 @@ from pathlib import Path
 from fedner.config import Arm, Config
 from fedner.data.sites import Sites, load_sites
 from fedner.errors import FednerError
-from fedner.experiments.alone import pooled_learner, site_learner, train_alone
+from fedner.experiments.alone import Learner, Recorded, pooled_learner, site_learner, train_alone
 from fedner.experiments.final_test import with_unseen
 from fedner.experiments.store import Unit, open_study, run_directory
 from fedner.experiments.summary import Finished, write_metrics
+from fedner.federation.events import RunStarted, run_finished
 from fedner.federation.local_grid import run_of_study
 from fedner.federation.model_card import save_model
+from fedner.federation.runs import RunDirectory
+from fedner.federation.tracking import followed, require_extras
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
 from fedner.report import write_report
@@ -43,6 +46,7 @@ def compare(config: Config, command: str, progress: Progress) -> Path:
         InputError: the data or the configuration is at fault.
         RunDirectoryError: the study directory holds a comparison with another configuration.
     """
+    require_extras(config.tracking)
     directory = Path(config.output) / (config.name or "compare")
     sites = load_sites(config.data, config.partition)
     open_study(directory, config, sites.corpus.contract)
@@ -131,10 +135,23 @@ def _is_the_model(bench: _Bench, unit: Unit, seed: int, run: StoredRun) -> bool:
 def _run(bench: _Bench, unit: Unit, config: Config, directory: Path) -> RunOutcome:
     match unit.arm:
         case Arm.centralized:
-            return train_alone(config, pooled_learner(bench.sites), bench.sites, bench.workspace, bench.progress)
+            return _run_alone(bench, config, pooled_learner(bench.sites), directory)
         case Arm.local:
             shard = next(shard for shard in bench.sites.shards if shard.site == unit.site)
-            return train_alone(config, site_learner(shard), bench.sites, bench.workspace, bench.progress)
+            return _run_alone(bench, config, site_learner(shard), directory)
         case Arm.federated:
             outcome = run_of_study(config, directory, bench.progress)
             return with_unseen(outcome, bench.sites, bench.workspace, config.training)
+
+
+def _run_alone(bench: _Bench, config: Config, learner: Learner, directory: Path) -> RunOutcome:
+    """Train one learner; its rounds go into a history and to trackers as a federation's do."""
+    run = RunDirectory(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    run.history_path.unlink(missing_ok=True)  # an unfinished run that lies there is begun again
+    with followed(config, run, bench.progress) as told:
+        contract = bench.sites.corpus.contract.digest
+        told.record(RunStarted(run=run.name, seed=config.seed, rounds=config.federation.rounds, contract=contract))
+        outcome = train_alone(config, learner, bench.sites, bench.workspace, Recorded(bench.progress, told))
+        told.record(run_finished(outcome.result))
+    return outcome

@@ -5,6 +5,8 @@
     environment.json    Python, platform, packages, processor
     history.jsonl       one JSON object a line, appended and flushed as it happens
     checkpoints/        the newest whole rounds and the best one, see `fedner.federation.checkpoints`
+    tensorboard/        TensorBoard's files, where asked for
+    tracking/           what other trackers keep, see `fedner.federation.tracking`
     sites/              what simulated sites remember between rounds, see `fedner.federation.site_memory`
 
 Every file but the history is written beside its place and renamed, so that a reader, or a run that was killed, sees the
@@ -15,7 +17,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -39,6 +41,7 @@ RESUMABLE_KEYS = (
     "name",
     "output",
     "experiment",
+    "tracking",
     *(
         f"federation.{key}"
         for key in ("rounds", "workers", "wait_seconds", "deadline_seconds", "missed_quorum", "retries")
@@ -49,10 +52,14 @@ RESUMABLE_KEYS = (
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A directory that `create_run` made, or `open_run` or `resume_run` checked; only the last is `resumed`."""
+    """A directory that `create_run` made, or `open_run` or `resume_run` checked; only the last is `resumed`.
+
+    `followers` are told every event after it is written down; they must not raise.
+    """
 
     path: Path
     resumed: bool = False
+    followers: tuple[Callable[[Event], None], ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,10 +87,12 @@ class RunDirectory:
         return self.path / "model"
 
     def record(self, event: Event) -> None:
-        """Append one event to the history, with the time, and flush it."""
+        """Append one event to the history, with the time, flush it, and tell whoever follows."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
         with self.history_path.open("a", encoding="utf-8") as history:
             history.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for follower in self.followers:
+            follower(event)
 
     def mend_history(self) -> None:
         """Cut off a last line that a crash left half written, so that the next one stands on its own."""
