@@ -14,14 +14,12 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from fedner.progress import Progress, round_line
 from fedner.results import RoundResult
 
-BAR_WIDTH = 24
+BAR_WIDTH = 16
 REFRESH_PER_SECOND = 4
 
 
@@ -123,20 +121,24 @@ class Screen(Lines):
         """Take the living line away and show the cursor again."""
         self._live.stop()
 
-    def __rich__(self) -> Table | Text:
+    def __rich__(self) -> Text:
         """Return the living line as it is now; nothing while nothing is under way."""
         standing, (done, total, what) = self._standing, self._done
         if standing is None and done == total:
             return Text("")
-        cells = [f"{done}/{total} {what}" if total else "waiting"]
+        filled = BAR_WIDTH * done // max(total, 1)
+        line = Text(no_wrap=True, overflow="ellipsis")
+        if standing is not None:
+            line.append(f"round {standing.number}/{standing.rounds}  ")
+        line.append("━" * filled, style="green").append("━" * (BAR_WIDTH - filled), style="dim")
+        line.append(f"  {done}/{total} {what}" if total else "  waiting")
         if standing is not None:
             left = standing.seconds_left()
-            cells.insert(0, f"round {standing.number}/{standing.rounds}")
-            cells += [standing.scores(), f"{_duration(left)} left" if left is not None else ""]
-        grid = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=max(total, 1), completed=done, width=BAR_WIDTH)
-        grid.add_row(bar, *(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells if cell))
-        return grid
+            cells = [f"{_duration(left)} left" if left is not None else "", standing.scores()]
+            line.append("".join(f"  {cell}" for cell in cells if cell))
+        # The terminal writes ^C behind the line; where that wrapped, the line could not be wiped.
+        line.truncate(max(8, self._console.width - 4), overflow="ellipsis")
+        return line
 
     def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
         """Begin a new bar."""
