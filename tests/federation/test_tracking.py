@@ -97,9 +97,7 @@ def test_who_did_not_answer_is_missing_and_who_answered_badly_is_refused():
         "c": "diverged: the training loss is not finite",
         "d": "dev: silent: no reply within 5 s",
     }
-    found = RoundResult(
-        round=1, dev=None, seconds=1.0, sites=("d", "e"), weights={"d": 3.0, "e": 4.0}, refused=refused
-    )
+    found = RoundResult(round=1, dev=None, seconds=1.0, sites=("d", "e"), weights={"d": 3.0, "e": 4.0}, refused=refused)
     line = round_evaluated([found], 1)
     assert line.weights == {"d": 3.0, "e": 4.0}
     assert set(line.missing) == {"a", "b", "d"}
