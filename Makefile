@@ -1,5 +1,5 @@
 # make demo: compare pooling, federating and training alone on real text, with a report
-# make test: the fast tests, offline       make test-slow: with Ray, the embedded model and corpus
+# make test: the fast tests, offline       make test-slow: with Ray, MLflow, W&B, the embedded model
 # make check: format, lint, types, layers  make simulate: the studies under simulations/ (hours)
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -19,7 +19,11 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-test-slow: $(VENV)/installed
+$(VENV)/trackers: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb]'
+	touch $@
+
+test-slow: $(VENV)/trackers
 	$(BIN)/python -m pytest -m 'slow or assets'
 
 check: $(VENV)/installed

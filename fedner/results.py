@@ -16,12 +16,15 @@ from fedner.state import State
 
 SCHEMA = 1
 
+_SILENT = ("silent:", "gone:", "spare:", "flower-")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoundResult:
     """One round of one run; for arms without sites the fields about sites stay empty.
 
     `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received,
+    `weights` is what each site that counted weighs in a mean-type aggregation,
     `update_norm` and `update_steps` are the median Euclidean norm and optimizer steps of the updates that counted.
     """
 
@@ -31,6 +34,7 @@ class RoundResult:
     bytes_up: int = 0
     bytes_down: int = 0
     sites: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     train_loss: float | None = None
     public_dev: Score | None = None
@@ -74,6 +78,7 @@ def round_to_json(entry: RoundResult) -> dict[str, Any]:
         "dev": entry.dev.to_json() if entry.dev else None,
         "public_dev": entry.public_dev.to_json() if entry.public_dev else None,
         "sites": list(entry.sites),
+        "weights": dict(entry.weights),
         "refused": dict(entry.refused),
     }
 
@@ -100,6 +105,11 @@ def round_from_json(plain: Mapping[str, Any]) -> RoundResult:
 def best_round(rounds: Sequence[RoundResult]) -> int:
     """Return the number of the round with the best dev micro F1; the first of equals."""
     return max(rounds, key=lambda entry: entry.dev.micro.f1 if entry.dev else -1.0).round
+
+
+def is_silence(reason: str) -> bool:
+    """Say whether a site did not answer at all, of a reason for which its reply does not count."""
+    return reason.removeprefix("dev: ").startswith(_SILENT)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

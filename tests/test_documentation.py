@@ -1,14 +1,18 @@
 """Every fedner command in the README and the docs composes; every file that they name is there."""
 
+import json
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fedner.cli import main
 from fedner.cli.compose import run_composed
 from fedner.config import Config
+from fedner.federation.events import Event
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,3 +59,10 @@ def test_every_verb_is_in_the_readme(capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(verbs) == 9
     assert all(f"`fedner {verb}" in readme for verb in verbs)
+
+
+def test_every_event_has_an_example_line_with_its_keys():
+    page = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    examples = {line["event"]: set(line) - {"time"} for line in map(json.loads, block.splitlines())}
+    assert examples == {kind.event: {entry.name for entry in fields(kind)} for kind in get_args(Event)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from fedner.cli.compose import config_folder, run_composed
-from fedner.cli.console import Lines, stderr, stdout, tell_notices
+from fedner.cli.console import stderr, stdout, tell_notices, watching
 from fedner.cli.reference import reference
 from fedner.config import Config, dumps, to_plain
 from fedner.errors import ConfigError
@@ -110,11 +110,12 @@ def _train(verb: str, arguments: list[str], config: Config, resumed: Path | None
     from fedner.report import print_summary, read_study
 
     command = shlex.join(["fedner", verb, *arguments])
-    if resumed is not None:
-        directory = experiments.resume(resumed, config, command, Lines())
-    else:
-        run: Callable[..., Path] = getattr(experiments, verb)
-        directory = run(config, command, Lines())
+    with watching() as progress:
+        if resumed is not None:
+            directory = experiments.resume(resumed, config, command, progress)
+        else:
+            run: Callable[..., Path] = getattr(experiments, verb)
+            directory = run(config, command, progress)
     study = read_study(directory)
     tell_notices(list(study.notices))
     print_summary(study, stdout())

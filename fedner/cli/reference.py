@@ -5,15 +5,24 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, get_args, get_origin
 
-from fedner.config import CLASSES_BY_GROUP, Config, ExperimentConfig, FederationConfig, ModelConfig, TrainingConfig
+from fedner.config import (
+    CLASSES_BY_GROUP,
+    Config,
+    ExperimentConfig,
+    FederationConfig,
+    ModelConfig,
+    TrackingConfig,
+    TrainingConfig,
+)
 
 SINGLE_GROUPS: dict[str, type] = {
     "model": ModelConfig,
     "training": TrainingConfig,
     "federation": FederationConfig,
     "experiment": ExperimentConfig,
+    "tracking": TrackingConfig,
 }
 
 HEAD = """\
@@ -70,8 +79,10 @@ def _meanings(schema: type) -> dict[str, str]:
 
 
 def _kind(entry: Field[Any]) -> str:
-    if isinstance(entry.type, type) and issubclass(entry.type, Enum):
-        return ", ".join(f"`{member.value}`" for member in entry.type)
+    parts = get_args(entry.type) or (entry.type,)
+    enum = next((part for part in parts if isinstance(part, type) and issubclass(part, Enum)), None)
+    if enum is not None and get_origin(entry.type) is not list:
+        return ", ".join(f"`{member.value}`" for member in enum) + (" or null" if type(None) in parts else "")
     name = (
         entry.type.__name__ if isinstance(entry.type, type) and not hasattr(entry.type, "__args__") else str(entry.type)
     )

@@ -68,6 +68,7 @@ from fedner.config.learning import (
     Schedule,
     TrainingConfig,
 )
+from fedner.config.tracking import TrackingConfig, WandbMode
 from fedner.errors import ConfigError
 
 __all__ = [
@@ -116,8 +117,10 @@ __all__ = [
     "TagScheme",
     "TextFilesData",
     "TextFormat",
+    "TrackingConfig",
     "TrainingConfig",
     "TrimmedMeanAggregation",
+    "WandbMode",
     "Weighting",
     "differences",
     "dumps",
@@ -151,6 +154,8 @@ class Config:
     """Rounds and participation."""
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
     """What `compare` runs."""
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    """Who else is told what happens."""
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "0 or more", self.seed)

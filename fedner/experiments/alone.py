@@ -6,6 +6,7 @@ the federated model instead of the encoder, with a budget of its own that comes 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fedner.config import Config, OptimizerState, TrainingConfig
@@ -13,7 +14,9 @@ from fedner.data.corpus import Document, Shard
 from fedner.data.encoding import Encoded
 from fedner.data.sites import Sites
 from fedner.experiments.final_test import count_tests, pooled_score, site_scores
+from fedner.federation.events import round_evaluated
 from fedner.federation.rounds import out_of_patience
+from fedner.federation.runs import RunDirectory
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger
@@ -21,7 +24,7 @@ from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
 from fedner.metrics import score, total
-from fedner.progress import Progress
+from fedner.progress import Progress, Silent
 from fedner.results import RoundResult, RunOutcome, RunResult
 from fedner.state import State, digest
 
@@ -54,6 +57,29 @@ class _Trained:
     best_round: int
     state: State
     examples: int
+
+
+class Recorded(Silent):
+    """Writes rounds into a history while it passes everything on to another `Progress`."""
+
+    def __init__(self, progress: Progress, run: RunDirectory) -> None:
+        self._progress = progress
+        self._run = run
+        self._before: tuple[RoundResult, ...] = ()
+
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+        """Pass it on."""
+        self._before = tuple(before)
+        self._progress.round_started(number, rounds, before)
+
+    def advanced(self, done: int, total: int, what: str) -> None:
+        """Pass it on."""
+        self._progress.advanced(done, total, what)
+
+    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+        """Write it down and pass it on."""
+        self._run.record(round_evaluated((*self._before, entry), rounds))
+        self._progress.round_finished(entry, rounds)
 
 
 def pooled_learner(sites: Sites) -> Learner:
@@ -128,6 +154,7 @@ def _train(course: _Course, dev: Encoded, before: RoundResult | None, tagger: Ta
     best_round, examples = 0, 0
     for number in range(1, course.rounds + 1):
         started = time.monotonic()
+        progress.round_started(number, course.rounds, rounds)
         fitted = fit(
             tagger,
             course.train,

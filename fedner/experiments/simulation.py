@@ -13,6 +13,7 @@ from fedner.experiments.store import Unit
 from fedner.experiments.summary import write_metrics
 from fedner.federation.local_grid import resume_in_process, run_in_process
 from fedner.federation.runs import new_run_path, read_config
+from fedner.federation.tracking import require_extras
 from fedner.learning.workspace import workspace
 from fedner.progress import Progress
 from fedner.report import write_report
@@ -27,6 +28,7 @@ def simulate(config: Config, command: str, progress: Progress) -> Path:
         RunDirectoryError: the run directory is taken.
         FederationError: a round had too few usable replies.
     """
+    require_extras(config.tracking)
     directory = new_run_path(config, "simulate")
     with _saying_how_to_go_on(directory, progress):
         outcome = run_in_process(config, directory, progress)
@@ -41,6 +43,7 @@ def resume(directory: Path, config: Config, command: str, progress: Progress) ->
         RunDirectoryError: there is no such run, it is finished or at work, or the config would change its result.
         InputError, FederationError: as `simulate`.
     """
+    require_extras(config.tracking)
     with _saying_how_to_go_on(directory, progress):
         outcome = resume_in_process(config, directory, progress)
         _finish(directory, config, outcome, command)

@@ -27,10 +27,10 @@ STATE_FILE = "best.safetensors"
 
 _FREE_EXPERIMENT = ("arms", "seeds", "lr_grid", "bootstrap_samples", "confidence")
 FREE_KEYS = (
-    "name", "output", "seed", "federation.spill_bytes", *(f"experiment.{key}" for key in _FREE_EXPERIMENT),
+    "name", "output", "seed", "tracking", "federation.spill_bytes", *(f"experiment.{key}" for key in _FREE_EXPERIMENT),
 )  # fmt: skip
-"""What may change between two calls of one comparison: where it lies, which arms, seeds and rates it runs, and where
-replies are kept, which changes no result and must be changeable once the disk was full."""
+"""What may change between two calls of one comparison: where it lies, which arms, seeds and rates it runs, who is told
+of it, and where replies are kept, which changes no result and must be changeable once the disk was full."""
 
 _FEDERATED = (
     "fraction", "min_sites", "min_share", "mandatory", "missed_quorum", "retries", "weighting", "weight_cap",

@@ -16,14 +16,16 @@ from pathlib import Path
 from fedner.config import Arm, Config
 from fedner.data.sites import Sites, load_sites
 from fedner.errors import FednerError
-from fedner.experiments.alone import pooled_learner, site_learner, train_alone
+from fedner.experiments.alone import Learner, Recorded, pooled_learner, site_learner, train_alone
 from fedner.experiments.final_test import with_unseen
 from fedner.experiments.finished import Finished
 from fedner.experiments.store import Unit, drop_state, keep_state, kept_state, open_study, run_directory
 from fedner.experiments.summary import write_metrics
+from fedner.federation.events import RunStarted, run_finished
 from fedner.federation.local_grid import run_of_study
 from fedner.federation.model_card import save_model
 from fedner.federation.runs import RunDirectory
+from fedner.federation.tracking import followed, require_extras
 from fedner.learning.tensors import travelling_names
 from fedner.learning.workspace import Workspace, workspace
 from fedner.progress import Progress
@@ -53,6 +55,7 @@ def compare(config: Config, command: str, progress: Progress) -> Path:
         InputError: the data or the configuration is at fault.
         RunDirectoryError: the study directory holds a comparison with another configuration.
     """
+    require_extras(config.tracking)
     directory = Path(config.output) / (config.name or "compare")
     sites = load_sites(config.data, config.partition)
     open_study(directory, config, sites.corpus.contract)
@@ -174,5 +177,18 @@ def _run(bench: _Bench, unit: Unit, config: Config, directory: Path, start: Stat
     if unit.arm is Arm.federated:
         outcome = run_of_study(config, directory, bench.progress)
         return with_unseen(outcome, bench.sites, bench.workspace, config.training)
-    learner = site_learner(shard) if shard else pooled_learner(bench.sites)
-    return train_alone(config, learner, bench.sites, bench.workspace, bench.progress, start)
+    return _run_alone(bench, config, site_learner(shard) if shard else pooled_learner(bench.sites), directory, start)
+
+
+def _run_alone(bench: _Bench, config: Config, learner: Learner, directory: Path, start: State | None) -> RunOutcome:
+    """Train one learner; its rounds go into a history and to trackers as a federation's do."""
+    run = RunDirectory(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    run.history_path.unlink(missing_ok=True)  # an unfinished run that lies there is begun again
+    rounds = config.federation.rounds if start is None else config.experiment.fine_tune_rounds
+    with followed(config, run, bench.progress) as told:
+        contract = bench.sites.corpus.contract.digest
+        told.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract))
+        outcome = train_alone(config, learner, bench.sites, bench.workspace, Recorded(bench.progress, told), start)
+        told.record(run_finished(outcome.result))
+    return outcome

@@ -1,6 +1,12 @@
-"""What happens in a federation, one dataclass per kind: each becomes one line of history.jsonl."""
+"""What happens in a federation, one dataclass per kind: each becomes one line of history.jsonl.
 
+`round_evaluated` and `run_finished` make the two lines that sum up a round and a run from what was found.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from fedner.results import RoundResult, RunResult, best_round, is_silence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,26 +145,56 @@ class QuorumMissed:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundEvaluated:
-    """Pooled dev micro F1 of the round's state; `best` says whether it is the best so far."""
+    """A round is whole: who counted, what its state scores on the pooled dev shards, and the best round so far.
+
+    `weights` holds the sites that counted and what each weighs in a mean-type aggregation, `missing` those that were
+    asked and did not answer, `refused` those whose answer does not count; a site that trained but could not score
+    stands in the first and in one of the others. `dev_types` is F1 by type. A round that was skipped without a quorum
+    has no scores. `seconds` is wall time, bytes are those of tensors.
+    """
 
     event: str = field(default="round evaluated", init=False)
     round: int
     rounds: int
-    dev_f1: float
+    dev_f1: float | None
+    dev_precision: float | None
+    dev_recall: float | None
+    dev_types: Mapping[str, float]
     public_dev_f1: float | None
     best: bool
+    best_round: int
+    best_f1: float | None
+    train_loss: float | None
     seconds: float
+    bytes_up: int
+    bytes_down: int
+    weights: Mapping[str, float]
+    missing: Mapping[str, str]
+    refused: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished:
-    """The best round's state was scored on the test shards, once."""
+    """The best round's state was scored on the test shards, once, after some rounds; `test_sites` is F1 by site."""
 
     event: str = field(default="run finished", init=False)
+    rounds: int
     best_round: int
     test_f1: float
+    test_precision: float
+    test_recall: float
+    test_sites: Mapping[str, float]
     state: str
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerFailed:
+    """A tracker is told nothing more in this process, since something went wrong with it; the run goes on."""
+
+    event: str = field(default="tracker failed", init=False)
+    tracker: str
+    reason: str
 
 
 Event = (
@@ -176,4 +212,45 @@ Event = (
     | QuorumMissed
     | RoundEvaluated
     | RunFinished
+    | TrackerFailed
 )
+
+
+def round_evaluated(rounds: Sequence[RoundResult], planned: int) -> RoundEvaluated:
+    """Return the line of the last of some rounds, out of so many planned."""
+    entry, best = rounds[-1], best_round(rounds)
+    dev = entry.dev.micro if entry.dev else None
+    leader = next(each for each in rounds if each.round == best).dev
+    return RoundEvaluated(
+        round=entry.round,
+        rounds=planned,
+        dev_f1=dev.f1 if dev else None,
+        dev_precision=dev.precision if dev else None,
+        dev_recall=dev.recall if dev else None,
+        dev_types={name: prf.f1 for name, prf in entry.dev.types.items()} if entry.dev else {},
+        public_dev_f1=entry.public_dev.micro.f1 if entry.public_dev else None,
+        best=best == entry.round and leader is not None,
+        best_round=best,
+        best_f1=leader.micro.f1 if leader else None,
+        train_loss=entry.train_loss,
+        seconds=entry.seconds,
+        bytes_up=entry.bytes_up,
+        bytes_down=entry.bytes_down,
+        weights=entry.weights,
+        missing={site: reason for site, reason in entry.refused.items() if is_silence(reason)},
+        refused={site: reason for site, reason in entry.refused.items() if not is_silence(reason)},
+    )
+
+
+def run_finished(result: RunResult) -> RunFinished:
+    """Return the last line of a run."""
+    return RunFinished(
+        rounds=len(result.rounds),
+        best_round=result.best_round,
+        test_f1=result.test.micro.f1,
+        test_precision=result.test.micro.precision,
+        test_recall=result.test.micro.recall,
+        test_sites={site: score.micro.f1 for site, score in result.sites.items()},
+        state=result.state_digest,
+        seconds=result.seconds,
+    )

@@ -125,6 +125,7 @@ class Trained:
     state_digest: str
     asked: int
     sites: tuple[str, ...]
+    weights: dict[str, float]
     refused: dict[str, str]
     examples: int
     loss: float
@@ -194,6 +195,7 @@ def train_round(
         state_digest=digest(after),
         asked=tally.asked,
         sites=names,
+        weights={site: tally.accepted[site].weight for site in names},
         refused=dict(sorted(tally.refused.items())),
         examples=sum(event.examples for event in tally.accepted.values()),
         loss=loss,
@@ -303,7 +305,9 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
         return Reached.quorum if len(counts) >= needed.min_sites else Reached.too_few
 
     content = wire.evaluate_request(request)
-    for site, message in federation.ask(federation.sites.names, content, split, number, reached):
+    answers = federation.ask(federation.sites.names, content, split, number, reached)
+    for done, (site, message) in enumerate(answers, start=1):
+        federation.progress.advanced(done, len(federation.sites.names), f"sites scored on {split}")
         reply = message if isinstance(message, Failure) else wire.read_evaluate_reply(message)
         reason = reply if isinstance(reply, Failure) else _misfit(reply, request.header, federation.contract)
         if isinstance(reply, Failure) or reason is not None:

@@ -10,13 +10,12 @@ import numpy as np
 from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.errors import QuorumError, StateError
 from fedner.federation.messages import Failure, Header, TrainReply, TrainRequest
-from fedner.results import RoundResult, best_round
+from fedner.results import RoundResult, best_round, is_silence
 from fedner.seeding import generator
 from fedner.state import State, check_like
 
 _TYPICAL_ROUNDS = 5
 _NORM_CHUNK = 1 << 16  # float64 copies of so many elements stay in a core's cache
-_GONE = ("silent:", "gone:", "spare:", "flower-")
 
 
 def sample_sites(sites: Sequence[str], config: FederationConfig, seed: int, round_number: int) -> tuple[str, ...]:
@@ -143,7 +142,7 @@ def suspended(rounds: Sequence[RoundResult], max_refusals: int | None) -> dict[s
         for site in entry.sites:
             row[site] = 0
         for site, reason in entry.refused.items():
-            if site not in entry.sites and not reason.startswith(_GONE):
+            if site not in entry.sites and not is_silence(reason):
                 row[site] = row.get(site, 0) + 1
                 reasons[site] = reason
     return {site: reasons[site] for site, number in sorted(row.items()) if number >= max_refusals}

@@ -5,6 +5,8 @@
     environment.json    Python, platform, packages, processor
     history.jsonl       one JSON object a line, appended and flushed as it happens
     checkpoints/        the newest whole rounds and the best one, see `fedner.federation.checkpoints`
+    tensorboard/        TensorBoard's files, where asked for
+    tracking/           what other trackers keep, see `fedner.federation.tracking`
     sites/              what simulated sites remember between rounds, see `fedner.federation.site_memory`
     replies/            during a round, replies that memory is not to hold, see `fedner.federation.aggregation.keeping`
 
@@ -16,7 +18,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -40,6 +42,7 @@ RESUMABLE_KEYS = (
     "name",
     "output",
     "experiment",
+    "tracking",
     *(
         f"federation.{key}"
         for key in (
@@ -60,10 +63,14 @@ RESUMABLE_KEYS = (
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A directory that `create_run` made, or `open_run` or `resume_run` checked; only the last is `resumed`."""
+    """A directory that `create_run` made, or `open_run` or `resume_run` checked; only the last is `resumed`.
+
+    `followers` are told every event after it is written down; they must not raise.
+    """
 
     path: Path
     resumed: bool = False
+    followers: tuple[Callable[[Event], None], ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +103,7 @@ class RunDirectory:
         return self.path / "model"
 
     def record(self, event: Event) -> None:
-        """Append one event to the history, with the time, and flush it."""
+        """Append one event to the history, with the time, flush it, and tell whoever follows."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
         try:
             with self.history_path.open("a", encoding="utf-8") as history:
@@ -106,6 +113,8 @@ class RunDirectory:
                 f"{self.history_path}: wanted to write down what happened, could not ({error.strerror}); mend that and "
                 "resume the run"
             ) from error
+        for follower in self.followers:
+            follower(event)
 
     def mend_history(self) -> None:
         """Cut off a last line that a crash left half written, so that the next one stands on its own."""

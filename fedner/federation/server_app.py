@@ -5,6 +5,7 @@ reads the run config and chooses the run directory.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from logging import INFO
@@ -13,7 +14,7 @@ from flwr.app import Context
 from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
-from fedner.config import Config, MissedQuorum, dumps
+from fedner.config import Config, MissedQuorum, TrackingConfig, dumps
 from fedner.data.labels import LabelContract, contract_from_config
 from fedner.data.loading import load_files
 from fedner.errors import FederationError, QuorumError
@@ -24,10 +25,11 @@ from fedner.federation.events import (
     QuorumMissed,
     RoundEvaluated,
     RoundStarted,
-    RunFinished,
     RunResumed,
     RunStarted,
     SiteSuspended,
+    round_evaluated,
+    run_finished,
 )
 from fedner.federation.exchange import Mail
 from fedner.federation.members import Members, joined
@@ -43,12 +45,13 @@ from fedner.federation.runs import (
     new_run_path,
     resume_run,
 )
+from fedner.federation.tracking import followed, require_extras
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, score, total
-from fedner.progress import Progress, Silent
-from fedner.results import RoundResult, RunOutcome, RunResult, best_round, save_run
+from fedner.progress import Progress, Silent, round_line
+from fedner.results import RoundResult, RunOutcome, RunResult, save_run
 from fedner.state import State, digest, num_bytes
 
 app = ServerApp()
@@ -67,8 +70,13 @@ def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress |
         InputError: the config, the contract or the model is at fault, or a site holds another contract.
         FederationError: too few sites, or too few usable replies in a round.
     """
+    with followed(config, run, progress or Silent()) as told:
+        return _federate(config, grid, told, progress or Silent())
+
+
+def _federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> RunOutcome:
     started = time.monotonic()
-    federation = _open(config, grid, run, progress or Silent())
+    federation = _open(config, grid, run, progress)
     server = workspace(config.model, federation.contract)
     at = _standing(federation, server)
     startup_seconds = time.monotonic() - started
@@ -101,14 +109,21 @@ def _standing(federation: Federation, server: Workspace) -> Checkpoint:
                 round=found.round, rounds=config.federation.rounds, state=found.state_digest, damaged=tuple(damaged)
             )
         )
+        if found.rounds and not _was_reported(run, found.round):
+            _report_round(federation, found)
     return found
+
+
+def _was_reported(run: RunDirectory, number: int) -> bool:
+    """Say whether the history has a round's last line; a kill may have come between its checkpoint and that."""
+    return any(line["event"] == RoundEvaluated.event and line["round"] == number for line in run.history())
 
 
 def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> Federation:
     """Call the sites together."""
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
-    text = dumps(config)
+    text = dumps(replace(config, tracking=TrackingConfig()))  # who watches the server is no business of the sites
     if not run.resumed:
         rounds = config.federation.rounds
         run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
@@ -147,6 +162,7 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
         bytes_down=num_bytes(arrays) * (trained.asked + len(federation.sites.names))
         + num_bytes(memory.moments.get(aggregation.CONTROL, {})) * trained.asked,
         sites=trained.sites,
+        weights=trained.weights,
         refused=_all_refused(trained.refused, scored),
         train_loss=trained.loss,
         public_dev=public_dev,
@@ -176,6 +192,7 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
     out = _suspended(federation, at.rounds)
     while True:
         try:
+            federation.progress.round_started(number, config.federation.rounds, at.rounds)
             return train_round(federation, number, _choose(federation, number, out), at)
         except QuorumError as error:
             then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
@@ -229,18 +246,9 @@ def _score_public(federation: Federation, server: Workspace, arrays: State) -> S
 
 
 def _report_round(federation: Federation, at: Checkpoint) -> None:
-    result, rounds = at.rounds[-1], federation.config.federation.rounds
-    federation.run.record(
-        RoundEvaluated(
-            round=result.round,
-            rounds=rounds,
-            dev_f1=result.dev.micro.f1 if result.dev else 0.0,
-            public_dev_f1=result.public_dev.micro.f1 if result.public_dev else None,
-            best=best_round(at.rounds) == result.round,
-            seconds=result.seconds,
-        )
-    )
-    federation.progress.round_finished(result, rounds)
+    rounds = federation.config.federation.rounds
+    federation.run.record(round_evaluated(at.rounds, rounds))
+    federation.progress.round_finished(at.rounds[-1], rounds)
 
 
 def _final_test(federation: Federation, at: Checkpoint, began: float, startup_seconds: float) -> RunOutcome:
@@ -266,11 +274,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
         lr=federation.config.training.lr,
         state_digest=best.state_digest,
     )
-    federation.run.record(
-        RunFinished(
-            best_round=best.round, test_f1=result.test.micro.f1, state=best.state_digest, seconds=result.seconds
-        )
-    )
+    federation.run.record(run_finished(result))
     return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
 
 
@@ -285,14 +289,15 @@ class _FlowerLog:
         """Log the title."""
         log(INFO, "%s", title)
 
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+        """Leave it to the history."""
+
     def advanced(self, done: int, total: int, what: str) -> None:
         """Leave it to the history, which has a line for every reply."""
 
     def round_finished(self, entry: RoundResult, rounds: int) -> None:
         """Log what a round brought."""
-        f1 = entry.dev.micro.f1 if entry.dev else 0.0
-        log(INFO, "round %d of %d: dev F1 %.4f, %.1f s, %d sites", entry.round, rounds, f1, entry.seconds,
-            len(entry.sites))  # fmt: skip
+        log(INFO, "%s", round_line(entry, rounds))
 
 
 @app.main()
@@ -306,6 +311,7 @@ def main(grid: Grid, context: Context) -> None:
     """
     told = context.run_config
     config = run_config(str(told.get("config", "")), str(told.get("folder", "")))
+    require_extras(config.tracking)
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     path, progress = new_run_path(config, "flower"), _FlowerLog()
     if resumes(told.get("resume", False), config) and (path / "config.yaml").exists():

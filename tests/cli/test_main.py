@@ -46,7 +46,7 @@ def test_unknown_verb_is_refused_with_the_known_ones(capsys):
     ("override", "told"),
     [
         ("training.lrr=1", "did you mean training.lr?"),
-        ("trainng.lr=1", "did you mean training?"),
+        ("trainng.lr=1", "did you mean training"),
         ("partition.alfa=1", "partition.alfa"),
         ("training.lr=abc", "training.lr: Value 'abc'"),
         ("training.lr=-1", "training.lr: wanted a number above 0, found -1"),
