@@ -99,6 +99,7 @@ def test_ray_gives_the_bytes_of_the_run_in_process(small_config, tmp_path: Path,
     # Kept moments go through Flower's context, which travels to the Ray actor and back.
     config = small_config(training={"optimizer_state": "keep"})
     config.name = "on-ray"
+    config.tracking.tensorboard = find_spec("tensorboard") is not None
     log = flwr_run(config, 3, tmp_path, environment)
     path = tmp_path / "runs" / "on-ray"
     assert (path / "result.json").exists(), log
@@ -107,6 +108,7 @@ def test_ray_gives_the_bytes_of_the_run_in_process(small_config, tmp_path: Path,
     assert there["state_digest"] == here.result.state_digest
     assert there["test"] == here.result.test.to_json()
     assert (path / "model" / "model.safetensors").is_file()
+    assert list((path / "tensorboard").glob("events.*")) or not config.tracking.tensorboard
     # Warm actors: a later round costs training, not imports and model building.
     seconds = [line["seconds"] for line in open_run(path).history() if line["event"] == "reply accepted"]
     assert min(seconds[3:]) <= max(seconds[:3])
