@@ -14,10 +14,11 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fedner.cli import main
-from fedner.config import Config, TrackingConfig, WandbMode, from_plain, loads, to_plain
+from fedner.config import Config, TrackingConfig, WandbMode, differences, from_plain, loads, to_plain
 from fedner.data.labels import contract_from_config
 from fedner.errors import ConfigError
 from fedner.experiments import compare
+from fedner.experiments.store import FREE_KEYS
 from fedner.federation import client_app, wire
 from fedner.federation.events import ReplyAccepted, RoundStarted, round_evaluated
 from fedner.federation.local_grid import InlineRunner, LocalGrid, resume_in_process, run_in_process, site_contexts
@@ -137,6 +138,31 @@ def test_a_resumed_run_goes_on_in_the_same_curves_without_a_point_twice(small_co
     outcome = interrupted_and_resumed(config, tmp_path / "run")
     f1 = [(entry.round, pytest.approx(entry.dev.micro.f1)) for entry in outcome.result.rounds if entry.dev]
     assert scalars(tmp_path / "run")["dev/f1"] == f1
+
+
+def test_trackers_may_be_turned_on_when_a_run_goes_on(small_config, tmp_path: Path, untracked: RunOutcome):
+    pytest.importorskip("tensorboard")
+    with pytest.raises(KeyboardInterrupt):
+        run_in_process(small_config(rounds=3), tmp_path / "run", Watches(stop_after_replies=4))
+    outcome = resume_in_process(tracked(small_config(rounds=3), tmp_path, tensorboard=True), tmp_path / "run")
+    assert digest(outcome.best_state) == digest(untracked.best_state)
+    assert [step for step, _ in scalars(tmp_path / "run")["dev/f1"]] == [2, 3]
+
+
+def test_a_comparison_goes_on_with_other_trackers(small_config):
+    asked = replace(small_config(), tracking=TrackingConfig(mlflow=True))
+    assert differences(small_config(), asked, free=FREE_KEYS) == []
+
+
+def test_a_round_whose_last_line_a_kill_prevented_is_told_when_the_run_goes_on(small_config, tmp_path: Path):
+    config = small_config(rounds=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_in_process(config, tmp_path / "run", Watches(stop_after_replies=4))
+    history = tmp_path / "run" / "history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(line for line in lines if "round evaluated" not in line))
+    resume_in_process(config, tmp_path / "run")
+    assert [line["round"] for line in lines_of(tmp_path / "run", "round evaluated")] == [1, 2]
 
 
 def test_every_arm_of_a_comparison_has_its_history_and_its_curves(small_config, tmp_path: Path):
