@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -88,6 +89,7 @@ class WorkerPool:
         self._failed: deque[Message] = deque()
         self._connections: list[Connection] = []
         self._processes: list[SpawnProcess] = []
+        self._senders: list[threading.Thread | None] = [None] * num_workers
         try:
             for worker in range(num_workers):
                 connection, process = self._start(worker)
@@ -138,6 +140,10 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the workers."""
+        for sender, process in zip(self._senders, self._processes, strict=False):
+            if sender is not None and sender.is_alive():
+                process.kill()
+                sender.join()
         for connection in self._connections:
             connection.close()
         for process in self._processes:
@@ -158,11 +164,13 @@ class WorkerPool:
 
     def _replace(self, worker: int) -> int | None:
         """Start a new process for a worker; return the exit code of the old one."""
-        process = self._processes[worker]
-        self._connections[worker].close()
+        process, sender = self._processes[worker], self._senders[worker]
         process.join(timeout=1)  # where it ended by itself, its own exit code tells more than that of our kill
         process.kill()
         process.join()
+        if sender is not None:  # it ends with its reader; only then may the number of its pipe be given to another
+            sender.join()
+        self._connections[worker].close()
         self._connections[worker], self._processes[worker] = self._start(worker)
         return process.exitcode
 
@@ -171,14 +179,12 @@ class WorkerPool:
         queue = self._queues[worker]
         if not queue:
             return
-        try:
-            send(self._connections[worker], queue[0])
-        except OSError:
+        if not self._processes[worker].is_alive():
             self._replace(worker)
-            try:
-                send(self._connections[worker], queue[0])
-            except OSError:
-                self._failed.append(self._bury(worker))
+        # In a thread of its own: a worker that hangs does not read, and whoever waits must be able to give up on it.
+        sender = threading.Thread(target=_send_to_worker, args=(self._connections[worker], queue[0]), daemon=True)
+        self._senders[worker] = sender
+        sender.start()
 
     def _bury(self, worker: int) -> Message:
         """Return an error reply for the message that a worker was at when it ended; a new one takes the next."""
@@ -197,6 +203,11 @@ def send(connection: Connection, message: Message) -> None:
     connection.send_bytes(message_to_proto(head).SerializeToString())
     for array in _arrays(content):
         connection.send_bytes(array.data)
+
+
+def _send_to_worker(connection: Connection, message: Message) -> None:
+    with suppress(OSError):  # the worker has ended, which whoever waits for its reply finds out
+        send(connection, message)
 
 
 def receive(connection: Connection) -> Message:

@@ -221,6 +221,21 @@ def test_a_worker_that_hangs_is_replaced_when_nobody_waits_for_it_any_more(cheap
     assert multiprocessing.active_children() == []
 
 
+def test_a_worker_that_hangs_before_it_has_read_a_large_request_is_given_up_too(cheap_app: str):
+    # Eight megabytes do not fit into a pipe, so that whoever writes them has to wait for a reader.
+    large = RecordDict({"arrays": to_record({"w": np.zeros(2_000_000, dtype=np.float32)})})
+    with local_grid([1, 1], workers=2, app=cheap_app) as grid:
+        assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
+        victim, _ = multiprocessing.active_children()
+        os.kill(victim.pid, signal.SIGSTOP)
+        replies = grid.send_and_receive(
+            [Message(large, node, "query.hello") for node in grid.get_node_ids()], timeout=3
+        )
+        assert len(replies) == 1
+        assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
+    assert multiprocessing.active_children() == []
+
+
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path, cheap_app: str):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
