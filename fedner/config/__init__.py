@@ -7,7 +7,6 @@ Enum members are lower case because OmegaConf reads and writes them by member na
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +67,7 @@ from fedner.config.learning import (
     Schedule,
     TrainingConfig,
 )
+from fedner.config.plain import refuse_unsafe
 from fedner.config.tracking import TrackingConfig, WandbMode
 from fedner.errors import ConfigError
 
@@ -207,7 +207,7 @@ def from_plain(plain: object) -> Config:
     """
     if not isinstance(plain, dict):
         raise ConfigError(f"config: wanted one JSON object, found {type(plain).__name__} (in YAML: one mapping)")
-    _refuse_unsafe(plain, "")
+    refuse_unsafe(plain, "")
     schema = OmegaConf.structured(Config)
     try:
         for group, classes in CLASSES_BY_GROUP.items():
@@ -224,24 +224,6 @@ def from_plain(plain: object) -> Config:
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
-
-
-def _refuse_unsafe(value: object, key: str) -> None:
-    """Refuse what OmegaConf would act on, and numbers that JSON cannot carry.
-
-    The text may come from another machine: an interpolation such as ${oc.env:HOME} would read this one's environment,
-    and ??? would silently become the default.
-    """
-    if isinstance(value, dict):
-        for name, each in value.items():
-            _refuse_unsafe(each, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for each in value:
-            _refuse_unsafe(each, key)
-    elif isinstance(value, str) and ("${" in value or value == "???"):
-        raise ConfigError(f"{key}: wanted a plain value, found {value!r}")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{key}: wanted a finite number, found {value}")
 
 
 def dumps(config: Config) -> str:
