@@ -80,7 +80,8 @@ def score_split(message: Message, context: Context) -> Message:
 
 
 def _hello(message: Message, context: Context) -> RecordDict:
-    request = wire.read_hello_request(message)
+    request, gate = wire.read_hello_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     reply = HelloReply(
         header=_own_header(request.header, site),
@@ -91,14 +92,15 @@ def _hello(message: Message, context: Context) -> RecordDict:
         train_sentences=num_sentences(site.shard.train),
         dev_sentences=num_sentences(site.shard.dev),
         test_sentences=num_sentences(site.shard.test),
-        num_sites=int(context.node_config["num-partitions"]),
+        num_sites=_num_sites(context),
     )
-    return wire.hello_reply(reply)
+    return wire.hello_reply(gate.hello(reply, site.config))
 
 
 def _train(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request = wire.read_train_request(message)
+    request, gate = wire.read_train_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     _require_contract(request.header, site)
     space, config = site.workspace(), site.config
@@ -130,16 +132,15 @@ def _train(message: Message, context: Context) -> RecordDict:
         seconds=monotonic() - started,
         control=fitted.control_change,
     )
-    return wire.train_reply(reply)
+    return wire.train_reply(gate.update(reply, num_sentences(site.shard.train), config))
 
 
 def _evaluate(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request = wire.read_evaluate_request(message)
+    request, gate = wire.read_evaluate_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     _require_contract(request.header, site)
-    if request.split not in ("dev", "test"):
-        raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
     space = site.workspace()
     encoded = space.encoded(site.shard.split(request.split))
     _put_in_place(space, request.arrays, context, request.state_round, request.header.seed)
@@ -153,9 +154,9 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         loss_sum=evaluation.loss_sum,
         num_words=evaluation.num_words,
         seconds=monotonic() - started,
-        document_counts=evaluation.document_counts if request.by_document else None,
+        document_counts=evaluation.document_counts,
     )
-    return wire.evaluate_reply(reply)
+    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
 
 
 def _put_in_place(space: Workspace, arrays: State, context: Context, state_round: int, seed: int) -> None:

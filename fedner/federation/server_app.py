@@ -35,7 +35,7 @@ from fedner.federation.exchange import Mail
 from fedner.federation.members import Members, joined
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
-from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, tell, train_round
+from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, train_round
 from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended
 from fedner.federation.run_config import resumes, run_config
 from fedner.federation.runs import (
@@ -45,6 +45,7 @@ from fedner.federation.runs import (
     new_run_path,
     resume_run,
 )
+from fedner.federation.telling import tell
 from fedner.federation.tracking import followed, require_extras
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
@@ -132,6 +133,11 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
     sites.connect(config.federation.min_sites, config.federation.wait_seconds)
     for site in sites.names:
         run.record(joined(sites.hellos[site]))
+    if all("test" in sites.hellos[site].declines for site in sites.names):
+        raise FederationError(
+            f"handshake: none of {', '.join(sites.names)} tells test scores, so the run would end with nothing to "
+            "report; one site at least has to let some out (policy.test.tell in its site file)"
+        )
     return Federation(
         config=config,
         config_text=text,
@@ -156,14 +162,15 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
     public_dev = _score_public(federation, server, arrays)
     result = RoundResult(
         round=number,
-        dev=score(scored.pooled(), federation.contract),
+        dev=score(scored.pooled(), federation.contract) if scored.counts else None,
         seconds=time.monotonic() - started,
         bytes_up=trained.bytes_up,
-        bytes_down=num_bytes(arrays) * (trained.asked + len(federation.sites.names))
+        bytes_down=num_bytes(arrays) * (trained.asked + scored.asked)
         + num_bytes(memory.moments.get(aggregation.CONTROL, {})) * trained.asked,
         sites=trained.sites,
         weights=trained.weights,
         refused=_all_refused(trained.refused, scored),
+        untold=scored.untold,
         train_loss=trained.loss,
         public_dev=public_dev,
         update_norm=trained.update_norm,
@@ -255,7 +262,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     """Score the best round's state on the test shards, once.
 
     Raises:
-        FederationError: no round had a quorum.
+        FederationError: no round had a quorum, or no site tells test scores.
     """
     if not any(entry.sites for entry in at.rounds):
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
@@ -263,6 +270,11 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     best = load_best(federation.run.checkpoints_path, at)
     tested = evaluate_sites(federation, 0, best.state, best.round, "test")
     contract = federation.contract
+    if not tested.counts:
+        raise FederationError(
+            f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of round "
+            f"{best.round} is kept in {federation.run.checkpoints_path}"
+        )
     result = RunResult(
         test=score(tested.pooled(), contract),
         sites={site: score(counts, contract) for site, counts in tested.counts.items()},
@@ -273,6 +285,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
         startup_seconds=startup_seconds,
         lr=federation.config.training.lr,
         state_digest=best.state_digest,
+        untold=tested.untold,
     )
     federation.run.record(run_finished(result))
     return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
