@@ -1,1 +1,1 @@
-"""A federation of real institutions: kits, the server and the sites as processes, and how a coordinator drives them."""
+"""A federation across real sites: what is issued to each party, what each checks, and the processes that each runs."""
