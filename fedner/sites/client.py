@@ -13,7 +13,7 @@ from fedner.data.corpus import num_sentences
 from fedner.errors import ConfigError
 from fedner.federation.client_app import CONTRACT, SITE_FILE
 from fedner.federation.site_memory import MEMORY_OF_RUNS
-from fedner.sites.flower import MAX_FAILURES, environment, free_port, health_of, new_secret, open_state, script, superexec
+from fedner.sites.flower import MAX_FAILURES, environment, free_port, health_of, needed, new_secret, open_state, script, superexec
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
 from fedner.sites.supervise import Program, Supervisor
@@ -34,19 +34,19 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> int:
     """
     site = read_site(site_file)
     _require_own(kit, site, site_file)
-    shard = read_own_shard(site_file, kit.file("contract.yaml"))
+    shard = read_own_shard(site_file, kit.contract_file)
     with open_state(state):
         port, secret = free_port(), new_secret(state)
         _write_node_config(state / "node.toml", kit, site_file, state)
         command = [
-            script("flower-supernode"), "--superlink", f"{kit.host}:{kit.fleet_port}",
-            "--root-certificates", str(kit.file("ca.crt")), "--auth-supernode-private-key", str(key),
+            script("flower-supernode"), "--superlink", kit.address(kit.ports.fleet),
+            "--root-certificates", str(needed(kit.ca_certificate).resolve()), "--auth-supernode-private-key", str(needed(key).resolve()),
             "--node-config", str(state / "node.toml"), "--isolation", "process",
             "--host", "127.0.0.1", "--port", str(port), "--superexec-auth-secret-file", str(secret),
         ]  # fmt: skip
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
-        tell("client", federation=kit.federation, site=site.site, server=f"{kit.host}:{kit.fleet_port}", log=log,
+        tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
              **sentences)  # fmt: skip
         programs = (Program("supernode", command), superexec(port, secret))
         return Supervisor(programs, environment(state), state, log, health_of(port), MAX_FAILURES).run()
@@ -64,7 +64,7 @@ def _write_node_config(path: Path, kit: Kit, site_file: Path, state: Path) -> No
     """Write what Flower hands to the client app with every message; a JSON string is a TOML string as well."""
     said = {
         SITE_FILE: site_file.resolve(),
-        CONTRACT: kit.file("contract.yaml"),
+        CONTRACT: kit.contract_file.resolve(),
         MEMORY_OF_RUNS: (state / "memory").resolve(),
     }
     lines = [f"{key} = {json.dumps(str(value), ensure_ascii=False)}\n" for key, value in said.items()]

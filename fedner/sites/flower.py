@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fedner.errors import RunDirectoryError
+from fedner.errors import ConfigError, RunDirectoryError
 from fedner.sites.supervise import Program
 
 MAX_FAILURES = 5
@@ -44,6 +44,17 @@ def environment(state: Path) -> dict[str, str]:
         "PATH": f"{_SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def needed(path: Path) -> Path:
+    """Return a file of a kit.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path.parent}: wanted a kit with {path.name} in it, found none; is it another party's kit?")
+    return path
 
 
 def script(name: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from fedner.sites.downloads import summaries
-from fedner.sites.flower import MAX_FAILURES, environment, free_port, health_of, new_secret, open_state, superexec
+from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, new_secret, open_state, superexec
 from fedner.sites.gates import token_digest
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
@@ -32,31 +32,34 @@ def serve(kit: Kit, state: Path, host: str, control_host: str) -> int:
         ConfigError: the kit lacks what a server needs.
     """
     with open_state(state):
-        runs, runtime_port, secret = state / "runs", free_port(), new_secret(state)
+        runs, secret = state / "runs", new_secret(state)
         runs.mkdir(exist_ok=True)
         settings = ServerSettings(
             host=host,
-            fleet_port=kit.fleet_port,
             control_host=control_host,
-            control_port=kit.control_port,
-            runtime_port=runtime_port,
-            certificate=str(kit.file("server.crt")),
-            key=str(kit.file("server.key")),
+            ports=kit.ports,
+            certificate=str(needed(kit.server_certificate).resolve()),
+            key=str(needed(kit.server_key).resolve()),
             database=str(state / "superlink.db"),
             runs=str(runs),
             secret_file=str(secret),
             token_digest=token_digest(control_token(kit)),
-            sites=kit.public_keys(),
+            sites=site_keys(kit),
         )
         write_settings(settings, state / "superlink.json")
         log = state / "log" / "server.log"
-        tell("server", federation=kit.federation, sites=f"{host}:{kit.fleet_port}",
-             control=f"{control_host}:{kit.control_port}", log=log)  # fmt: skip
+        tell("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
+             control=f"{control_host}:{kit.ports.control}", log=log)  # fmt: skip
         _tell_unfinished(runs)
-        superlink = Program("superlink", [sys.executable, "-m", "fedner.sites.superlink", str(state / "superlink.json")])
-        programs = (superlink, superexec(runtime_port, secret))
-        healthy = health_of(runtime_port)
+        superlink = Program("superlink", [sys.executable, "-P", "-m", "fedner.sites.superlink", str(state / "superlink.json")])
+        programs = (superlink, superexec(kit.ports.runtime, secret))
+        healthy = health_of(kit.ports.health)
         return Supervisor(programs, environment(state), state, log, healthy, MAX_FAILURES).run()
+
+
+def site_keys(kit: Kit) -> dict[str, str]:
+    """Return each site's public key, one OpenSSH line, of those that may register."""
+    return {path.stem: path.read_text(encoding="ascii").strip() for path in sorted(kit.public_keys.glob("*.pub"))}
 
 
 def _tell_unfinished(runs: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fedner.results import read_json
+from fedner.sites.kit import Ports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +17,8 @@ class ServerSettings:
     """
 
     host: str
-    fleet_port: int
     control_host: str
-    control_port: int
-    runtime_port: int
+    ports: Ports
     certificate: str
     key: str
     database: str
@@ -37,4 +36,5 @@ def write_settings(settings: ServerSettings, path: Path) -> None:
 
 def read_settings(path: Path) -> ServerSettings:
     """Read what `write_settings` wrote."""
-    return ServerSettings(**read_json(path))
+    plain = read_json(path)
+    return ServerSettings(**{**plain, "ports": Ports(**plain["ports"])})

@@ -2,10 +2,11 @@
 
     fleet     TLS, for the sites: every request is signed by a registered key
     control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
-    runtime   this machine's loopback only: the processes that run the server's app
+    runtime   loopback: the processes that run the server's app; one of them shows a secret to be given work
+    health    loopback: 200 at /health
 
 The app behind them is Flower's own, started from its own parts rather than by `flower-superlink`, which would put all
-three at one port, and would let whoever reaches it start runs. This is the one place that leans on how Flower puts its
+of it at one port, and would let whoever reaches it start runs. This is the one place that leans on how Flower puts its
 server together.
 """
 
@@ -34,6 +35,7 @@ from fedner.sites.gates import Gate, TokenAuthn
 from fedner.sites.lines import tell
 from fedner.sites.settings import ServerSettings, read_settings
 
+LOOPBACK = "127.0.0.1"
 ONLINE_SECONDS = 5.0
 """How often it is looked who is connected."""
 
@@ -94,7 +96,7 @@ def _key_bytes(site: str, key: str) -> bytes:
 
 def _lifespan_config(settings: ServerSettings, authn: TokenAuthn) -> SuperLinkLifespanConfig:
     return SuperLinkLifespanConfig(
-        control_address="", health_server_address=None, host="127.0.0.1", port=settings.runtime_port, insecure=False,
+        control_address="", health_server_address=None, host="127.0.0.1", port=settings.ports.runtime, insecure=False,
         certificates=None, superexec_auth_secret=Path(settings.secret_file).read_bytes(), authn_plugin=authn,
         event_log_plugin=None, fleet_event_log_plugin=None, enable_event_log=False, artifact_provider=None,
         enable_supernode_auth=True, fleet_api_type="grpc-rere", fleet_api_address=None, simulation=False,
@@ -113,12 +115,13 @@ class _Listener(uvicorn.Server):
 
 
 async def _serve(settings: ServerSettings, authn: TokenAuthn, app: ASGIApp) -> None:
-    tls = {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
+    ports, tls = settings.ports, {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
     ours = downloads(Path(settings.runs), authn.accepts)
     listeners = {
-        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on", {})): _listen("127.0.0.1", settings.runtime_port),
-        _Listener(_config(Gate(app, ("/v1/fleet/",)), "off", tls)): _listen(settings.host, settings.fleet_port),
-        _Listener(_config(_Control(app, ours), "off", tls)): _listen(settings.control_host, settings.control_port),
+        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on", {})): _listen(LOOPBACK, ports.runtime),
+        _Listener(_config(Gate(app, ()), "off", {})): _listen(LOOPBACK, ports.health),
+        _Listener(_config(Gate(app, ("/v1/fleet/",)), "off", tls)): _listen(settings.host, ports.fleet),
+        _Listener(_config(_Control(app, ours), "off", tls)): _listen(settings.control_host, ports.control),
     }
 
     def stop() -> None:

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ STEADY_SECONDS = 600.0
 """A process that ran so long is restarted at once; one that dies sooner is waited with, ever longer."""
 LONGEST_WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.2
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # loaded here, since between fork and exec nothing may be
 
@@ -162,7 +164,7 @@ def _copy(name: str, process: subprocess.Popen[bytes], log: logging.Logger) -> N
     assert process.stdout is not None
     with process.stdout as lines:
         for line in lines:
-            text = line.decode("utf-8", "replace").rstrip()
+            text = _COLOUR.sub("", line.decode("utf-8", "replace").rstrip())
             if text.startswith("time="):  # ours already
                 print(text, flush=True)
             log.info("%s | %s", name, text)

@@ -19,11 +19,11 @@ def control_token(kit: Kit) -> str:
     Raises:
         ConfigError: the kit has neither the token nor the server's key.
     """
-    written, key = kit.directory / TOKEN_FILE, kit.directory / "server.key"
+    written, key = kit.folder / TOKEN_FILE, kit.server_key
     if written.is_file():
         return written.read_text(encoding="ascii").strip()
     if not key.is_file():
         raise ConfigError(
-            f"{kit.directory}: wanted the coordinator's kit, with server.key or {TOKEN_FILE} in it, found neither"
+            f"{kit.folder}: wanted the coordinator's kit, with server.key or {TOKEN_FILE} in it, found neither"
         )
     return hmac.digest(key.read_bytes(), _PURPOSE, "sha256").hex()
