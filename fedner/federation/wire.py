@@ -166,6 +166,25 @@ def failure(reason: Failure) -> RecordDict:
     return RecordDict({"failure": ConfigRecord({"code": reason.code, "sentence": reason.sentence})})
 
 
+def failure_of(content: RecordDict) -> Failure | None:
+    """Return why a site could not answer, if that is what the content says.
+
+    Raises:
+        FederationError: it is no such record.
+    """
+    told = content.config_records.get("failure")
+    return None if told is None else Failure(_value(told, "code", str), _value(told, "sentence", str))
+
+
+def read_header(message: Message) -> Header:
+    """Read what a message says about itself.
+
+    Raises:
+        FederationError: it has no such header.
+    """
+    return _read_header(_config(message))
+
+
 def read_hello_reply(message: Message) -> HelloReply | Failure:
     """Read a site's introduction; what cannot be read is a failure of the site, as with all replies."""
     return _read_reply(message, _hello_reply)
@@ -186,11 +205,8 @@ def _read_reply(message: Message, read: Callable[[Message], _Reply]) -> _Reply |
         # The reason is exception text of the site's process; only Flower's number is safe to keep.
         code = f"flower-{message.error.code}"
         return Failure(code, "the site's process failed outside fedner; its own log says why")
-    told = message.content.config_records.get("failure")
     try:
-        if told is not None:
-            return Failure(_value(told, "code", str), _value(told, "sentence", str))
-        return read(message)
+        return failure_of(message.content) or read(message)
     except FednerError as error:
         return Failure(error.code, str(error))
 

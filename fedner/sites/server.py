@@ -1,0 +1,72 @@
+"""`fedner server`: the coordinator's side. Flower's SuperLink behind three listeners, and the process that runs its apps.
+
+STATE/superlink.db    runs, nodes and messages under way; what a restart goes on from
+STATE/runs/           run directories
+STATE/log/server.log  what the processes print
+"""
+
+import sys
+from pathlib import Path
+
+from fedner.sites.downloads import summaries
+from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, new_secret, open_state, superexec
+from fedner.sites.gates import token_digest
+from fedner.sites.kit import Kit
+from fedner.sites.lines import tell
+from fedner.sites.settings import ServerSettings, write_settings
+from fedner.sites.supervise import Program, Supervisor
+from fedner.sites.token import control_token
+
+
+def serve(kit: Kit, state: Path, host: str, control_host: str) -> int:
+    """Run the server of a kit until told to stop; return the exit status.
+
+    Args:
+        kit: the server's or the coordinator's.
+        state: the folder that everything lies in that has to outlive the process.
+        host: where the sites' listener listens; an address of this machine.
+        control_host: where the coordinator's listener listens.
+
+    Raises:
+        RunDirectoryError: another server works with `state`.
+        ConfigError: the kit lacks what a server needs.
+    """
+    with open_state(state):
+        runs, secret = state / "runs", new_secret(state)
+        runs.mkdir(exist_ok=True)
+        settings = ServerSettings(
+            host=host,
+            control_host=control_host,
+            ports=kit.ports,
+            certificate=str(needed(kit.server_certificate).resolve()),
+            key=str(needed(kit.server_key).resolve()),
+            database=str(state / "superlink.db"),
+            runs=str(runs),
+            secret_file=str(secret),
+            token_digest=token_digest(control_token(kit)),
+            sites=site_keys(kit),
+        )
+        write_settings(settings, state / "superlink.json")
+        log = state / "log" / "server.log"
+        tell("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
+             control=f"{control_host}:{kit.ports.control}", log=log)  # fmt: skip
+        _tell_unfinished(runs)
+        superlink = Program(
+            "superlink", [sys.executable, "-P", "-m", "fedner.sites.superlink", str(state / "superlink.json")]
+        )
+        programs = (superlink, superexec(kit.ports.runtime, secret))
+        healthy = health_of(kit.ports.health)
+        return Supervisor(programs, environment(state), state, log, healthy, MAX_FAILURES).run()
+
+
+def site_keys(kit: Kit) -> dict[str, str]:
+    """Return each site's public key, one OpenSSH line, of those that may register."""
+    return {path.stem: path.read_text(encoding="ascii").strip() for path in sorted(kit.public_keys.glob("*.pub"))}
+
+
+def _tell_unfinished(runs: Path) -> None:
+    """Say which runs a stop or a crash interrupted, and how they go on."""
+    for run in summaries(runs):
+        if not run.finished:
+            goes_on = f"fedner submit KIT --resume {run.name}"
+            tell("run-unfinished", run=run.name, rounds=f"{run.rounds}/{run.wanted}", goes_on=goes_on)
