@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
-from fedner.cli import experiments, models, text
+from fedner.cli import experiments, models, policy, text
 from fedner.cli.matrix import matrix
 from fedner.errors import FednerError
 
@@ -21,6 +21,8 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "predict": (models.predict, "mark the entities in new text with a trained model"),
     "evaluate": (models.evaluate, "score a trained model on labelled files"),
     "matrix": (matrix, "score several trained models on several sites' files"),
+    "policy": (policy.policy, "what would leave a site in a run, under its policy: policy show"),
+    "audit": (policy.audit, "check an audit trail: audit verify, audit head"),
     "assets": (models.assets, "show, fetch or verify the embedded model and corpus"),
 }
 

@@ -172,7 +172,7 @@ def parse_hours(text: str) -> Hours:
     start, end = (_minutes(found[name]) for name in ("start", "end"))
     first, last = found["first"] or DAYS[0], found["last"] or found["first"] or DAYS[-1]
     known = first in DAYS and last in DAYS and start is not None and end is not None
-    if not known or start == _MINUTES_A_DAY or start == end:
+    if not known or start in (_MINUTES_A_DAY, end):
         raise ConfigError(f"hours: wanted {wanted}, found {text!r}")
     assert start is not None
     assert end is not None

@@ -22,8 +22,10 @@ class TornLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """At a site: a request came. `flower_run` and `node` are Flower's numbers, `run` and `contract` what it says of
-    itself, empty where it cannot be read."""
+    """At a site: a request came. `flower_run` and `node` are Flower's numbers of its sender.
+
+    `run` and `contract` are what it says of itself, empty where that cannot be read.
+    """
 
     event: str = field(default="asked", init=False)
     request: str
@@ -63,7 +65,7 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True)
 class AppRefused:
-    """At a site: the app that the server sent with a request is none that the site listens to; nothing of it was run."""
+    """At a site: the app that came with a request is none that the site listens to; nothing of it was run."""
 
     event: str = field(default="app refused", init=False)
     message: str

@@ -1,11 +1,11 @@
 """An append-only record, one JSON object a line, in which each line carries the hash of the one before.
 
-    {"number": 7, "time": "…", "event": "asked", …, "previous": "<hash of line 6>","hash":"<SHA-256 of what stands before>"}
+    {"number": 7, "time": "…", "event": "asked", …, "previous": "<hash of line 6>","hash":"<SHA-256 of all before>"}
 
 A line's hash covers its exact bytes, so that no byte of the file can change, and no line can go, come, move or be
-doubled within it, without a hash or number that does not fit. Whoever may write the file can rewrite it from a line on
-to its end, and anybody can cut lines off its end: both show only against a head, a line's number and hash, that was kept
-elsewhere. `Trail.append` can write each head to an anchor file as it goes; `verify` holds a trail against any heads.
+doubled within it, without a hash or number that does not fit. Whoever may write the file can write it anew from a line
+on to its end, or cut lines off its end: both show only against a head, a line's number and hash, that was kept elsewhere.
+`Trail.append` can write each head to an anchor file as it goes; `audit_check` holds a trail against any heads.
 
 A process that dies while it writes leaves a line that is cut short. It stays; the next line written says how many such
 bytes there are and what they hash to. Several processes may write to one trail.
@@ -78,7 +78,7 @@ class Trail:
         """Write entries down, flushed to the disk before this returns.
 
         Raises:
-            AuditError: they cannot be written, or the trail's last line was altered; nothing may happen unrecorded then.
+            AuditError: they cannot be written, or the trail's last line was altered.
         """
         try:
             with _locked(self.path) as file:

@@ -93,8 +93,13 @@ def _hello(message: Message, context: Context) -> RecordDict:
     request, gate = wire.read_hello_request(message), gate_of(context)
     gate.admit(request)
     site = local_site(request.config, context)
-    reply = HelloReply(
-        header=_own_header(request.header, site),
+    return wire.hello_reply(gate.hello(introduction(request.header, site), site.config))
+
+
+def introduction(asked: Header, site: LocalSite) -> HelloReply:
+    """Return how a site introduces itself, before its policy has a say."""
+    return HelloReply(
+        header=_own_header(asked, site),
         site=site.shard.site,
         contract=site.contract,
         fedner_version=package_version("fedner") or UNKNOWN,
@@ -104,7 +109,6 @@ def _hello(message: Message, context: Context) -> RecordDict:
         test_sentences=num_sentences(site.shard.test),
         num_sites=site.num_sites,
     )
-    return wire.hello_reply(gate.hello(reply, site.config))
 
 
 def _train(message: Message, context: Context) -> RecordDict:

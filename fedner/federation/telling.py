@@ -1,10 +1,13 @@
 """An event goes into the history; what went wrong is also told, in a sentence, to whoever watches."""
 
+from fedner.federation.audit_entries import Joined, TurnedAway
+from fedner.federation.audit_trail import Trail
 from fedner.federation.events import (
     Event,
     QuorumMissed,
     ReplyIgnored,
     ReplyRefused,
+    SiteJoined,
     SiteLeft,
     SiteRefused,
     SiteSuspended,
@@ -28,5 +31,17 @@ def tell(run: RunDirectory, progress: Progress, event: Event) -> None:
             progress.message(f"round {event.round}: {event.site} is not connected any more")
         case SiteRefused():
             progress.message(f"round {event.round}: {event.site or 'a node'} may not take part: {event.reason}")
+        case _:
+            pass
+
+
+def tell_on_trail(run: RunDirectory, progress: Progress, trail: Trail | None, event: Event) -> None:
+    """Tell an event as `tell` does; who joined and who was turned away goes into the server's audit trail as well."""
+    tell(run, progress, event)
+    match event:
+        case SiteJoined() if trail is not None:
+            trail.append(Joined(site=event.site, declines=event.declines))
+        case SiteRefused() if trail is not None:
+            trail.append(TurnedAway(site=event.site, reason=event.reason))
         case _:
             pass
