@@ -49,8 +49,9 @@ class RunResult:
     """One training of one configuration with one seed.
 
     `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `untold` says of sites
-    that keep test scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final weights bit for bit. A run that went on from another one's weights
-    has their digest in `started_from`, counts its own sentences only, and calls the round before training round 0.
+    that keep test scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final
+    weights bit for bit. A run that went on from another one's weights has their digest in `started_from`, counts its
+    own sentences only, and calls the round before training round 0.
     """
 
     test: Score

@@ -4,7 +4,7 @@
 
 A line's hash covers its exact bytes, so that no byte of the file can change, and no line can go, come, move or be
 doubled within it, without a hash or number that does not fit. Whoever may write the file can write it anew from a line
-on to its end, or cut lines off its end: both show only against a head, a line's number and hash, that was kept elsewhere.
+on to its end, or cut lines off its end: both show only against a head, a line's number and hash, kept elsewhere.
 `Trail.append` can write each head to an anchor file as it goes; `audit_check` holds a trail against any heads.
 
 A process that dies while it writes leaves a line that is cut short. It stays; the next line written says how many such

@@ -2,7 +2,7 @@
 
 Flower ships an app as a zip archive of code and runs that at the sites. A fedner site runs its own installation and
 nothing else; it looks into the archive, without unpacking it, only to hear whose requests these are: another app, or
-another fedner than the site's, is refused by name. No file of the archive is ever written to disk, imported or executed.
+another fedner than the site's, is refused by name. No file of it is ever written to disk, imported or executed.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class ToldApp:
 
 
 @dataclass(frozen=True)
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """Why a bundle is refused."""
 
     sentence: str
@@ -53,14 +53,14 @@ def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Failure |
     try:
         digest = hashlib.sha256(content).hexdigest()
         if len(content) > LARGEST_BYTES:
-            raise _Refusal(f"it is larger than {LARGEST_BYTES // 1024**2} MiB")
+            raise _RefusedError(f"it is larger than {LARGEST_BYTES // 1024**2} MiB")
         if digest != told.digest:
-            raise _Refusal("its bytes are not those that the server announced")
+            raise _RefusedError("its bytes are not those that the server announced")
         with zipfile.ZipFile(BytesIO(content)) as archive:
             _check_identity(archive, told)
             _check_files(archive)
         _check_policy(told, policy)
-    except _Refusal as refusal:
+    except _RefusedError as refusal:
         return Failure("app", f"the site does not listen to this app: {refusal.sentence}")
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError):
         return Failure("app", "the site does not listen to this app: it cannot be read as a Flower app bundle")
@@ -69,14 +69,14 @@ def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Failure |
 
 def _check_identity(archive: zipfile.ZipFile, told: ToldApp) -> None:
     if archive.getinfo("pyproject.toml").file_size > _LARGEST_PYPROJECT:
-        raise _Refusal("its pyproject.toml is too large")
+        raise _RefusedError("its pyproject.toml is too large")
     project = tomllib.loads(archive.read("pyproject.toml").decode("utf-8"))
     app = project["tool"]["flwr"]["app"]
     name, version = f"{app['publisher']}/{project['project']['name']}", project["project"]["version"]
     if (name, version) != (told.name, told.version):
-        raise _Refusal("its name or version is not what the server announced")
+        raise _RefusedError("its name or version is not what the server announced")
     if app["components"].get("clientapp") != CLIENT_APP:
-        raise _Refusal(f"its client app is not {CLIENT_APP}")
+        raise _RefusedError(f"its client app is not {CLIENT_APP}")
 
 
 def _check_files(archive: zipfile.ZipFile) -> None:
@@ -88,18 +88,18 @@ def _check_files(archive: zipfile.ZipFile) -> None:
         path = PurePosixPath(entry.filename)
         strange = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or entry.filename in seen
         if strange or stat.S_ISLNK(entry.external_attr >> 16):
-            raise _Refusal("a file of it has a name or kind that no app bundle of ours has")
+            raise _RefusedError("a file of it has a name or kind that no app bundle of ours has")
         seen.add(entry.filename)
         if entry.is_dir() or entry.filename == "pyproject.toml" or _PROSE.fullmatch(entry.filename):
             continue
         size, digest = own.get(entry.filename, (-1, ""))
         if size < 0:
-            raise _Refusal("it brings files that are not part of the fedner installed at the site")
+            raise _RefusedError("it brings files that are not part of the fedner installed at the site")
         differing += entry.file_size != size or hashlib.sha256(archive.read(entry)).hexdigest() != digest
     if differing:
-        raise _Refusal(
-            f"{differing} of its files differ from the fedner installed at the site; install the same fedner everywhere, "
-            "or submit an app without code"
+        raise _RefusedError(
+            f"{differing} of its files differ from the fedner installed at the site; install the same fedner "
+            "everywhere, or submit an app without code"
         )
 
 
@@ -110,7 +110,7 @@ def _check_policy(told: ToldApp, policy: AppsPolicy) -> None:
         ("hash", told.digest, policy.hashes),
     ):
         if value not in allowed and (allowed or what == "name"):
-            raise _Refusal(f"its {what} is not among those that the site's policy allows")
+            raise _RefusedError(f"its {what} is not among those that the site's policy allows")
 
 
 @lru_cache(maxsize=1)

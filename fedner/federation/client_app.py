@@ -1,10 +1,10 @@
 """The site: says hello, trains, evaluates. A Flower ClientApp, the same in process, on Ray and in a deployment.
 
 In a simulation node `partition-id` is the site of that number in the partition that the config describes. A node whose
-config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says. Model, encodings
-and a simulation's corpus are made once per process and stay warm. What a site remembers between rounds, its place in the
-stream of epochs and AdamW's moments where they are kept, lies in a folder of its own or in the context's `state`, which
-Flower keeps for the site.
+config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says; its policy
+and its audit trail stand around everything (`gate`). Model, encodings and a simulation's corpus are made once per
+process and stay warm. What a site remembers between rounds, its place in the stream of epochs and AdamW's moments where
+they are kept, lies in a folder of its own or in the context's `state`, which Flower keeps for the site.
 
 Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
 """

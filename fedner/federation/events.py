@@ -33,7 +33,7 @@ class RunResumed:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteJoined:
-    """A site said hello and holds the federation's contract; sizes in sentences, null where the site does not tell them.
+    """A site said hello and holds the federation's contract; sizes in sentences, null where it does not tell them.
 
     `declines` are the splits whose scores the site keeps to itself.
     """
@@ -155,7 +155,7 @@ class RoundEvaluated:
     asked and did not answer, `refused` those whose answer does not count; a site that trained but could not score
     stands in the first and in one of the others. `untold` are sites that keep scores to themselves, all or those of
     some types; the pooled scores are those of the others. `dev_types` is F1 by type. A round that was skipped without a
-    quorum has no scores, nor has one in which every site keeps them. `seconds` is wall time, bytes are those of tensors.
+    quorum has no scores, nor has one in which every site keeps them. `seconds` is wall time, bytes those of tensors.
     """
 
     event: str = field(default="round evaluated", init=False)

@@ -1,9 +1,9 @@
 """What would leave a site, under its policy, in answer to each request of a run: a dry run that sends nothing.
 
 The replies are built as the client app builds them, from the site's own text, and pass the site's own gate. Nothing is
-trained or scored for it: tensors are those of the run's first state, which every later one has the names, shapes and
-sizes of, and of scores the counts of gold entities, all missed, stand in, which decide what a policy lets out. Values that
-work would bring are named, not made up.
+trained or scored for it: tensors are those of the run's first state, with the names, shapes and sizes of every later
+one, and for scores stand those of a model that finds nothing, since the gold entities decide what a policy lets out.
+Values that work would bring are named, not made up.
 """
 
 from collections.abc import Callable

@@ -276,8 +276,8 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     contract = federation.contract
     if not tested.counts:
         raise FederationError(
-            f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of round "
-            f"{best.round} is kept in {federation.run.checkpoints_path}"
+            f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of "
+            f"round {best.round} is kept in {federation.run.checkpoints_path}"
         )
     result = RunResult(
         test=score(tested.pooled(), contract),

@@ -1,4 +1,4 @@
-"""What a site's policy makes of a request and of a reply: pure decisions, without Flower, files or a clock of their own.
+"""What a site's policy makes of a request and of a reply: pure decisions, without Flower, files or a clock.
 
 `before_work` says whether a request may be answered at all; the `release_` functions what of a reply may leave: all of
 it, less of it, or nothing. A refusal is a stable code and a sentence that holds no private detail, neither of the text

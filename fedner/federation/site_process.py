@@ -1,13 +1,13 @@
 """The process that works at a site: it takes the SuperNode's tasks and runs the installed fedner, never what was sent.
 
 Flower's own `flwr-clientapp` unpacks the bundle that the server sent, puts its folder on `sys.path` and imports the
-client app that its pyproject.toml names: whoever may submit a run may then run any code at every site. `flower-supernode
---isolation process` leaves the tasks to another process; this is that process. It answers client app tasks only (a server
-could ask for an agent app too), looks into the bundle without unpacking it (`bundle`), and calls the one client app that
-it imported itself before any message came.
+client app that its pyproject.toml names: whoever may submit a run may then run any code at every site. With
+`--isolation process` flower-supernode leaves the tasks to another process; this is that process. It answers client app tasks only (a
+server could ask for an agent app too), looks into the bundle without unpacking it (`bundle`), and calls the one client
+app that it imported itself before any message came.
 
-Model, encodings and imports stay warm between messages. Of Flower it uses what its `flwr-clientapp` and `flower-superexec`
-are made of, which is no public API: all of that is in this file, and tests/end_to_end holds it to the real processes.
+Model, encodings and imports stay warm between messages. Of Flower it uses what `flwr-clientapp` and `flower-superexec`
+are made of, which is no public API: all of it is in this file, and tests/end_to_end holds it to real processes.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def serve(runtime_api_address: str, secret: bytes | None) -> None:
 
 
 def answer(message: Message, context: Context, told: ToldApp, bundle: bytes) -> Message:
-    """Answer one message: refuse it if the app it came with is not to be listened to, else let fedner's own app do it."""
+    """Answer one message with fedner's own app, or refuse it for the app that it came with."""
     try:
         gate = gate_of(context)
         apps = AppsPolicy() if gate.site is None else gate.site.policy.apps
