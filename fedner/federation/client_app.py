@@ -1,10 +1,10 @@
 """The site: says hello, trains, evaluates. A Flower ClientApp, the same in process, on Ray and in a deployment.
 
 In a simulation node `partition-id` is the site of that number in the partition that the config describes. A node whose
-config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says. Model, encodings
-and a simulation's corpus are made once per process and stay warm. What a site remembers between rounds, its place in the
-stream of epochs and AdamW's moments where they are kept, lies in a folder of its own or in the context's `state`, which
-Flower keeps for the site.
+config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says. Model,
+encodings and a simulation's corpus are made once per process and stay warm. What a site remembers between rounds, its
+place in the stream of epochs and AdamW's moments where they are kept, lies in a folder of its own or in the context's
+`state`, which Flower keeps for the site.
 
 Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
 """
@@ -28,6 +28,7 @@ from fedner.errors import FederationError, InputError, RunDirectoryError, RunErr
 from fedner.federation import wire
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
 from fedner.federation.model_card import save_site_model
+from fedner.federation.node_config import CONTRACT, SITE_FILE
 from fedner.federation.runs import package_version
 from fedner.federation.site_memory import own_folder, recall, recall_personal, remember, remember_personal, settle
 from fedner.learning.inference import evaluate
@@ -40,11 +41,6 @@ from fedner.state import State
 
 app = ClientApp()
 _LOG = logging.getLogger(__name__)
-
-SITE_FILE = "site-file"
-"""Key of the node config: the site file, which makes the node a real site."""
-CONTRACT = "contract"
-"""Key of the node config: the label contract that the site agreed to, as its kit brought it."""
 
 SAFE_SENTENCES = {
     "config": "the configuration does not fit this site",

@@ -1,7 +1,7 @@
 """What the coordinator may read of the server's run directories: which runs, what happened, the finished model.
 
-Answers JSON and files behind the control API's own listener, TLS and token. Nothing can be written here, checkpoints and
-what aggregations keep stay on the server, and a name that is not a plain one is not found.
+Answers JSON and files behind the control API's own listener, TLS and token. Nothing can be written here, checkpoints
+and what aggregations keep stay on the server, and a name that is not a plain one is not found.
 """
 
 import hashlib
@@ -20,7 +20,14 @@ from fedner.federation.events import RoundEvaluated
 from fedner.federation.runs import RunDirectory
 
 PREFIX = "/fedner/v1/"
-OFFERED = ("config.yaml", "contract.yaml", "environment.json", "history.jsonl", "result.json", "test_counts.safetensors")
+OFFERED = (
+    "config.yaml",
+    "contract.yaml",
+    "environment.json",
+    "history.jsonl",
+    "result.json",
+    "test_counts.safetensors",
+)
 """Files of a run directory that are handed out, and with them everything in its `model` folder."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 

@@ -1,8 +1,8 @@
-"""`fedner server`: the coordinator's side. Flower's SuperLink behind three listeners, and the process that runs its apps.
+"""`fedner server`: the coordinator's side. Flower's SuperLink behind its listeners, and the process that runs its apps.
 
-    STATE/superlink.db    runs, nodes and messages under way; what a restart goes on from
-    STATE/runs/           run directories
-    STATE/log/server.log  what the processes print
+STATE/superlink.db    runs, nodes and messages under way; what a restart goes on from
+STATE/runs/           run directories
+STATE/log/server.log  what the processes print
 """
 
 import sys
@@ -18,8 +18,8 @@ from fedner.sites.supervise import Program, Supervisor
 from fedner.sites.token import control_token
 
 
-def serve(kit: Kit, state: Path, host: str, control_host: str) -> int:
-    """Run the server of a kit until told to stop; return the exit status.
+def serve(kit: Kit, state: Path, host: str, control_host: str) -> bool:
+    """Run the server of a kit until told to stop; return False where its processes do not stay up.
 
     Args:
         kit: the server's or the coordinator's.
@@ -51,7 +51,9 @@ def serve(kit: Kit, state: Path, host: str, control_host: str) -> int:
         tell("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
              control=f"{control_host}:{kit.ports.control}", log=log)  # fmt: skip
         _tell_unfinished(runs)
-        superlink = Program("superlink", [sys.executable, "-P", "-m", "fedner.sites.superlink", str(state / "superlink.json")])
+        superlink = Program(
+            "superlink", [sys.executable, "-P", "-m", "fedner.sites.superlink", str(state / "superlink.json")]
+        )
         programs = (superlink, superexec(kit.ports.runtime, secret))
         healthy = health_of(kit.ports.health)
         return Supervisor(programs, environment(state), state, log, healthy, MAX_FAILURES).run()

@@ -1,4 +1,4 @@
-"""Flower's SuperLink with one listener for each kind of caller; a process of its own: `python -m fedner.sites.superlink`.
+"""Flower's SuperLink with one listener for each kind of caller, as a process: `python -m fedner.sites.superlink FILE`.
 
     fleet     TLS, for the sites: every request is signed by a registered key
     control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
@@ -91,7 +91,9 @@ def _key_bytes(site: str, key: str) -> bytes:
     try:
         return public_key_to_bytes(load_ssh_public_key(key.encode()))  # pyright: ignore[reportArgumentType]
     except ValueError as error:
-        raise ConfigError(f"site '{site}': wanted an OpenSSH public key (ecdsa), found none that can be read") from error
+        raise ConfigError(
+            f"site '{site}': wanted an OpenSSH public key (ecdsa), found none that can be read"
+        ) from error
 
 
 def _lifespan_config(settings: ServerSettings, authn: TokenAuthn) -> SuperLinkLifespanConfig:
