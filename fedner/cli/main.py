@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "matrix": (matrix, "score several trained models on several sites' files"),
     "server": (running.server, "run the server of a federation"),
     "client": (running.client, "take part in a federation as a site"),
+    "units": (running.units, "write the systemd unit of a server or a site"),
     "submit": (control.submit, "start a run at the sites of a federation"),
     "status": (control.status, "show a server's sites and runs"),
     "logs": (control.logs, "print what a run logs"),

@@ -1,5 +1,6 @@
-"""Verbs that run a party of a federation: server, client."""
+"""Verbs that run a party of a federation: server, client, units."""
 
+import sys
 from pathlib import Path
 
 from fedner.cli.models import option_parser
@@ -47,3 +48,30 @@ def client(arguments: list[str]) -> None:
     kit = read_kit(options.kit)
     if not take_part(kit, options.site, options.key or kit.site_key, options.state.resolve()):
         raise FederationError(f"the client does not stay up; {options.state / 'log' / 'client.log'} says more")
+
+
+def units(arguments: list[str]) -> None:
+    """`fedner units`."""
+    parser = option_parser(
+        "units",
+        "Write the systemd unit of whoever has this kit: the server, or a site.",
+        "fedner units /etc/fedner/site-north --site /etc/fedner/site.yaml --output .",
+    )
+    parser.add_argument("kit", type=Path, help="the kit, where it will lie on that machine")
+    parser.add_argument("--site", type=Path, help="the site file, for a site's kit")
+    parser.add_argument("--user", default="fedner", help="account that the service runs under (default: fedner)")
+    parser.add_argument("--gpu", action="store_true", help="leave the service the machine's devices")
+    parser.add_argument("--program", type=Path, help="the `fedner` command (default: that of this Python)")
+    parser.add_argument("--output", type=Path, help="folder to write the unit to (default: print it)")
+    options = parser.parse_args(arguments)
+    from fedner.sites.kit import read_kit
+    from fedner.sites.units import unit_for
+
+    program = options.program or Path(sys.executable).parent / "fedner"
+    site = options.site.resolve() if options.site else None
+    unit = unit_for(read_kit(options.kit.resolve()), site, program, options.user, options.gpu)
+    if options.output is None:
+        print(unit.text, end="")
+        return
+    (options.output / unit.name).write_text(unit.text, encoding="utf-8")
+    print(options.output / unit.name)

@@ -80,7 +80,7 @@ class Supervisor:
         """Run until told to stop; return whether that was so, and not because a program does not stay up."""
         running = [_Running(program) for program in self.programs]
         log = _open_log(self.log)
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         told_ready = self.ready is None
         try:
             while not self._stopping.is_set():
@@ -103,7 +103,11 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def stop(self) -> None:
+        """End `run`, from another thread."""
+        self._stopping.set()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._stopping.is_set():
             tell("stopping", signal=signal.Signals(number).name)
         self._stopping.set()
