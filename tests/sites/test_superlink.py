@@ -10,6 +10,10 @@ from fedner.errors import ConfigError
 from fedner.sites.superlink import register
 
 
+# Flower's own migrations configure alembic in a way that alembic has come to warn about.
+pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")
+
+
 def new_key() -> str:
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
