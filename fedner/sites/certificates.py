@@ -74,12 +74,11 @@ def issue_server(
     key = make_key()
     ca = authority.certificate
     until = min(now + timedelta(days=days), ca.not_valid_after_utc)
-    names = dict.fromkeys([*hosts, *LOOPBACK])
     subject = _subject(federation, "fedner server")
     identifier = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (
         _builder(subject, ca.subject, key.public_key(), x509.random_serial_number(), now, until)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in certified(hosts)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign=True, certify=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -169,6 +168,12 @@ def signed_by(content: bytes, signature: bytes, signers: Sequence[x509.Certifica
 def certificate_fingerprint(certificate: x509.Certificate) -> str:
     """Return a certificate's SHA-256 as openssl prints it: what people compare by telephone."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def certified(hosts: Sequence[str]) -> tuple[str, ...]:
+    """Return the names and addresses that the certificate of a server with these hosts bears, each in one spelling."""
+    spelt = [str(ipaddress.ip_address(host)) if is_address(host) else host.lower() for host in (*hosts, *LOOPBACK)]
+    return tuple(dict.fromkeys(spelt))
 
 
 def hosts_of(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""What makes a folder a kit that can be handed over: modes, checksums, their signature, an archive; and the check of it.
+"""What makes a folder a kit to hand over: modes, checksums, their signature, an archive; and the check of it.
 
-`SHA256SUMS` is what `sha256sum -c` reads. `SHA256SUMS.sig` is the authority's signature of it. Since ca.crt comes with
-the kit, the signature shows that the kit is whole and of one hand; whose hand, the fingerprint shows that people compare.
+`SHA256SUMS` is what `sha256sum -c` reads; `SHA256SUMS.sig` is the authority's signature of it. ca.crt comes with the
+kit, so the signature shows that the kit is whole and from one hand; the fingerprint that people compare says whose.
 """
 
 import gzip
@@ -21,6 +21,7 @@ from fedner.sites.kit import Kit, Party, read_kit
 
 SUMS = "SHA256SUMS"
 SIGNATURE = "SHA256SUMS.sig"
+_SECRET = (".key", ".token")
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)?)")
 _KEYS_OF_OTHERS = {
     Party.coordinator: (),
@@ -44,8 +45,8 @@ def seal(folder: Path, signer: Authority) -> None:
         path.unlink(missing_ok=True)
     files = _files(folder)
     for path in files.values():
-        path.chmod(PRIVATE_MODE if path.suffix == ".key" else 0o644)
-    secret = any(path.suffix == ".key" for path in files.values())
+        path.chmod(_mode(path))
+    secret = any(path.suffix in _SECRET for path in files.values())
     for path in (folder, *(each for each in folder.iterdir() if each.is_dir())):
         path.chmod(0o700 if secret else 0o755)
     sums = "".join(f"{_digest(path)}  {name}\n" for name, path in files.items()).encode()
@@ -153,6 +154,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _mode(path: Path) -> int:
+    return PRIVATE_MODE if path.suffix in _SECRET else 0o644
+
+
 def _archive(folder: Path, secret: bool) -> bytes:
     """Return the kit as .tar.gz: the same bytes for the same kit, whoever packs it and when."""
     buffer = io.BytesIO()
@@ -167,6 +172,6 @@ def _archive(folder: Path, secret: bool) -> bytes:
                 archive.addfile(member)
             else:
                 content = path.read_bytes()
-                member.size, member.mode = len(content), PRIVATE_MODE if path.suffix == ".key" else 0o644
+                member.size, member.mode = len(content), _mode(path)
                 archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
