@@ -1,4 +1,4 @@
-"""Verbs of the coordinator at a running server: submit, status, logs, stop, fetch."""
+"""Verbs of the coordinator at a running server: submit, status, logs, stop, fetch, connect."""
 
 import sys
 import tempfile
@@ -196,3 +196,19 @@ def _connected(options: Namespace) -> "AbstractContextManager[tuple[Kit, Control
             yield kit, control
 
     return opened()
+
+
+def connect(arguments: list[str]) -> None:
+    """`fedner connect`."""
+    parser = _parser(
+        "connect",
+        "Let Flower's own command line speak to the server: flwr run, flwr ls, flwr log, flwr stop.",
+        "fedner connect kits/nord/coordinator && flwr ls nord",
+    )
+    parser.add_argument("--app", type=Path, default=Path("fedner-app"), help="folder for the app that `flwr run` names")
+    options = parser.parse_args(arguments)
+    from fedner.sites.connection import connect_flower
+    from fedner.sites.kit import read_kit
+
+    name = connect_flower(read_kit(options.kit), options.at, options.app)
+    print(f"flwr run {options.app} {name} --run-config run.toml; flwr ls {name}")

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "logs": (control.logs, "print what a run logs"),
     "stop": (control.stop, "stop a run"),
     "fetch": (control.fetch, "copy a run's model and result here and write its report"),
+    "connect": (control.connect, "let Flower's own command line speak to a server"),
     "assets": (models.assets, "show, fetch or verify the embedded model and corpus"),
 }
 
