@@ -8,10 +8,10 @@ STATE/log/server.log  what the processes print
 import sys
 from pathlib import Path
 
-from fedner.sites.downloads import summaries
-from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, new_secret, open_state, superexec
 from fedner.errors import ConfigError
+from fedner.sites.downloads import summaries
 from fedner.sites.federation_file import read_revoked
+from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, new_secret, open_state, superexec
 from fedner.sites.gates import token_digest
 from fedner.sites.keys import fingerprint, public_line, read_public
 from fedner.sites.kit import Kit

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.server.superlink.linkstate import LinkState
@@ -90,7 +91,7 @@ def register(state: LinkState, sites: Mapping[str, str]) -> None:
 def _key_bytes(site: str, key: str) -> bytes:
     try:
         return public_key_to_bytes(load_ssh_public_key(key.encode()))  # pyright: ignore[reportArgumentType]
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(
             f"site '{site}': wanted an OpenSSH public key (ecdsa), found none that can be read"
         ) from error

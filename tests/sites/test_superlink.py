@@ -9,7 +9,6 @@ from flwr.superlink.config_loader import get_federation_manager, get_objectstore
 from fedner.errors import ConfigError
 from fedner.sites.superlink import register
 
-
 # Flower's own migrations configure alembic in a way that alembic has come to warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")
 
