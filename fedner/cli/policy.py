@@ -53,8 +53,7 @@ def show(config: Config, site: Path, contract: Path, as_json: bool) -> None:
     """
     from flwr.app import Context, RecordDict
 
-    from fedner.federation.client_app import CONTRACT
-    from fedner.federation.gate import SITE_FILE
+    from fedner.federation.node_config import CONTRACT, SITE_FILE
     from fedner.federation.preview import LATER, preview
 
     named: dict[str, str | int | float | bool] = {SITE_FILE: str(site.resolve()), CONTRACT: str(contract.resolve())}

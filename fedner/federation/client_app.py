@@ -26,9 +26,10 @@ from fedner.data.own_site import read_own_shard
 from fedner.data.sites import Sites, load_sites
 from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
 from fedner.federation import wire
-from fedner.federation.gate import SITE_FILE, gate_of
+from fedner.federation.gate import gate_of
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
 from fedner.federation.model_card import save_site_model
+from fedner.federation.node_config import CONTRACT, SITE_FILE
 from fedner.federation.runs import package_version
 from fedner.federation.site_memory import own_folder, recall, recall_personal, remember, remember_personal, settle
 from fedner.learning.inference import evaluate
@@ -41,9 +42,6 @@ from fedner.state import State
 
 app = ClientApp()
 _LOG = logging.getLogger(__name__)
-
-CONTRACT = "contract"
-"""Key of the node config: the label contract that the site agreed to, as its kit brought it."""
 
 SAFE_SENTENCES = {
     "config": "the configuration does not fit this site",

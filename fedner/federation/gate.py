@@ -19,11 +19,9 @@ from fedner.federation.audit_entries import Answered, Asked, Refused
 from fedner.federation.audit_trail import Trail
 from fedner.federation.manifest import manifest
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, HelloReply, TrainReply
+from fedner.federation.node_config import SITE_FILE
 from fedner.federation.site_policy import AnyRequest
 from fedner.learning.device import hold_process
-
-SITE_FILE = "site-file"
-"""Key of the node config: the site file, which makes the node a real site."""
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,8 @@ from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariable
 from fedner.errors import FederationError, StateError
 from fedner.federation import wire
 from fedner.federation.checkpoints import KEPT, flush_file, flush_folder
+from fedner.federation.node_config import MEMORY, MEMORY_OF_RUNS, UNFLUSHED
 from fedner.state import State, digest
-
-MEMORY = "memory"
-"""Key of the node config: the folder, this site's alone."""
-MEMORY_OF_RUNS = "memory-of-runs"
-"""Key of the node config: the folder of a site that takes part in one run after another; each has one of its own."""
-UNFLUSHED = "memory-unflushed"
-"""Key of the node config: whether the files need not survive a power failure."""
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _TRAINING = "training"

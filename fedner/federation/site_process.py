@@ -48,20 +48,6 @@ _ACQUIRE = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 _LOG = logging.getLogger(__name__)
 
 
-def command(runtime_api_address: str, secret: Path | None, parent_pid: int) -> list[str]:
-    """Return the command that starts this process beside a SuperNode.
-
-    Args:
-        runtime_api_address: of the SuperNode, `host:port`, on this machine.
-        secret: file with what the SuperNode was given as --superexec-auth-secret-file.
-        parent_pid: the process ends when that one has.
-    """
-    # -P: what lies in the working directory is not imported.
-    given = [sys.executable, "-P", "-m", "fedner.federation.site_process", "--runtime-api-address", runtime_api_address]
-    given += ["--parent-pid", str(parent_pid)]
-    return given if secret is None else [*given, "--superexec-auth-secret-file", str(secret)]
-
-
 def serve(runtime_api_address: str, secret: bytes | None) -> None:
     """Take tasks and answer them, one at a time, until the process is ended."""
     taking = _client(runtime_api_address, RuntimeVersionHttpInterceptor(component_name="SuperExec"))

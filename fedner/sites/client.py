@@ -5,14 +5,15 @@ STATE/log/client.log   what the processes print, what went wrong with the site's
 """
 
 import json
+import os
+import sys
 from pathlib import Path
 
 from fedner.config.site import SiteConfig, read_site
-from fedner.data.own_site import read_own_shard
 from fedner.data.corpus import num_sentences
+from fedner.data.own_site import read_own_shard
 from fedner.errors import ConfigError
-from fedner.federation.client_app import CONTRACT, SITE_FILE
-from fedner.federation.site_memory import MEMORY_OF_RUNS
+from fedner.federation.node_config import CONTRACT, MEMORY_OF_RUNS, SITE_FILE
 from fedner.sites.flower import (
     MAX_FAILURES,
     environment,
@@ -22,15 +23,14 @@ from fedner.sites.flower import (
     new_secret,
     open_state,
     script,
-    superexec,
 )
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
 from fedner.sites.supervise import Program, Supervisor
 
 
-def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> int:
-    """Run a site until told to stop; return the exit status.
+def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
+    """Run a site until told to stop; return False where its processes do not stay up.
 
     Args:
         kit: the site's.
@@ -48,18 +48,33 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> int:
     with open_state(state):
         port, secret = free_port(), new_secret(state)
         _write_node_config(state / "node.toml", kit, site_file, state)
-        command = [
-            script("flower-supernode"), "--superlink", kit.address(kit.ports.fleet),
-            "--root-certificates", str(needed(kit.ca_certificate).resolve()), "--auth-supernode-private-key", str(needed(key).resolve()),
-            "--node-config", str(state / "node.toml"), "--isolation", "process",
-            "--host", "127.0.0.1", "--port", str(port), "--superexec-auth-secret-file", str(secret),
-        ]  # fmt: skip
+        programs = (_supernode(kit, key, state / "node.toml", port, secret), _site_process(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
         tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
              **sentences)  # fmt: skip
-        programs = (Program("supernode", command), superexec(port, secret))
         return Supervisor(programs, environment(state), state, log, health_of(port), MAX_FAILURES).run()
+
+
+def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) -> Program:
+    command = [
+        script("flower-supernode"),
+        *("--superlink", kit.address(kit.ports.fleet)),
+        *("--root-certificates", str(needed(kit.ca_certificate).resolve())),
+        *("--auth-supernode-private-key", str(needed(key).resolve())),
+        *("--node-config", str(node_config)),
+        *("--isolation", "process", "--host", "127.0.0.1", "--port", str(port)),
+        *("--superexec-auth-secret-file", str(secret)),
+    ]
+    return Program("supernode", command)
+
+
+def _site_process(port: int, secret: Path) -> Program:
+    """Return the program that answers for the site, in the place of Flower's, which would run what the server sent."""
+    # -P: what lies in the working directory is not imported.
+    command = [sys.executable, "-P", "-m", "fedner.federation.site_process"]
+    command += ["--runtime-api-address", f"127.0.0.1:{port}", "--superexec-auth-secret-file", str(secret)]
+    return Program("site-process", [*command, "--parent-pid", str(os.getpid())])
 
 
 def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:

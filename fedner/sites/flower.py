@@ -63,7 +63,7 @@ def script(name: str) -> str:
 
 
 def new_secret(state: Path) -> Path:
-    """Write a fresh secret that the process that runs apps has to show, since other users of the machine reach its port."""
+    """Write a fresh secret for the process that runs apps to show; others on this machine reach the port as well."""
     path = state / "superexec.secret"
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

@@ -1,8 +1,8 @@
 """Which part of Flower's SuperLink each listener lets through, and how much; and the token of the control API.
 
 Flower 1.41 serves all its APIs at one port, and without an account plug-in everybody who reaches that port may start a
-run, which is to run code on the server. Here the sites' port serves nothing but the API in which every request is signed
-by a registered key, and whoever starts, stops or looks at runs shows the coordinator's token.
+run, which is to run code on the server. Here the sites' port serves nothing but the API in which every request is
+signed by a registered key, and whoever starts, stops or looks at runs shows the coordinator's token.
 """
 
 import hashlib

@@ -45,7 +45,7 @@ def read_typed(path: Path, schema: type[T], what: str, given: Mapping[str, objec
 
 def write_plain(path: Path, content: Mapping[str, object], opening: str = "") -> None:
     """Write plain values as YAML, in the order given, after an opening comment."""
-    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=1_000_000)
     comment = "".join(f"# {line}\n" for line in opening.splitlines())
     path.write_text(comment + text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`fedner server`: the coordinator's side. Flower's SuperLink behind three listeners, and the process that runs its apps.
+"""`fedner server`: the coordinator's side. Flower's SuperLink behind its listeners, and the process that runs its apps.
 
 STATE/superlink.db    runs, nodes and messages under way; what a restart goes on from
 STATE/runs/           run directories
@@ -8,9 +8,12 @@ STATE/log/server.log  what the processes print
 import sys
 from pathlib import Path
 
+from fedner.errors import ConfigError
 from fedner.sites.downloads import summaries
+from fedner.sites.federation_file import read_revoked
 from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, new_secret, open_state, superexec
 from fedner.sites.gates import token_digest
+from fedner.sites.keys import fingerprint, public_line, read_public
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
 from fedner.sites.settings import ServerSettings, write_settings
@@ -18,8 +21,8 @@ from fedner.sites.supervise import Program, Supervisor
 from fedner.sites.token import control_token
 
 
-def serve(kit: Kit, state: Path, host: str, control_host: str) -> int:
-    """Run the server of a kit until told to stop; return the exit status.
+def serve(kit: Kit, state: Path, host: str, control_host: str) -> bool:
+    """Run the server of a kit until told to stop; return False where its processes do not stay up.
 
     Args:
         kit: the server's or the coordinator's.
@@ -60,8 +63,17 @@ def serve(kit: Kit, state: Path, host: str, control_host: str) -> int:
 
 
 def site_keys(kit: Kit) -> dict[str, str]:
-    """Return each site's public key, one OpenSSH line, of those that may register."""
-    return {path.stem: path.read_text(encoding="ascii").strip() for path in sorted(kit.public_keys.glob("*.pub"))}
+    """Return each site's public key, one OpenSSH line, of those that may register.
+
+    Raises:
+        ConfigError: there are none, or a file holds no such key.
+    """
+    keys = {path.stem: read_public(path) for path in sorted(kit.public_keys.glob("*.pub"))}
+    if not keys:
+        raise ConfigError(f"{kit.public_keys}: wanted NAME.pub of each site, found none; is it the server's kit?")
+    out = {each.fingerprint for each in read_revoked(kit.revoked_file)} if kit.revoked_file.is_file() else set[str]()
+    allowed = {site: key for site, key in keys.items() if fingerprint(key) not in out}
+    return {site: public_line(key, site).decode().strip() for site, key in allowed.items()}
 
 
 def _tell_unfinished(runs: Path) -> None:

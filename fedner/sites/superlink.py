@@ -1,4 +1,4 @@
-"""Flower's SuperLink with one listener for each kind of caller; a process of its own: `python -m fedner.sites.superlink`.
+"""Flower's SuperLink with one listener for each kind of caller, as a process: `python -m fedner.sites.superlink FILE`.
 
     fleet     TLS, for the sites: every request is signed by a registered key
     control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.server.superlink.linkstate import LinkState
@@ -90,7 +91,7 @@ def register(state: LinkState, sites: Mapping[str, str]) -> None:
 def _key_bytes(site: str, key: str) -> bytes:
     try:
         return public_key_to_bytes(load_ssh_public_key(key.encode()))  # pyright: ignore[reportArgumentType]
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(
             f"site '{site}': wanted an OpenSSH public key (ecdsa), found none that can be read"
         ) from error

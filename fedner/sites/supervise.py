@@ -1,7 +1,7 @@
 """Keeps a group of processes running: starts them, restarts what dies, ends all of them and all that they started.
 
-Each process leads a process group, so that what it starts in turn ends with it. What they print goes to one log file that
-is rotated by size. Linux ends them as well when the supervisor itself is killed; elsewhere they would be left.
+Each process leads a process group, so that what it starts in turn ends with it. What they print goes to one log file
+that is rotated by size. Linux ends them as well when the supervisor itself is killed; elsewhere they would be left.
 """
 
 import contextlib
@@ -76,11 +76,11 @@ class Supervisor:
     max_failures: int | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> int:
-        """Run until told to stop; return 0 then, and 1 where a program does not stay up."""
+    def run(self) -> bool:
+        """Run until told to stop; return whether that was so, and not because a program does not stay up."""
         running = [_Running(program) for program in self.programs]
         log = _open_log(self.log)
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         told_ready = self.ready is None
         try:
             while not self._stopping.is_set():
@@ -91,19 +91,23 @@ class Supervisor:
                         self._note_death(one)
                         if self.max_failures is not None and one.failures >= self.max_failures:
                             tell("given-up", process=one.program.name, log=self.log)
-                            return 1
+                            return False
                 if not told_ready and self.ready is not None and self.ready():
                     told_ready = True
                     tell("ready")
                 self._stopping.wait(_POLL_SECONDS)
-            return 0
+            return True
         finally:
             end(one.process for one in reversed(running))
             tell("stopped")
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def stop(self) -> None:
+        """End `run`, from another thread."""
+        self._stopping.set()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._stopping.is_set():
             tell("stopping", signal=signal.Signals(number).name)
         self._stopping.set()
