@@ -1,10 +1,10 @@
 """The process that works at a site: it takes the SuperNode's tasks and runs the installed fedner, never what was sent.
 
 Flower's own `flwr-clientapp` unpacks the bundle that the server sent, puts its folder on `sys.path` and imports the
-client app that its pyproject.toml names: whoever may submit a run may then run any code at every site. With
-`--isolation process` flower-supernode leaves the tasks to another process; this is that process. It answers client app tasks only (a
-server could ask for an agent app too), looks into the bundle without unpacking it (`bundle`), and calls the one client
-app that it imported itself before any message came.
+client app that its pyproject.toml names: whoever may submit a run may then run any code at every site. Started with
+`--isolation process` flower-supernode leaves its tasks to another process; this is that process. It answers client app
+tasks only (a server could ask for an agent app too), looks into the bundle without unpacking it (`bundle`), and calls
+the one client app that it imported itself before any message came.
 
 Model, encodings and imports stay warm between messages. Of Flower it uses what `flwr-clientapp` and `flower-superexec`
 are made of, which is no public API: all of it is in this file, and tests/end_to_end holds it to real processes.

@@ -79,8 +79,8 @@ def test_any_line_removed_doubled_or_moved_shows(whole: bytes, tmp_path: Path, d
     rest = lines[:source] + lines[source + 1 :]
     if source < len(lines) - 1:
         assert not sound(tmp_path / "a", b"".join(rest))
-    assert not sound(tmp_path / "a", b"".join(lines[:target] + [lines[source]] + lines[target:]))
-    moved = rest[:target] + [lines[source]] + rest[target:] if target < source else None
+    assert not sound(tmp_path / "a", b"".join([*lines[:target], lines[source], *lines[target:]]))
+    moved = [*rest[:target], lines[source], *rest[target:]] if target < source else None
     if moved is not None:
         assert not sound(tmp_path / "a", b"".join(moved))
 
