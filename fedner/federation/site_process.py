@@ -129,6 +129,10 @@ def _client(address: str, *interceptors: object) -> RuntimeHttpClient:
     )
 
 
+def _leave(number: int, frame: object) -> None:
+    sys.exit(0)
+
+
 def main() -> None:
     """Run as `python -P -m fedner.federation.site_process`."""
     parser = argparse.ArgumentParser(description="Work at a site, beside flower-supernode --isolation process")
@@ -136,7 +140,7 @@ def main() -> None:
     parser.add_argument("--superexec-auth-secret-file", type=Path, help="the SuperNode's secret")
     parser.add_argument("--parent-pid", type=int, help="end when this process has")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _leave)
     if given.parent_pid is not None:
         start_parent_process_monitor(given.parent_pid)
     secret = given.superexec_auth_secret_file
