@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
-from fedner.cli import control, experiments, models, running, text
+from fedner.cli import control, experiments, models, policy, running, text
 from fedner.cli.matrix import matrix
 from fedner.cli.provision import provision
 from fedner.errors import FednerError
@@ -32,6 +32,8 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "stop": (control.stop, "stop a run"),
     "fetch": (control.fetch, "copy a run's model and result here and write its report"),
     "connect": (control.connect, "let Flower's own command line speak to a server"),
+    "policy": (policy.policy, "what would leave a site in a run, under its policy: policy show"),
+    "audit": (policy.audit, "check an audit trail: audit verify, audit head"),
     "assets": (models.assets, "show, fetch or verify the embedded model and corpus"),
 }
 

@@ -1,10 +1,10 @@
 """The site: says hello, trains, evaluates. A Flower ClientApp, the same in process, on Ray and in a deployment.
 
 In a simulation node `partition-id` is the site of that number in the partition that the config describes. A node whose
-config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says. Model,
-encodings and a simulation's corpus are made once per process and stay warm. What a site remembers between rounds, its
-place in the stream of epochs and AdamW's moments where they are kept, lies in a folder of its own or in the context's
-`state`, which Flower keeps for the site.
+config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says; its policy
+and its audit trail stand around everything (`gate`). Model, encodings and a simulation's corpus are made once per
+process and stay warm. What a site remembers between rounds, its place in the stream of epochs and AdamW's moments where
+they are kept, lies in a folder of its own or in the context's `state`, which Flower keeps for the site.
 
 Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
 """
@@ -24,8 +24,9 @@ from fedner.data.corpus import Shard, num_sentences
 from fedner.data.labels import LabelContract, read_contract
 from fedner.data.own_site import read_own_shard
 from fedner.data.sites import Sites, load_sites
-from fedner.errors import FederationError, InputError, RunDirectoryError, RunError
+from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
 from fedner.federation import wire
+from fedner.federation.gate import gate_of
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
 from fedner.federation.model_card import save_site_model
 from fedner.federation.node_config import CONTRACT, SITE_FILE
@@ -49,6 +50,7 @@ SAFE_SENTENCES = {
     "assets": "a model or corpus file is missing at the site",
     "input": "something the run needs is missing at the site",
     "run-directory": "a directory at the site cannot be used",
+    "audit": "the site cannot keep its audit trail, and does nothing that it cannot write down",
 }
 """What leaves the site for each error code; the exceptions' own text may quote the site's text or paths."""
 
@@ -86,10 +88,16 @@ def score_split(message: Message, context: Context) -> Message:
 
 
 def _hello(message: Message, context: Context) -> RecordDict:
-    request = wire.read_hello_request(message)
+    request, gate = wire.read_hello_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
-    reply = HelloReply(
-        header=_own_header(request.header, site),
+    return wire.hello_reply(gate.hello(introduction(request.header, site), site.config))
+
+
+def introduction(asked: Header, site: LocalSite) -> HelloReply:
+    """Return how a site introduces itself, before its policy has a say."""
+    return HelloReply(
+        header=_own_header(asked, site),
         site=site.shard.site,
         contract=site.contract,
         fedner_version=package_version("fedner") or UNKNOWN,
@@ -99,12 +107,12 @@ def _hello(message: Message, context: Context) -> RecordDict:
         test_sentences=num_sentences(site.shard.test),
         num_sites=site.num_sites,
     )
-    return wire.hello_reply(reply)
 
 
 def _train(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request = wire.read_train_request(message)
+    request, gate = wire.read_train_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     _require_contract(request.header, site)
     settle(context, request.header.run, request.header.seed, request.header.contract)
@@ -137,12 +145,13 @@ def _train(message: Message, context: Context) -> RecordDict:
         seconds=monotonic() - started,
         control=fitted.control_change,
     )
-    return wire.train_reply(reply)
+    return wire.train_reply(gate.update(reply, num_sentences(site.shard.train), config))
 
 
 def _evaluate(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request = wire.read_evaluate_request(message)
+    request, gate = wire.read_evaluate_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     _require_contract(request.header, site)
     settle(context, request.header.run, request.header.seed, request.header.contract)
@@ -161,9 +170,9 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         loss_sum=evaluation.loss_sum,
         num_words=evaluation.num_words,
         seconds=monotonic() - started,
-        document_counts=evaluation.document_counts if request.by_document else None,
+        document_counts=evaluation.document_counts,
     )
-    return wire.evaluate_reply(reply)
+    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
 
 
 def _put_in_place(space: Workspace, arrays: State, context: Context, state_round: int, seed: int) -> None:
@@ -186,7 +195,7 @@ def local_site(config_text: str, context: Context) -> LocalSite:
 
 
 def _real_site(config_text: str, context: Context) -> LocalSite:
-    config = loads(config_text)
+    config = gate_of(context).narrowed(loads(config_text))
     if not isinstance(config.data, AtSitesData):
         raise FederationError(
             f"the run brings data.kind={config.data.kind}, but a real site reads its own text alone; submit it with "
@@ -234,16 +243,29 @@ def _require_contract(asked: Header, site: LocalSite) -> None:
 
 def _answer(work: Callable[[Message, Context], RecordDict], message: Message, context: Context) -> Message:
     try:
+        gate_of(context).came(message)
         content = work(message, context)
     except Exception as error:  # the last line of defence: nothing but the safe sentence may leave the site
-        _LOG.exception("this site could not answer a %s request", message.metadata.message_type)
-        content = wire.failure(_safe(error))
+        content = _failed(error, message)
+    try:
+        # What leaves is written down before it does; what cannot be written down stays here.
+        gate_of(context).leaving(message, content)
+    except Exception as error:
+        content = _failed(error, message)
     return Message(content, reply_to=message)
+
+
+def _failed(error: Exception, message: Message) -> RecordDict:
+    if isinstance(error, PolicyError):
+        _LOG.warning("this site's policy refuses a %s request: %s", message.metadata.message_type, error)
+        return wire.failure(_safe(error))
+    _LOG.error("this site could not answer a %s request", message.metadata.message_type, exc_info=error)
+    return wire.failure(_safe(error))
 
 
 def _safe(error: Exception) -> Failure:
     match error:
-        case RunDirectoryError() | InputError():
+        case RunDirectoryError() | AuditError() | InputError():
             return Failure(error.code, SAFE_SENTENCES.get(error.code, "the site could not answer"))
         case RunError():  # by the convention of `errors`: names, digests and numbers only
             return Failure(error.code, str(error))

@@ -1,10 +1,12 @@
-"""`fedner client`: a site's side. Flower's SuperNode, and the process that runs the client app for every message.
+"""`fedner client`: a site's side. Flower's SuperNode, and the process that works for it, which runs no code but its own.
 
 STATE/memory/          what the site remembers between rounds, a folder for each run
 STATE/log/client.log   what the processes print, what went wrong with the site's own text among it; it never leaves
 """
 
 import json
+import os
+import sys
 from pathlib import Path
 
 from fedner.config.site import SiteConfig, read_site
@@ -21,7 +23,6 @@ from fedner.sites.flower import (
     new_secret,
     open_state,
     script,
-    superexec,
 )
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
@@ -47,7 +48,7 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
     with open_state(state):
         port, secret = free_port(), new_secret(state)
         _write_node_config(state / "node.toml", kit, site_file, state)
-        programs = (_supernode(kit, key, state / "node.toml", port, secret), superexec(port, secret))
+        programs = (_supernode(kit, key, state / "node.toml", port, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
         tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
@@ -66,6 +67,14 @@ def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) 
         *("--superexec-auth-secret-file", str(secret)),
     ]
     return Program("supernode", command)
+
+
+def _worker(port: int, secret: Path) -> Program:
+    """Return the site's own worker in the place of Flower's, which would run what the server sends."""
+    # -P: what lies in the working directory is not imported. Its `command` would import a deep-learning stack here.
+    command = [sys.executable, "-P", "-m", "fedner.federation.site_process", "--parent-pid", str(os.getpid())]
+    command += ["--runtime-api-address", f"127.0.0.1:{port}", "--superexec-auth-secret-file", str(secret)]
+    return Program("worker", command)
 
 
 def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:
