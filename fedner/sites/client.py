@@ -1,4 +1,4 @@
-"""`fedner client`: a site's side. Flower's SuperNode, and the process that works for it, which runs no code but its own.
+"""`fedner client`: a site's side. Flower's SuperNode, and the process that works for it and runs no code but its own.
 
 STATE/memory/          what the site remembers between rounds, a folder for each run
 STATE/log/client.log   what the processes print, what went wrong with the site's own text among it; it never leaves
