@@ -8,6 +8,7 @@ from importlib.metadata import version as installed
 
 from fedner.cli import control, experiments, models, policy, running, text
 from fedner.cli.matrix import matrix
+from fedner.cli.provision import provision
 from fedner.errors import FednerError
 
 INTERRUPTED = 130
@@ -21,6 +22,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "predict": (models.predict, "mark the entities in new text with a trained model"),
     "evaluate": (models.evaluate, "score a trained model on labelled files"),
     "matrix": (matrix, "score several trained models on several sites' files"),
+    "provision": (provision, "kits for the parties of a real federation; check of a party's machine"),
     "server": (running.server, "run the server of a federation"),
     "client": (running.client, "take part in a federation as a site"),
     "units": (running.units, "write the systemd unit of a server or a site"),

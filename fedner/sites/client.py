@@ -1,4 +1,4 @@
-"""`fedner client`: a site's side. Flower's SuperNode, and the process that runs the client app for every message.
+"""`fedner client`: a site's side. Flower's SuperNode, and the process that works for it and runs no code but its own.
 
 STATE/memory/          what the site remembers between rounds, a folder for each run
 STATE/log/client.log   what the processes print, what went wrong with the site's own text among it; it never leaves
@@ -48,7 +48,7 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
     with open_state(state):
         port, secret = free_port(), new_secret(state)
         _write_node_config(state / "node.toml", kit, site_file, state)
-        programs = (_supernode(kit, key, state / "node.toml", port, secret), _site_process(port, secret))
+        programs = (_supernode(kit, key, state / "node.toml", port, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
         tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
@@ -69,12 +69,12 @@ def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) 
     return Program("supernode", command)
 
 
-def _site_process(port: int, secret: Path) -> Program:
-    """Return the program that answers for the site, in the place of Flower's, which would run what the server sent."""
+def _worker(port: int, secret: Path) -> Program:
+    """Return the site's own worker in the place of Flower's, which would run what the server sends."""
     # -P: what lies in the working directory is not imported.
-    command = [sys.executable, "-P", "-m", "fedner.federation.site_process"]
+    command = [sys.executable, "-P", "-m", "fedner.federation.site_process", "--parent-pid", str(os.getpid())]
     command += ["--runtime-api-address", f"127.0.0.1:{port}", "--superexec-auth-secret-file", str(secret)]
-    return Program("site-process", [*command, "--parent-pid", str(os.getpid())])
+    return Program("worker", command)
 
 
 def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:

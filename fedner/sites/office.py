@@ -203,7 +203,7 @@ def _finish(office: Office, party: Party, site: str | None) -> None:
     note = kit.folder / "TRANSITION.md"
     note.unlink(missing_ok=True)
     if office.authority.previous:
-        note.write_text(TRANSITION.format(fingerprint=fingerprint_of_ca), encoding="utf-8")
+        note.write_text(TRANSITION.format(fingerprint=fingerprint_of_ca, federation=kit.federation), encoding="utf-8")
     seal(kit.folder, office.signer or office.authority)
 
 

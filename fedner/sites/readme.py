@@ -6,12 +6,13 @@ _OPENING = """\
 # {title}
 
 Federation **{federation}**, issued {issued:%Y-%m-%d}. The certificates in this kit hold until {valid_until:%Y-%m-%d}.
-Written for fedner {fedner}, Flower {flwr} and Python {python}; run the commands in the folder above this one.
+Written for fedner {fedner}, Flower {flwr} and Python {python}; run the commands in
+{where}.
 
 ## First: is the kit whole, and from whom
 
 ```sh
-fedner provision verify {name}
+fedner provision verify {path}
 ```
 
 says whether anything was altered on the way, and prints the authority's fingerprint. Compare that with the coordinator
@@ -35,18 +36,18 @@ copy of it offline. Nobody else may have it.
 On the server's machine, with the server's kit: `fedner server server`. Here, once it is up:
 
 ```sh
-fedner provision check {name}
-fedner status {name}
+fedner provision check {path}
+fedner status {path}
 ```
 
 ## Later
 
 ```sh
-fedner provision add . --site NAME --public-key NAME.pub
-fedner provision revoke . --site NAME --reason "why"
-fedner provision rotate . --site NAME --public-key NAME.pub
-fedner provision rotate . --server
-fedner provision rotate . --ca
+fedner provision add {federation} --site NAME --public-key NAME.pub
+fedner provision revoke {federation} --site NAME --reason "why"
+fedner provision rotate {federation} --site NAME --public-key NAME.pub
+fedner provision rotate {federation} --server
+fedner provision rotate {federation} --ca
 ```
 
 Each says which kits it changed; hand those over again.
@@ -58,7 +59,7 @@ _SERVER = """\
 ## Check this machine
 
 ```sh
-fedner provision check {name}
+fedner provision check {path}
 ```
 
 says what is missing: versions, clock, certificates, names, ports, disk; and for each what to do. Sites must reach
@@ -68,7 +69,7 @@ this machine alone.
 ## Run
 
 ```sh
-fedner server {name}
+fedner server {path}
 ```
 
 It registers the sites whose public keys lie in `sites/`, and no other. When the coordinator sends a newer kit, stop the
@@ -81,7 +82,7 @@ _SITE = """\
 ## Write site.yaml
 
 ```sh
-cp {name}/site.example.yaml site.yaml
+cp {path}/site.example.yaml site.yaml
 ```
 
 Say in it where your labelled files are. They stay where they are; nobody but you reads site.yaml.
@@ -89,7 +90,7 @@ Say in it where your labelled files are. They stay where they are; nobody but yo
 ## Check this machine
 
 ```sh
-fedner provision check {name} --site site.yaml
+fedner provision check {path} --site site.yaml
 ```
 
 says what is missing: versions, clock, certificates, network, keys, text, disk; and for each what to do. This machine
@@ -98,7 +99,7 @@ must reach {host} at port {ports.fleet}; nobody needs to reach it.
 ## Take part
 
 ```sh
-fedner client {name} --site site.yaml
+fedner client {path} --site site.yaml
 ```
 """
 
@@ -111,7 +112,7 @@ _KEY_OF_THEIR_OWN = """\
 There is no private key in this kit: you have it. Put it beside the public one, for its owner alone:
 
 ```sh
-install -m 600 {site}.key {name}/{site}.key
+install -m 600 {site}.key {path}/{site}.key
 ```"""
 
 TRANSITION = """\
@@ -127,10 +128,10 @@ fedner provision verify NEW-KIT --trusted OLD-KIT/ca.crt
 1. Every site replaces its kit by this one, keeping its `.key` file, and starts `fedner client` again. It goes on with
    the server as it is.
 2. When all have done so, the coordinator issues a server certificate under the new authority
-   (`fedner provision rotate . --server`), and the server's kit is replaced. From then on a site with an old kit is not
-   let in: it refuses the server.
-3. The coordinator ends the transition (`fedner provision rotate . --ca --finish`) and hands out kits that trust the new
-   authority alone.
+   (`fedner provision rotate {federation} --server`), and the server's kit is replaced. From then on a site with an old
+   kit refuses the server.
+3. The coordinator ends the transition (`fedner provision rotate {federation} --ca --finish`) and hands out kits that
+   trust the new authority alone.
 
 The new authority's fingerprint, to compare by telephone:
 
@@ -152,8 +153,18 @@ def readme(kit: Kit, fingerprint: str, has_key: bool) -> str:
         Party.site: f"The kit of site {kit.site}",
     }
     bodies = {Party.coordinator: _COORDINATOR, Party.server: _SERVER, Party.site: _SITE}
-    key = (_KEY_INSIDE if has_key else _KEY_OF_THEIR_OWN).format(site=kit.site, name=kit.name)
-    words = {**vars(kit), "name": kit.name, "title": titles[kit.party], "fingerprint": fingerprint, "key": key}
+    coordinator = kit.party is Party.coordinator
+    where = f"the folder that holds `{kit.federation}/`" if coordinator else "the folder that holds this one"
+    path = f"{kit.federation}/{kit.name}" if coordinator else kit.name
+    key = (_KEY_INSIDE if has_key else _KEY_OF_THEIR_OWN).format(site=kit.site, path=path)
+    words = {
+        **vars(kit),
+        "path": path,
+        "where": where,
+        "title": titles[kit.party],
+        "fingerprint": fingerprint,
+        "key": key,
+    }
     return (_OPENING + bodies[kit.party]).format(**words)
 
 

@@ -32,11 +32,20 @@ _KEYS_OF_OTHERS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the check of a kit found: the problems in sentences, and the fingerprint of the authority to compare."""
+    """What the check of a kit found: what was altered, in sentences, and private keys that others can read.
+
+    `fingerprint` is that of the authority in the kit, which people compare.
+    """
 
     kit: Kit
     fingerprint: str
-    problems: tuple[str, ...]
+    altered: tuple[str, ...]
+    exposed: tuple[Path, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing is wrong."""
+        return not self.altered and not self.exposed
 
 
 def seal(folder: Path, signer: Authority) -> None:
@@ -81,13 +90,14 @@ def verify(folder: Path, trusted: Path | None = None) -> Verdict:
     except OSError as error:
         problems = [f"{error.filename}: wanted checksums and their signature, found none; ask for the kit again"]
     else:
-        problems = [] if signed_by(sums, signature, signers) else [_foreign(folder, trusted)]
+        problems = [] if signed_by(sums, signature, signers) else [_unsigned(folder, trusted)]
         problems += _check_files(kit, sums.decode("ascii", "replace"))
-    problems += _check_keys(kit) + _check_contract(kit)
-    return Verdict(kit, certificate_fingerprint(authority), tuple(problems))
+    problems += _foreign_keys(kit) + _check_contract(kit)
+    exposed = (path for path in sorted(folder.glob("*.key")) if not is_private(path))
+    return Verdict(kit, certificate_fingerprint(authority), tuple(problems), tuple(exposed))
 
 
-def _foreign(folder: Path, trusted: Path | None) -> str:
+def _unsigned(folder: Path, trusted: Path | None) -> str:
     whose = "the authority in the kit" if trusted is None else f"an authority in {trusted}"
     return (
         f"{folder / SIGNATURE}: wanted a signature by {whose}, found another; the kit was altered or is not from this "
@@ -119,17 +129,9 @@ def _check_files(kit: Kit, sums: str) -> list[str]:
     return problems
 
 
-def _check_keys(kit: Kit) -> list[str]:
-    problems = [
-        f"{path}: wanted a private key that only its owner can read, found mode {path.stat().st_mode & 0o777:04o}; "
-        f"run: chmod 600 {path}"
-        for path in sorted(kit.folder.glob("*.key"))
-        if not is_private(path)
-    ]
-    for name in _KEYS_OF_OTHERS[kit.party]:
-        if (kit.folder / name).exists():
-            problems.append(f"{kit.folder / name}: a private key that is not the {kit.party}'s; tell the coordinator")
-    return problems
+def _foreign_keys(kit: Kit) -> list[str]:
+    found = [kit.folder / name for name in _KEYS_OF_OTHERS[kit.party] if (kit.folder / name).exists()]
+    return [f"{path}: a private key that the {kit.party} must not have; tell the coordinator" for path in found]
 
 
 def _check_contract(kit: Kit) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fedner.errors import RunError
+from fedner.errors import ConfigError, RunError
 from fedner.federation.checkpoints import flush_file, flush_folder
 
 
@@ -24,8 +24,13 @@ def held(folder: Path) -> Iterator[None]:
     """Keep others from changing the folder, and mend what a crash left behind.
 
     Raises:
+        ConfigError: the working directory is the folder or lies in it, and would be gone.
         RunError: somebody else is changing it.
     """
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ConfigError(
+            f"{folder}: wanted to be run from outside this folder, as it is replaced as a whole; cd out of it"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(_beside(folder, "lock"), timeout=0):

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from flwr.app import Context, RecordDict
 
 from fedner.config import AtSitesData, Config, dumps, from_plain, to_plain
-from fedner.data.corpus import Document, Shard
 from fedner.data.labels import contract_from_config, write_contract
 from fedner.data.sites import load_sites
 from fedner.errors import ConfigError, FederationError
@@ -17,23 +15,6 @@ from fedner.federation.node_config import CONTRACT, MEMORY, MEMORY_OF_RUNS, SITE
 from fedner.federation.runs import create_run
 from fedner.federation.server_app import federate
 from fedner.federation.site_memory import settle
-
-SPLITS = ("train", "dev", "test")
-
-
-def write_files(shard: Shard, folder: Path) -> Path:
-    """Write a shard as CoNLL files with a site file; return that."""
-    folder.mkdir(parents=True)
-    for split in SPLITS:
-        (folder / f"{split}.conll").write_text("".join(conll(document) for document in shard.split(split)))
-    files = {split: [f"{split}.conll"] for split in SPLITS}
-    (folder / "site.yaml").write_text(yaml.safe_dump({"site": shard.site, "data": files}))
-    return folder / "site.yaml"
-
-
-def conll(document: Document) -> str:
-    sentences = ("".join(map("{} {}\n".format, each.words, each.tags)) for each in document.sentences)
-    return "-DOCSTART- O\n\n" + "\n".join(sentences) + "\n"
 
 
 def at_sites(config: Config) -> Config:
@@ -47,13 +28,13 @@ def node(identity: int, **node_config: str) -> Context:
 
 
 @pytest.fixture
-def places(small_config, tmp_path) -> tuple[Config, dict[int, Context]]:
+def places(small_config, write_site, tmp_path) -> tuple[Config, dict[int, Context]]:
     """A simulation's config, and nodes of the same sites that have their text in files."""
     config = small_config()
     write_contract(contract_from_config(config.data.contract), tmp_path / "contract.yaml")
     contexts = {}
     for number, shard in enumerate(load_sites(config.data, config.partition).shards):
-        file = write_files(shard, tmp_path / "text" / shard.site)
+        file = write_site(shard, tmp_path / "text" / shard.site)
         said = {CONTRACT: str(tmp_path / "contract.yaml"), MEMORY_OF_RUNS: str(tmp_path / "memory" / shard.site)}
         contexts[number + 2] = node(number + 2, **{SITE_FILE: str(file), **said})
     return config, contexts
