@@ -41,7 +41,7 @@ def policy(arguments: list[str]) -> None:
     parser.add_argument("--contract", type=Path, required=True, help="the label contract, as the site's kit brought it")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     options, overrides = parser.parse_known_args(arguments)
-    composed = overrides if "--from" in overrides else ["data=at_sites", *overrides]
+    composed = overrides if "--from" in overrides else ["data=at_sites", "partition=natural", *overrides]
     run_composed("policy show", composed, lambda config: show(config, options.site, options.contract, options.json))
 
 

@@ -16,7 +16,8 @@ from fedner.federation.audit_check import verify
 EVIL = """
 from pathlib import Path
 Path({marker!r}).write_text("ran")
-from fedner.federation.client_app import app
+from fedner.federation.client_app import app as own
+app = own
 """
 TEXT = "-DOCSTART- O\n\nAda B-PER\nsang O\n\n-DOCSTART- O\n\nin O\nRome B-LOC\n"
 
