@@ -61,7 +61,7 @@ def test_what_a_run_would_take_is_shown_tensor_by_tensor(capsys, tmp_path):
     (tmp_path / "site.yaml").write_text(yaml.safe_dump({"site": "north", "data": files, "policy": policy}))
     (tmp_path / "contract.yaml").write_text("name: small\nversion: 1\ntypes: [PER, LOC]\n")
     named = ("--site", tmp_path / "site.yaml", "--contract", tmp_path / "contract.yaml")
-    status, out, _ = run(capsys, "policy", "show", *named, "model=tiny-random", "training.threads=1")
+    status, out, _ = run(capsys, "policy", "show", *named, "model=tiny_random", "training.threads=1")
     assert status == 0
     # The head: 5 tags (O, B and I of two types) by the encoder's width, in float32.
     assert "arrays/classifier.weight  [5, " in out

@@ -173,3 +173,22 @@ def test_only_its_owner_can_read_a_trail(tmp_path: Path):
 def test_what_is_no_head_is_refused(text: str):
     with pytest.raises(AuditError, match="wanted a line's number and its hash"):
         parse_head(text)
+
+
+def _append_for_ever(path: Path) -> None:
+    while True:
+        Trail(path, "north").append(entry(0))
+
+
+def test_a_trail_survives_processes_that_are_killed_while_they_write(tmp_path: Path):
+    path = tmp_path / "a"
+    for times in range(1, 6):
+        process = multiprocessing.get_context("fork").Process(target=_append_for_ever, args=(path,))
+        process.start()
+        wanted = 5 * times
+        while not path.exists() or path.read_bytes().count(b"\n") < wanted:
+            pass
+        process.kill()
+        process.join()
+        Trail(path, "north").append(entry(1))
+        assert verify(path).sound
