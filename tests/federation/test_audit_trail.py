@@ -1,6 +1,7 @@
 """An audit trail tells when anything about it was changed; what cannot be told without a head is stated as such."""
 
 import multiprocessing
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from hashlib import sha256
@@ -187,7 +188,7 @@ def test_a_trail_survives_processes_that_are_killed_while_they_write(tmp_path: P
         process.start()
         wanted = 5 * times
         while not path.exists() or path.read_bytes().count(b"\n") < wanted:
-            pass
+            time.sleep(0.005)
         process.kill()
         process.join()
         Trail(path, "north").append(entry(1))
