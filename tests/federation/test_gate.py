@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from flwr.app import Context, RecordDict
+from flwr.app import Context, Message, RecordDict
 
-from fedner.config import Config, from_plain, to_plain
+from fedner.config import Config, Precision, from_plain, to_plain
+from fedner.config.site import MachineConfig
 from fedner.data.labels import contract_from_config, write_contract
 from fedner.data.sites import load_sites
 from fedner.errors import FederationError
+from fedner.federation import wire
 from fedner.federation.audit_check import verify
 from fedner.federation.audit_trail import Trail
 from fedner.federation.client_app import app
+from fedner.federation.gate import on_machine
 from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process
+from fedner.federation.messages import Failure, Header, HelloRequest
 from fedner.federation.node_config import CONTRACT, MEMORY_OF_RUNS, SITE_FILE
 from fedner.federation.preview import preview
 from fedner.federation.runs import create_run, open_run
@@ -147,3 +151,29 @@ def test_a_dry_run_shows_what_then_leaves(small_config, tmp_path):
     assert str(shown["dev"].refusal) == "policy-scores: the site keeps its dev scores to itself"
     withheld = next(value.text for value in shown["test"].content.values if value.name == "config/withheld")
     assert json.loads(withheld) == ["PATIENT", "DOSE", "DATE", "HOSPITAL"]
+
+
+@pytest.mark.parametrize("value", [{"_target_": "os.system"}, {"lr": "${oc.env:HOME}"}])
+def test_a_config_that_would_act_is_refused_and_written_down(small_config, tmp_path, value):
+    place = Place(small_config(), tmp_path, {})
+    plain = to_plain(place.config)
+    plain["training"] |= value
+    header = Header(run="run", round=0, seed=0, contract="ab" * 32)
+    request = wire.hello_request(HelloRequest(header=header, config=json.dumps(plain)))
+    reply = app(message=Message(request, 2, wire.HELLO), context=place.contexts[2])
+    assert wire.read_hello_reply(reply) == Failure("config", "the configuration does not fit this site")
+    lines = place.trail("alderbrook")
+    assert [line["event"] for line in lines] == ["trail opened", "asked", "refused"]
+    assert "os.system" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(("asked", "given", "taken"), [(1, 4, 1), (8, 4, 4), (None, 4, 4), (2, None, 2), (None,) * 3])
+def test_a_site_gives_a_run_no_more_threads_than_it_wants_to(small_config, asked, given, taken):
+    config = small_config(training={"threads": asked})
+    assert on_machine(config, MachineConfig(threads=given)).training.threads == taken
+
+
+def test_a_sites_own_device_and_precision_take_the_place_of_the_runs(small_config):
+    narrowed = on_machine(small_config(), MachineConfig(device="cpu", precision=Precision.fp32)).training
+    assert (narrowed.device, narrowed.precision) == ("cpu", Precision.fp32)
+    assert on_machine(small_config(), MachineConfig()) == small_config()
