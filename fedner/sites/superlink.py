@@ -16,11 +16,14 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from fastapi import FastAPI
 from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.server.superlink.linkstate import LinkState
 from flwr.supercore.constant import NodeStatus
@@ -117,12 +120,12 @@ class _Listener(uvicorn.Server):
         yield
 
 
-async def _serve(settings: ServerSettings, authn: TokenAuthn, app: ASGIApp) -> None:
-    ports, tls = settings.ports, {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
+async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> None:
+    ports, tls = settings.ports, _Tls(settings.certificate, settings.key)
     ours = downloads(Path(settings.runs), authn.accepts)
     listeners = {
-        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on", {})): _listen(LOOPBACK, ports.runtime),
-        _Listener(_config(Gate(app, ()), "off", {})): _listen(LOOPBACK, ports.health),
+        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),
+        _Listener(_config(Gate(app, ()), "off")): _listen(LOOPBACK, ports.health),
         _Listener(_config(Gate(app, ("/v1/fleet/",)), "off", tls)): _listen(settings.host, ports.fleet),
         _Listener(_config(_Control(app, ours), "off", tls)): _listen(settings.control_host, ports.control),
     }
@@ -134,7 +137,7 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: ASGIApp) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    watch = asyncio.create_task(_watch(app.state.linkstate_factory.state()))  # pyright: ignore[reportAttributeAccessIssue]
+    watch = asyncio.create_task(_watch(app.state.linkstate_factory.state()))
     try:
         await asyncio.gather(*(listener.serve([listening]) for listener, listening in listeners.items()))
     finally:
@@ -154,11 +157,26 @@ class _Control:
         await to(scope, receive, send)
 
 
-def _config(app: ASGIApp, lifespan: str, tls: Mapping[str, str]) -> uvicorn.Config:
+@dataclass(frozen=True)
+class _Tls:
+    """Files of the server's certificate and its key."""
+
+    certificate: str
+    key: str
+
+
+def _config(app: ASGIApp, lifespan: Literal["on", "off"], tls: _Tls | None = None) -> uvicorn.Config:
     return uvicorn.Config(
-        app, lifespan=lifespan, access_log=False, log_level="warning", server_header=False, ws="none",
-        timeout_graceful_shutdown=5, **tls,
-    )  # fmt: skip  # pyright: ignore[reportArgumentType]
+        app,
+        lifespan=lifespan,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
