@@ -129,7 +129,7 @@ def _unflushed(context: Context) -> bool:
 
 
 def _remembered(memory: RecordDict) -> list[int]:
-    return [int(key.removeprefix(f"{_PERSONAL}-")) for key in memory.array_records if key.startswith(f"{_PERSONAL}-")]
+    return [int(key.removeprefix(f"{_PERSONAL}-")) for key in memory if key.startswith(f"{_PERSONAL}-")]
 
 
 def _write(context: Context, folder: Path, kind: str, round_number: int, arrays: Arrays) -> None:

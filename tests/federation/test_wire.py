@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
@@ -180,6 +183,22 @@ def test_a_sites_memory_survives_in_flowers_context_state():
     assert kept is not None
     assert int(kept["position"]) == 7
     np.testing.assert_array_equal(kept["exp_avg/w"], np.ones(3))
+
+
+def test_a_reply_that_was_read_is_let_go_of_without_pythons_collector():
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        content = wire.train_reply(train_reply())
+        message = answered(content)
+        alive = [weakref.ref(content), weakref.ref(content["arrays"])]
+        read = wire.read_train_reply(message)
+        assert digest(read.arrays) == digest(STATE)
+        del content, message
+        assert [reference() for reference in alive] == [None, None]
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def test_unknown_records_are_passed_over():
