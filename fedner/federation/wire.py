@@ -40,17 +40,6 @@ _Reply = TypeVar("_Reply")
 _Record = TypeVar("_Record", ArrayRecord, ConfigRecord, MetricRecord)
 
 
-def remember(memory: RecordDict, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Put a site's own arrays where Flower keeps them for the site until the next message; they never travel."""
-    memory[key] = to_record(arrays)
-
-
-def recall(memory: RecordDict, key: str) -> dict[str, NDArray[np.generic]] | None:
-    """Return what `remember` put there, or None if it has not been called yet."""
-    record = _record(memory, key, ArrayRecord)
-    return None if record is None else {name: load_array(name, array) for name, array in record.items()}
-
-
 def hello_request(request: HelloRequest) -> RecordDict:
     """Write a handshake request."""
     return RecordDict({"config": _header(request.header, config=request.config)})
@@ -178,11 +167,7 @@ def failure_of(content: RecordDict) -> Failure | None:
 
 
 def read_header(message: Message) -> Header:
-    """Read what a message says about itself.
-
-    Raises:
-        FederationError: it has no such header.
-    """
+    """Read what a message says about itself."""
     return _read_header(_config(message))
 
 

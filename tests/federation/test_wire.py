@@ -7,7 +7,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import FederationError
-from fedner.federation import wire
+from fedner.federation import array_format, wire
 from fedner.federation.array_format import from_record, to_record
 from fedner.federation.messages import (
     EvaluateReply,
@@ -175,11 +175,11 @@ def test_arrays_stay_out_of_representations():
 
 def test_a_sites_memory_survives_in_flowers_context_state():
     memory = RecordDict()
-    assert wire.recall(memory, "training") is None
-    wire.remember(
+    assert array_format.recall(memory, "training") is None
+    array_format.remember(
         memory, "training", {"position": np.array(7, dtype=np.int64), "exp_avg/w": np.ones(3, dtype=np.float32)}
     )
-    kept = wire.recall(memory, "training")
+    kept = array_format.recall(memory, "training")
     assert kept is not None
     assert int(kept["position"]) == 7
     np.testing.assert_array_equal(kept["exp_avg/w"], np.ones(3))
