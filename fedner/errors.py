@@ -10,7 +10,9 @@
         ├── StateError             tensors do not have the names, shapes or dtypes agreed on
         ├── FederationError        too few sites, a refused handshake, no usable reply
         │   └── QuorumError        a round's usable replies are not enough; the run's policy says what then
-        └── RunDirectoryError      a run directory is incomplete, foreign or in use
+        ├── RunDirectoryError      a run directory is incomplete, foreign or in use
+        ├── AuditError             an audit trail was altered or cannot be written
+        └── PolicyError            a site's policy refuses; carries its own code
 
 A message says what was wanted, what was found, where, and what to do. Messages of `InputError` may quote the user's
 own text on the user's own terminal; what leaves a site is `code` and a safe sentence only.
@@ -107,3 +109,22 @@ class RunDirectoryError(RunError):
     """A run directory is incomplete, foreign or in use."""
 
     code = "run-directory"
+
+
+class AuditError(RunError):
+    """An audit trail was altered, or it cannot be written."""
+
+    code = "audit"
+
+
+class PolicyError(RunError):
+    """A site's policy refuses a request, or an answer to it.
+
+    Args:
+        code: which rule of the policy, stable; begins with `policy-`.
+        sentence: why, without private detail; both leave the site.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        self.code = code
+        super().__init__(sentence)

@@ -25,6 +25,7 @@ class RoundResult:
 
     `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received,
     `weights` is what each site that counted weighs in a mean-type aggregation,
+    `untold` says of sites that keep dev scores to themselves which; `dev` pools those of the others,
     `update_norm` and `update_steps` are the median Euclidean norm and optimizer steps of the updates that counted.
     """
 
@@ -36,6 +37,7 @@ class RoundResult:
     sites: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    untold: Mapping[str, str] = field(default_factory=dict)
     train_loss: float | None = None
     public_dev: Score | None = None
     update_norm: float | None = None
@@ -46,9 +48,10 @@ class RoundResult:
 class RunResult:
     """One training of one configuration with one seed.
 
-    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `examples_seen` counts
-    sentences, `state_digest` identifies the final weights bit for bit. A run that went on from another one's weights
-    has their digest in `started_from`, counts its own sentences only, and calls the round before training round 0.
+    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `untold` says of sites
+    that keep test scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final
+    weights bit for bit. A run that went on from another one's weights has their digest in `started_from`, counts its
+    own sentences only, and calls the round before training round 0.
     """
 
     test: Score
@@ -61,6 +64,7 @@ class RunResult:
     lr: float
     state_digest: str
     started_from: str | None = None
+    untold: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_to_json(result: RunResult) -> dict[str, Any]:
@@ -68,6 +72,7 @@ def run_to_json(result: RunResult) -> dict[str, Any]:
     return asdict(result) | {
         "test": result.test.to_json(),
         "sites": {site: score.to_json() for site, score in result.sites.items()},
+        "untold": dict(result.untold),
         "rounds": [round_to_json(entry) for entry in result.rounds],
     }
 
@@ -80,6 +85,7 @@ def round_to_json(entry: RoundResult) -> dict[str, Any]:
         "sites": list(entry.sites),
         "weights": dict(entry.weights),
         "refused": dict(entry.refused),
+        "untold": dict(entry.untold),
     }
 
 
@@ -103,13 +109,23 @@ def round_from_json(plain: Mapping[str, Any]) -> RoundResult:
 
 
 def best_round(rounds: Sequence[RoundResult]) -> int:
-    """Return the number of the round with the best dev micro F1; the first of equals."""
+    """Return the number of the round with the best dev micro F1, the first of equals.
+
+    Where no round has dev scores, since every site keeps them to itself, it is the last one that changed the state.
+    """
+    if not any(entry.dev for entry in rounds):
+        return next((entry.round for entry in reversed(rounds) if entry.sites), rounds[0].round)
     return max(rounds, key=lambda entry: entry.dev.micro.f1 if entry.dev else -1.0).round
 
 
 def is_silence(reason: str) -> bool:
     """Say whether a site did not answer at all, of a reason for which its reply does not count."""
     return reason.removeprefix("dev: ").startswith(_SILENT)
+
+
+def is_passing(reason: str) -> bool:
+    """Say whether a site may well answer another time: it was silent, or its policy lets nothing begin at that hour."""
+    return is_silence(reason) or reason.removeprefix("dev: ").startswith("policy-hours:")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

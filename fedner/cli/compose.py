@@ -4,7 +4,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import hydra
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedner.config import CLASSES_BY_GROUP, Config, FederationConfig, ModelConfig, TrainingConfig, from_plain
+from fedner.config.suggesting import keys_of, with_suggestion
 from fedner.errors import ConfigError, FednerError
 
 _SINGLE_CLASSES: dict[str, type] = {"model": ModelConfig, "training": TrainingConfig, "federation": FederationConfig}
@@ -112,7 +113,7 @@ def _in_plain_words(error: BaseException) -> str:
     key = getattr(error, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if key:
-        return _with_suggestion(key, f"{key}: {lines[0]}")
+        return with_suggestion(key, f"{key}: {lines[0]}", known_keys())
     if isinstance(error, MissingConfigException):
         return _unknown_option(lines)
     return "\n".join(line for line in lines if "To append to your config" not in line)
@@ -127,30 +128,10 @@ def _unknown_option(lines: list[str]) -> str:
     return f"{group}={option}: wanted one of {', '.join(options)}, found '{option}'{suggestion}"
 
 
-def _with_suggestion(key: str, message: str) -> str:
-    parent, _, leaf = key.rpartition(".")
-    siblings = [known for known in known_keys() if known.rpartition(".")[0] == parent]
-    leaves = {known.rpartition(".")[2]: known for known in siblings}
-    if leaf in leaves:
-        return message
-    close = [leaves[name] for name in difflib.get_close_matches(leaf, leaves, n=2)]
-    close = close or difflib.get_close_matches(key, known_keys(), n=2)
-    return f"{message}; did you mean {' or '.join(close)}?" if close else message
-
-
 def known_keys() -> list[str]:
     """Return every dotted key that some choice of groups accepts, sorted."""
-    keys = _keys_of(Config, "")
+    keys = keys_of(Config)
     for group, classes in CLASSES_BY_GROUP.items():
         for schema in classes.values():
-            keys |= _keys_of(schema, f"{group}.")
+            keys |= keys_of(schema, f"{group}.")
     return sorted(keys)
-
-
-def _keys_of(schema: type, prefix: str) -> set[str]:
-    keys: set[str] = set()
-    for entry in fields(schema):
-        keys.add(prefix + entry.name)
-        if isinstance(entry.type, type) and is_dataclass(entry.type):
-            keys |= _keys_of(entry.type, f"{prefix}{entry.name}.")
-    return keys

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
-from fedner.cli import experiments, models, text
+from fedner.cli import control, experiments, models, policy, running, text
 from fedner.cli.matrix import matrix
 from fedner.cli.provision import provision
 from fedner.errors import FednerError
@@ -23,6 +23,17 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "evaluate": (models.evaluate, "score a trained model on labelled files"),
     "matrix": (matrix, "score several trained models on several sites' files"),
     "provision": (provision, "kits for the parties of a real federation; check of a party's machine"),
+    "server": (running.server, "run the server of a federation"),
+    "client": (running.client, "take part in a federation as a site"),
+    "units": (running.units, "write the systemd unit of a server or a site"),
+    "submit": (control.submit, "start a run at the sites of a federation"),
+    "status": (control.status, "show a server's sites and runs"),
+    "logs": (control.logs, "print what a run logs"),
+    "stop": (control.stop, "stop a run"),
+    "fetch": (control.fetch, "copy a run's model and result here and write its report"),
+    "connect": (control.connect, "let Flower's own command line speak to a server"),
+    "policy": (policy.policy, "what would leave a site in a run, under its policy: policy show"),
+    "audit": (policy.audit, "check an audit trail: audit verify, audit head"),
     "assets": (models.assets, "show, fetch or verify the embedded model and corpus"),
 }
 

@@ -18,6 +18,7 @@ from fedner.config.checks import require
 from fedner.config.data import (
     DATA_CLASSES,
     PARTITION_CLASSES,
+    AtSitesData,
     Conll2003Data,
     ContractConfig,
     CountedPartition,
@@ -80,6 +81,7 @@ __all__ = [
     "AggregationConfig",
     "AggregationKind",
     "Arm",
+    "AtSitesData",
     "BulyanAggregation",
     "Config",
     "Conll2003Data",
@@ -163,6 +165,10 @@ class Config:
         unfit = bool(self.federation.public_dev or getattr(self.data, "unseen", []) or fine_tuned)
         wanted = "none with federation.public_dev, data.unseen or arm fine_tuned, which need a whole model"
         require(not (self.model.personal and unfit), "model.personal", wanted, self.model.personal)
+        at_sites = isinstance(self.data, AtSitesData)
+        wanted = "natural with data=at_sites, whose sites are what they are"
+        kind = self.partition.kind
+        require(not at_sites or kind is PartitionKind.natural, "partition.kind", wanted, kind)
         dynamic = isinstance(self.aggregation, FedDynAggregation)
         wanted = "a number above 0 with aggregation=feddyn, and 0 with any other"
         require(dynamic == (self.training.dyn_alpha > 0), "training.dyn_alpha", wanted, self.training.dyn_alpha)

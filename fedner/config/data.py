@@ -16,6 +16,7 @@ class DataKind(StrEnum):
     files = "files"
     sites = "sites"
     hub = "hub"
+    at_sites = "at_sites"
 
 
 class TextFormat(StrEnum):
@@ -177,6 +178,21 @@ class HubData(DataConfig):
     """Column that names the document of each row; None makes each row a document."""
 
 
+@dataclass(kw_only=True)
+class AtSitesData(DataConfig):
+    """Nothing to read here: each site of a real federation reads what its own site file names, as that file says.
+
+    A run of this kind carries the label contract and no path. `scheme` and `on_illegal` are for federation.public_dev.
+    """
+
+    kind: DataKind = DataKind.at_sites
+
+    def __post_init__(self) -> None:
+        for name in ("train_sentences", "dev_sentences"):
+            wanted = "null with data=at_sites, where each site decides what it brings"
+            require(getattr(self, name) is None, f"data.{name}", wanted, getattr(self, name))
+
+
 class PartitionKind(StrEnum):
     """How one corpus becomes simulated sites."""
 
@@ -257,6 +273,7 @@ DATA_CLASSES: dict[str, type[DataConfig]] = {
     DataKind.files: FilesData,
     DataKind.sites: SitesData,
     DataKind.hub: HubData,
+    DataKind.at_sites: AtSitesData,
 }
 PARTITION_CLASSES: dict[str, type[PartitionConfig]] = {
     PartitionKind.iid: IidPartition,

@@ -1,9 +1,10 @@
-"""The site file: what one institution says about its text, its labels and its machine; written and read only there.
+"""The site file: what one institution says about its text, its labels, its machine and what it allows; written and read
+only there.
 
 A site file can narrow what a federation asks of the site, never widen it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fedner.config.checks import require
 from fedner.config.data import FilesData
+from fedner.config.learning import Precision
 from fedner.config.plain import refuse_unsafe
+from fedner.config.policy import SitePolicy
+from fedner.config.strict_yaml import StrictLoader
+from fedner.config.suggesting import keys_of, with_suggestion
 from fedner.errors import ConfigError
 
 
@@ -28,6 +33,39 @@ class SiteLabels:
 
 
 @dataclass(kw_only=True)
+class MachineConfig:
+    """The site's machine: what of it a run may take."""
+
+    device: str | None = None
+    """Torch device name, in place of what the run says; null leaves it to the run."""
+    precision: Precision | None = None
+    """Arithmetic of forward and backward pass, in place of what the run says; null leaves it to the run."""
+    threads: int | None = None
+    """Most CPU threads (> 0); a run that asks for fewer gets fewer. Null leaves it to the run."""
+    nice: int = 0
+    """Niceness of the process that trains, 0 to 19; higher leaves the processor to others."""
+    gpu_memory_fraction: float | None = None
+    """Share of the GPU's memory that training may take, (0, 1]; null sets no limit."""
+
+    def __post_init__(self) -> None:
+        require(self.threads is None or self.threads > 0, "threads", "a number above 0 or null", self.threads)
+        require(0 <= self.nice <= 19, "nice", "0 to 19", self.nice)
+        share = self.gpu_memory_fraction
+        require(share is None or 0 < share <= 1, "gpu_memory_fraction", "a number in (0, 1] or null", share)
+
+
+@dataclass(kw_only=True)
+class TrailConfig:
+    """The site's record of who asked for what and what left, see docs/security.md."""
+
+    path: str = "audit.jsonl"
+    """The audit trail; a relative path is seen from the site file."""
+    anchor: str | None = None
+    """File, best on another disk or machine, that is given the trail's head after every line: what shows that lines
+    were cut off its end. A relative path is seen from the site file."""
+
+
+@dataclass(kw_only=True)
 class SiteConfig:
     """One institution's side of a federation."""
 
@@ -37,13 +75,19 @@ class SiteConfig:
     """The site's own files, one list per split; relative paths are seen from the site file."""
     labels: SiteLabels = field(default_factory=SiteLabels)
     """How this site's types become the contract's."""
+    machine: MachineConfig = field(default_factory=MachineConfig)
+    """What of the site's machine a run may take."""
+    policy: SitePolicy = field(default_factory=SitePolicy)
+    """What the site allows."""
+    audit: TrailConfig = field(default_factory=TrailConfig)
+    """The site's own record."""
 
     def __post_init__(self) -> None:
         require(bool(self.site), "site", "the site's name in the federation", self.site)
 
 
 def read_site(path: str | Path) -> SiteConfig:
-    """Read a site file.
+    """Read a site file; its relative paths become absolute, seen from where the file lies.
 
     Raises:
         ConfigError: the file is missing or no such YAML, a key is unknown, or a value is ill-typed or out of range; the
@@ -51,7 +95,7 @@ def read_site(path: str | Path) -> SiteConfig:
     """
     place = Path(path)
     try:
-        plain: Any = yaml.safe_load(place.read_text(encoding="utf-8-sig"))
+        plain: Any = yaml.load(place.read_text(encoding="utf-8-sig"), Loader=StrictLoader)
     except FileNotFoundError as error:
         raise ConfigError(f"{place}: no such site file") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -59,12 +103,51 @@ def read_site(path: str | Path) -> SiteConfig:
     if not isinstance(plain, dict):
         raise ConfigError(f"{place}: wanted a site file with `site`, `data` and `labels`, found no such keys")
     try:
-        refuse_unsafe(plain, "")
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SiteConfig), plain))
+        return _seen_from(_site_of(plain), place.resolve().parent)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from error
+
+
+def _site_of(plain: dict[Any, Any]) -> SiteConfig:
+    refuse_unsafe(plain, "")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(SiteConfig), plain)
+        config = OmegaConf.to_object(merged)
+    except ConfigError as error:
+        raise ConfigError(_placed(plain, str(error))) from error
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or "site file"
-        raise ConfigError(f"{place}: {key}: {str(error).splitlines()[0]}") from error
+        key, told = getattr(error, "full_key", None), str(error).splitlines()[0]
+        if not key:
+            raise ConfigError(f"site file: {told}") from error
+        raise ConfigError(with_suggestion(key, f"{key}: {told}", keys_of(SiteConfig))) from error
     assert isinstance(config, SiteConfig)
     return config
+
+
+def _placed(plain: dict[Any, Any], message: str) -> str:
+    """Return a check's message with the whole key; a class checks its own fields and does not know where it stands."""
+    leaf, _, rest = message.partition(": ")
+    named = {key for key in keys_of(SiteConfig) if key.rpartition(".")[2] == leaf}
+    here = {key for key in named if _is_given(plain, key)}
+    here = here or {key for key in named if _is_given(plain, key.rpartition(".")[0])}
+    return f"{here.pop()}: {rest}" if len(here) == 1 else message
+
+
+def _is_given(plain: Any, key: str) -> bool:
+    for name in key.split("."):
+        if not isinstance(plain, dict) or name not in plain:
+            return False
+        plain = plain[name]
+    return True
+
+
+def _seen_from(config: SiteConfig, folder: Path) -> SiteConfig:
+    data, audit = config.data, config.audit
+    files = {name: [str(folder / each) for each in getattr(data, name)] for name in ("train", "dev", "test")}
+    contract = None if data.contract_file is None else str(folder / data.contract_file)
+    anchor = None if audit.anchor is None else str(folder / audit.anchor)
+    return replace(
+        config,
+        data=replace(data, **files, contract_file=contract),
+        audit=replace(audit, path=str(folder / audit.path), anchor=anchor),
+    )

@@ -6,7 +6,7 @@ site builds the same head. Inside fedner tags are always legal IOB2 of contract 
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import yaml
 
 from fedner.config import ContractConfig
+from fedner.config.strict_yaml import StrictLoader
 from fedner.errors import LabelError
 
 SCHEME = "IOB2"
@@ -140,7 +141,7 @@ def read_contract(path: str | Path) -> LabelContract:
         LabelError: the file is missing, is not such YAML, or its types cannot be a contract.
     """
     try:
-        content: object = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_StrictLoader)
+        content: object = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=StrictLoader)
     except FileNotFoundError as error:
         raise LabelError(f"{path}: no such contract file; check data.contract_file") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -225,16 +226,3 @@ def _contract(name: str, version: int, types: Mapping[Any, object]) -> LabelCont
 def _check_type_name(name: object) -> None:
     if not isinstance(name, str):
         raise LabelError(f"types: YAML reads {name!r} as {type(name).__name__}; put the name in quotes")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build one mapping."""
-        pairs = cast(list[tuple[yaml.Node, yaml.Node]], node.value)
-        keys: list[Hashable] = [self.construct_object(key, deep=True) for key, _ in pairs]  # pyright: ignore[reportUnknownMemberType]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedner.assets import CONLL2003_NOTICE, ensure_corpus
-from fedner.config import Conll2003Data, DataConfig, FilesData, HubData, SitesData, SyntheticData, TextFilesData
+from fedner.config import (
+    AtSitesData,
+    Conll2003Data,
+    DataConfig,
+    FilesData,
+    HubData,
+    SitesData,
+    SyntheticData,
+    TextFilesData,
+)
 from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.labels import LabelContract, contract_from_config, suggestion
@@ -156,6 +165,11 @@ def open_pieces(config: DataConfig, contract: LabelContract) -> list[Piece]:
             return [_hub_piece(config, contract, split) for split in open_splits(config)]
         case Conll2003Data() | FilesData() | SitesData():
             return [_file_piece(file, contract, _options(config)) for file in corpus_files(config)]
+        case AtSitesData():
+            raise ConfigError(
+                "data.kind: at_sites has its text at the sites of a real federation, where `fedner submit` runs it; "
+                "a simulation wants its text here, as data=sites does"
+            )
         case _:
             raise ConfigError(f"data.kind: {config.kind} is not read from files")
 

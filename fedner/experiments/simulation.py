@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedner.config import Arm, Config
+from fedner.config import Arm, AtSitesData, Config
+from fedner.data.corpus import Corpus, Shard
+from fedner.data.labels import LabelContract, read_contract
 from fedner.data.sites import Sites, load_sites
 from fedner.errors import RunError
 from fedner.experiments.final_test import with_unseen
@@ -82,12 +84,24 @@ def report(directory: Path) -> None:
         write_report(directory)
         return
     config = read_config(directory / "config.yaml")
+    if isinstance(config.data, AtSitesData):
+        contract = read_contract(directory / "contract.yaml")
+        _write_report(directory, config, _told_of(run, contract), run, f"fedner submit KIT name={config.name}")
+        return
     sites = load_sites(config.data, config.partition)
     _write_report(directory, config, sites, run, f"fedner simulate --from {directory}")
 
 
+def _told_of(run: StoredRun, contract: LabelContract) -> Sites:
+    """Return what is known here of real sites: their names, and none of their text."""
+    corpus = Corpus("each site's own text", contract, (), (), ())
+    shards = tuple(Shard(site, (), (), ()) for site in sorted(run.result.sites))
+    return Sites(corpus=corpus, shards=shards, unseen=())
+
+
 def _write_report(directory: Path, config: Config, sites: Sites, run: StoredRun, command: str) -> None:
     finished = Finished(runs={Unit(Arm.federated): {config.seed: run}})
-    bench = workspace(config.model, sites.corpus.contract)
+    at_sites = isinstance(config.data, AtSitesData)
+    bench = None if at_sites else workspace(config.model, sites.corpus.contract)
     write_metrics(directory, config, sites, bench, finished, [], command)
     write_report(directory)

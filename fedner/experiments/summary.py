@@ -37,34 +37,53 @@ def write_metrics(
     directory: Path,
     config: Config,
     sites: Sites,
-    workspace: Workspace,
+    workspace: Workspace | None,
     finished: Finished,
     missing: Sequence[str],
     command: str,
 ) -> None:
-    """Write report/metrics.json (schema 1)."""
+    """Write report/metrics.json (schema 1).
+
+    Args:
+        workspace: None where the text lies at real sites, so that nothing is known of it but scores; where a site does
+            not tell its counts by document either, there are no intervals.
+    """
     contract, experiment = sites.corpus.contract, config.experiment
-    num_documents = sum(len(shard.test) for shard in sites.shards)
-    intervals = _intervals(finished, sites, experiment)
+    by_document = _by_document(finished, sites)
+    intervals = _intervals(finished, sites, experiment) if by_document else {}
     content = {
         "schema": SCHEMA,
         "contract": {"hash": contract.digest, "types": list(contract.type_names)},
-        "data": _data(sites, workspace),
+        "data": {"corpus": sites.corpus.name} if workspace is None else _data(sites, workspace),
         "arms": _arms(finished),
-        "summary": {} if missing else _summary(finished, sites, experiment),
+        "summary": {} if missing or not by_document else _summary(finished, sites, experiment),
         "intervals": intervals,
-        "matrix": study_matrix(finished, sites, intervals).to_json(),
+        "matrix": study_matrix(finished, sites, intervals).to_json() if by_document else None,
         "differences": {} if missing else _differences(finished, sites, experiment),
         "tuning": {unit.label: {f"{lr:g}": f1 for lr, f1 in dev.items()} for unit, dev in finished.tuning.items()},
         "config": to_plain(config),
         "environment": environment(config.training.threads),
         "notices": notices(config, sites),
-        "signature": signature(contract, documents=num_documents, samples=experiment.bootstrap_samples),
+        "signature": signature(
+            contract, documents=_num_documents(finished, sites), samples=experiment.bootstrap_samples
+        ),
         "command": command,
         "complete": not missing,
         "missing": list(missing),
     }
     write_json(directory / "report" / "metrics.json", content)
+
+
+def _by_document(finished: Finished, sites: Sites) -> bool:
+    """Say whether every run has every site's counts by document, which intervals are made of."""
+    names = {shard.site for shard in sites.shards}
+    return all(names <= set(run.test_counts) for runs in finished.runs.values() for run in runs.values())
+
+
+def _num_documents(finished: Finished, sites: Sites) -> int:
+    """Return how many test documents there are, as far as sites tell; a real site's shard is not here to be counted."""
+    counted = next((run.test_counts for runs in finished.runs.values() for run in runs.values()), {})
+    return sum(len(shard.test) or len(counted.get(shard.site, ())) for shard in sites.shards)
 
 
 def notices(config: Config, sites: Sites) -> list[str]:

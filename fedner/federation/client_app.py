@@ -1,8 +1,10 @@
 """The site: says hello, trains, evaluates. A Flower ClientApp, the same in process, on Ray and in a deployment.
 
-In a simulation node `partition-id` is the site of that number in the partition that the config describes. Corpus, model
-and encodings are made once per process and stay warm. What a site remembers between rounds, its place in the stream of
-epochs and AdamW's moments where they are kept, lies in the context's `state`, which Flower keeps for the site.
+In a simulation node `partition-id` is the site of that number in the partition that the config describes. A node whose
+config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says; its policy
+and its audit trail stand around everything (`gate`). Model, encodings and a simulation's corpus are made once per
+process and stay warm. What a site remembers between rounds, its place in the stream of epochs and AdamW's moments where
+they are kept, lies in a folder of its own or in the context's `state`, which Flower keeps for the site.
 
 Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
 """
@@ -11,21 +13,25 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from time import monotonic
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedner.config import Config, loads
+from fedner.config import AtSitesData, Config, loads
 from fedner.data.corpus import Shard, num_sentences
-from fedner.data.labels import LabelContract
+from fedner.data.labels import LabelContract, read_contract
+from fedner.data.own_site import read_own_shard
 from fedner.data.sites import Sites, load_sites
-from fedner.errors import FederationError, InputError, RunDirectoryError, RunError
+from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
 from fedner.federation import wire
+from fedner.federation.gate import gate_of
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
 from fedner.federation.model_card import save_site_model
+from fedner.federation.node_config import CONTRACT, SITE_FILE
 from fedner.federation.runs import package_version
-from fedner.federation.site_memory import own_folder, recall, recall_personal, remember, remember_personal
+from fedner.federation.site_memory import own_folder, recall, recall_personal, remember, remember_personal, settle
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
 from fedner.learning.tensors import get_state, personal_state, set_personal, set_state
@@ -44,17 +50,19 @@ SAFE_SENTENCES = {
     "assets": "a model or corpus file is missing at the site",
     "input": "something the run needs is missing at the site",
     "run-directory": "a directory at the site cannot be used",
+    "audit": "the site cannot keep its audit trail, and does nothing that it cannot write down",
 }
 """What leaves the site for each error code; the exceptions' own text may quote the site's text or paths."""
 
 
 @dataclass(frozen=True)
 class LocalSite:
-    """One site of a simulation, as this process sees it."""
+    """One site, as this process sees it; `num_sites` is how many a simulation has."""
 
     config: Config
     contract: LabelContract
     shard: Shard
+    num_sites: int | None = None
 
     def workspace(self) -> Workspace:
         """Return the process's tagger and encodings."""
@@ -80,10 +88,16 @@ def score_split(message: Message, context: Context) -> Message:
 
 
 def _hello(message: Message, context: Context) -> RecordDict:
-    request = wire.read_hello_request(message)
+    request, gate = wire.read_hello_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
-    reply = HelloReply(
-        header=_own_header(request.header, site),
+    return wire.hello_reply(gate.hello(introduction(request.header, site), site.config))
+
+
+def introduction(asked: Header, site: LocalSite) -> HelloReply:
+    """Return how a site introduces itself, before its policy has a say."""
+    return HelloReply(
+        header=_own_header(asked, site),
         site=site.shard.site,
         contract=site.contract,
         fedner_version=package_version("fedner") or UNKNOWN,
@@ -91,16 +105,17 @@ def _hello(message: Message, context: Context) -> RecordDict:
         train_sentences=num_sentences(site.shard.train),
         dev_sentences=num_sentences(site.shard.dev),
         test_sentences=num_sentences(site.shard.test),
-        num_sites=int(context.node_config["num-partitions"]),
+        num_sites=site.num_sites,
     )
-    return wire.hello_reply(reply)
 
 
 def _train(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request = wire.read_train_request(message)
+    request, gate = wire.read_train_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     _require_contract(request.header, site)
+    settle(context, request.header.run, request.header.seed, request.header.contract)
     space, config = site.workspace(), site.config
     encoded = space.encoded(site.shard.train)
     _put_in_place(space, request.arrays, context, request.header.round - 1, request.header.seed)
@@ -130,14 +145,16 @@ def _train(message: Message, context: Context) -> RecordDict:
         seconds=monotonic() - started,
         control=fitted.control_change,
     )
-    return wire.train_reply(reply)
+    return wire.train_reply(gate.update(reply, num_sentences(site.shard.train), config))
 
 
 def _evaluate(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request = wire.read_evaluate_request(message)
+    request, gate = wire.read_evaluate_request(message), gate_of(context)
+    gate.admit(request)
     site = local_site(request.config, context)
     _require_contract(request.header, site)
+    settle(context, request.header.run, request.header.seed, request.header.contract)
     if request.split not in ("dev", "test"):
         raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
     space = site.workspace()
@@ -153,9 +170,9 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         loss_sum=evaluation.loss_sum,
         num_words=evaluation.num_words,
         seconds=monotonic() - started,
-        document_counts=evaluation.document_counts if request.by_document else None,
+        document_counts=evaluation.document_counts,
     )
-    return wire.evaluate_reply(reply)
+    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
 
 
 def _put_in_place(space: Workspace, arrays: State, context: Context, state_round: int, seed: int) -> None:
@@ -168,24 +185,42 @@ def _put_in_place(space: Workspace, arrays: State, context: Context, state_round
 
 
 def local_site(config_text: str, context: Context) -> LocalSite:
-    """Return the site that a simulated node stands for.
+    """Return the site that a node stands for.
 
     Raises:
-        FederationError: the node does not say which site it is, or there are more or fewer nodes than sites.
-        InputError: the config or the corpus is at fault.
+        FederationError: the node does not say which site it is, or the run is not for such a site.
+        InputError: the config, the site file or the text is at fault.
     """
+    return _real_site(config_text, context) if SITE_FILE in context.node_config else _simulated(config_text, context)
+
+
+def _real_site(config_text: str, context: Context) -> LocalSite:
+    config = gate_of(context).narrowed(loads(config_text))
+    if not isinstance(config.data, AtSitesData):
+        raise FederationError(
+            f"the run brings data.kind={config.data.kind}, but a real site reads its own text alone; submit it with "
+            "data=at_sites"
+        )
+    if CONTRACT not in context.node_config:
+        raise FederationError("this node's config names a site file, but no contract; start it with `fedner client`")
+    contract_file = Path(str(context.node_config[CONTRACT]))
+    shard = read_own_shard(Path(str(context.node_config[SITE_FILE])), contract_file)
+    return LocalSite(config=config, contract=read_contract(contract_file), shard=shard)
+
+
+def _simulated(config_text: str, context: Context) -> LocalSite:
     config, sites = _simulation(config_text)
     number, nodes = context.node_config.get("partition-id"), context.node_config.get("num-partitions")
     if not isinstance(number, int) or not isinstance(nodes, int):
         raise FederationError(
-            "this node's config has no partition-id and num-partitions, so it is not a simulated site"
+            "this node's config has neither a site-file nor partition-id and num-partitions, so it is no site"
         )
     if nodes != len(sites.shards):
         raise FederationError(
             f"the partition makes {len(sites.shards)} sites, but {nodes} nodes were started; start as many nodes as "
             f"sites: flwr run … --federation-config num-supernodes={len(sites.shards)}"
         )
-    return LocalSite(config=config, contract=sites.corpus.contract, shard=sites.shards[number])
+    return LocalSite(config=config, contract=sites.corpus.contract, shard=sites.shards[number], num_sites=nodes)
 
 
 @lru_cache(maxsize=2)
@@ -208,16 +243,29 @@ def _require_contract(asked: Header, site: LocalSite) -> None:
 
 def _answer(work: Callable[[Message, Context], RecordDict], message: Message, context: Context) -> Message:
     try:
+        gate_of(context).came(message)
         content = work(message, context)
     except Exception as error:  # the last line of defence: nothing but the safe sentence may leave the site
-        _LOG.exception("this site could not answer a %s request", message.metadata.message_type)
-        content = wire.failure(_safe(error))
+        content = _failed(error, message)
+    try:
+        # What leaves is written down before it does; what cannot be written down stays here.
+        gate_of(context).leaving(message, content)
+    except Exception as error:
+        content = _failed(error, message)
     return Message(content, reply_to=message)
+
+
+def _failed(error: Exception, message: Message) -> RecordDict:
+    if isinstance(error, PolicyError):
+        _LOG.warning("this site's policy refuses a %s request: %s", message.metadata.message_type, error)
+        return wire.failure(_safe(error))
+    _LOG.error("this site could not answer a %s request", message.metadata.message_type, exc_info=error)
+    return wire.failure(_safe(error))
 
 
 def _safe(error: Exception) -> Failure:
     match error:
-        case RunDirectoryError() | InputError():
+        case RunDirectoryError() | AuditError() | InputError():
             return Failure(error.code, SAFE_SENTENCES.get(error.code, "the site could not answer"))
         case RunError():  # by the convention of `errors`: names, digests and numbers only
             return Failure(error.code, str(error))

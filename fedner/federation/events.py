@@ -33,13 +33,17 @@ class RunResumed:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteJoined:
-    """A site said hello and holds the federation's contract; sizes in sentences."""
+    """A site said hello and holds the federation's contract; sizes in sentences, null where it does not tell them.
+
+    `declines` are the splits whose scores the site keeps to itself.
+    """
 
     event: str = field(default="site joined", init=False)
     site: str
-    train_sentences: int
-    dev_sentences: int
-    test_sentences: int
+    train_sentences: int | None
+    dev_sentences: int | None
+    test_sentences: int | None
+    declines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +153,9 @@ class RoundEvaluated:
 
     `weights` holds the sites that counted and what each weighs in a mean-type aggregation, `missing` those that were
     asked and did not answer, `refused` those whose answer does not count; a site that trained but could not score
-    stands in the first and in one of the others. `dev_types` is F1 by type. A round that was skipped without a quorum
-    has no scores. `seconds` is wall time, bytes are those of tensors.
+    stands in the first and in one of the others. `untold` are sites that keep scores to themselves, all or those of
+    some types; the pooled scores are those of the others. `dev_types` is F1 by type. A round that was skipped without a
+    quorum has no scores, nor has one in which every site keeps them. `seconds` is wall time, bytes those of tensors.
     """
 
     event: str = field(default="round evaluated", init=False)
@@ -171,11 +176,15 @@ class RoundEvaluated:
     weights: Mapping[str, float]
     missing: Mapping[str, str]
     refused: Mapping[str, str]
+    untold: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished:
-    """The best round's state was scored on the test shards, once, after some rounds; `test_sites` is F1 by site."""
+    """The best round's state was scored on the test shards, once, after some rounds; `test_sites` is F1 by site.
+
+    `untold` are sites that keep test scores to themselves, all or those of some types.
+    """
 
     event: str = field(default="run finished", init=False)
     rounds: int
@@ -184,6 +193,7 @@ class RunFinished:
     test_precision: float
     test_recall: float
     test_sites: Mapping[str, float]
+    untold: Mapping[str, str]
     state: str
     seconds: float
 
@@ -239,6 +249,7 @@ def round_evaluated(rounds: Sequence[RoundResult], planned: int) -> RoundEvaluat
         weights=entry.weights,
         missing={site: reason for site, reason in entry.refused.items() if is_silence(reason)},
         refused={site: reason for site, reason in entry.refused.items() if not is_silence(reason)},
+        untold=entry.untold,
     )
 
 
@@ -251,6 +262,7 @@ def run_finished(result: RunResult) -> RunFinished:
         test_precision=result.test.micro.precision,
         test_recall=result.test.micro.recall,
         test_sites={site: score.micro.f1 for site, score in result.sites.items()},
+        untold=result.untold,
         state=result.state_digest,
         seconds=result.seconds,
     )

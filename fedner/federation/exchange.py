@@ -15,7 +15,10 @@ from flwr.superlink.grid import InMemoryGrid
 
 from fedner.errors import FederationError
 from fedner.federation import wire
+from fedner.federation.audit_entries import Received, Sent
+from fedner.federation.audit_trail import Trail
 from fedner.federation.events import Event, ReplyIgnored
+from fedner.federation.manifest import manifest
 from fedner.federation.messages import Failure
 from fedner.federation.patience import Nodes, Patience, Reached, Waited, give_up
 
@@ -62,11 +65,13 @@ class Mail:
     Args:
         grid: Flower's connection to the nodes.
         tell: is given an event for every reply that must not count.
+        trail: is given what is sent and received, sizes and digests; None keeps no such record.
     """
 
-    def __init__(self, grid: Grid, tell: Callable[[Event], None]) -> None:
+    def __init__(self, grid: Grid, tell: Callable[[Event], None], trail: Trail | None = None) -> None:
         self._grid = grid
         self._tell = tell
+        self._trail = trail
         self._requests: dict[str, _Request] = {}
 
     def ask(
@@ -126,6 +131,8 @@ class Mail:
         self._requests = {known: one for known, one in self._requests.items() if now - one.sent < LATE_SECONDS}
         for identity, site in waiting.items():
             self._requests[identity] = _Request(site, phase, round_number, now)
+        if self._trail is not None:
+            self._trail.append(_sent(phase, round_number, {site: nodes[site] for site in order}, waiting, content))
         return waiting
 
     def _arrived(self, waiting: Mapping[str, str]) -> list[Message]:
@@ -154,6 +161,8 @@ class Mail:
             self._tell(ReplyIgnored(round=0, phase="", site="", reason="unasked: it answers no request of this run"))
             return None
         again, request.answered = request.answered, True
+        if self._trail is not None:
+            self._trail.append(_received(request, reply))
         if site is not None:
             return site
         # That a node was lost after its request had been given up is no reply.
@@ -162,6 +171,35 @@ class Mail:
             reason = "twice: the site had answered already" if again else f"late: it came after {seconds:.0f} s"
             self._tell(ReplyIgnored(round=request.round, phase=request.phase, site=request.site, reason=reason))
         return None
+
+
+def _sent(
+    phase: str, round_number: int, nodes: Mapping[str, int], waiting: Mapping[str, str], content: RecordDict
+) -> Sent:
+    held = manifest(content)
+    return Sent(
+        phase=phase,
+        round=round_number,
+        nodes={site: str(node) for site, node in nodes.items()},
+        messages={site: identity for identity, site in waiting.items()},
+        num_bytes=held.num_bytes,
+        digest=held.digest,
+    )
+
+
+def _received(request: _Request, reply: Message) -> Received:
+    # A reply that says that Flower lost the node has no content.
+    held = manifest(RecordDict() if reply.has_error() else reply.content)
+    return Received(
+        phase=request.phase,
+        round=request.round,
+        site=request.site,
+        message=reply.metadata.reply_to_message_id,
+        tensors=len(held.tensors),
+        values=len(held.values),
+        num_bytes=held.num_bytes,
+        digest=held.digest,
+    )
 
 
 def _since(moment: float | None) -> float | None:

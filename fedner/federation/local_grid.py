@@ -24,10 +24,10 @@ from fedner.config import Config
 from fedner.data.corpus import num_sentences
 from fedner.data.sites import Sites, load_sites
 from fedner.federation.model_card import save_model
+from fedner.federation.node_config import MEMORY, UNFLUSHED
 from fedner.federation.patience import Nodes
 from fedner.federation.runs import RunDirectory, boot_id, create_run, lock_run, open_run, resume_run
 from fedner.federation.server_app import federate
-from fedner.federation.site_memory import MEMORY, UNFLUSHED
 from fedner.federation.workers import WorkerPool, answer, load_app
 from fedner.learning.device import all_cores
 from fedner.progress import Progress

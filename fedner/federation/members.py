@@ -23,6 +23,9 @@ from fedner.federation.runs import package_version
 LOST = frozenset({"flower-3", "flower-4", "flower-5"})
 """Flower's codes for a message or node that is lost: the node has gone, and nothing is wrong with its site."""
 
+POLICY = "policy-"
+"""Begin of the codes with which a site's own policy refuses; nothing is wrong with such a site, it takes no part."""
+
 
 class Members:
     """The sites of a federation, and the nodes that speak for them.
@@ -70,6 +73,9 @@ class Members:
             came = False
             for node, hello in self._answers():
                 came = True
+                if isinstance(hello, Failure) and hello.code.startswith(POLICY):
+                    self._tell(SiteRefused(round=0, site="", reason=str(hello)))
+                    continue
                 if isinstance(hello, Failure):
                     raise FederationError(f"handshake: a site cannot take part: {hello}")
                 self._check(hello)
@@ -186,6 +192,7 @@ def joined(hello: HelloReply) -> SiteJoined:
         train_sentences=hello.train_sentences,
         dev_sentences=hello.dev_sentences,
         test_sentences=hello.test_sentences,
+        declines=hello.declines,
     )
 
 

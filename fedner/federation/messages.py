@@ -38,6 +38,7 @@ class HelloRequest:
 class HelloReply:
     """A site introduces itself: its contract in full, so that a difference can be told, versions and sizes.
 
+    Sizes are None where the site's policy keeps them back; `declines` are the splits whose scores it keeps to itself.
     `num_sites` is how many sites a simulation has; None at a real site, which does not know of the others.
     """
 
@@ -46,9 +47,10 @@ class HelloReply:
     contract: LabelContract
     fedner_version: str
     flower_version: str
-    train_sentences: int
-    dev_sentences: int
-    test_sentences: int
+    train_sentences: int | None
+    dev_sentences: int | None
+    test_sentences: int | None
+    declines: tuple[str, ...] = ()
     num_sites: int | None = None
 
 
@@ -102,13 +104,17 @@ class EvaluateRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateReply:
-    """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site tells them."""
+    """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site tells them.
+
+    Counts of types that are `withheld` are 0, which is not what was found; loss and words may be kept back as well.
+    """
 
     header: Header
     counts: Counts
-    loss_sum: float
-    num_words: int
     seconds: float
+    loss_sum: float | None = None
+    num_words: int | None = None
+    withheld: tuple[str, ...] = ()
     document_counts: NDArray[np.int64] | None = field(default=None, repr=False)
 
 

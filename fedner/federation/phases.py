@@ -15,17 +15,7 @@ from fedner.data.labels import LabelContract
 from fedner.federation import aggregation, wire
 from fedner.federation.aggregation import AggregationState, Spill, Update
 from fedner.federation.checkpoints import Checkpoint, best_rounds_kept
-from fedner.federation.events import (
-    Event,
-    QuorumMissed,
-    ReplyAccepted,
-    ReplyIgnored,
-    ReplyRefused,
-    RoundAggregated,
-    SiteLeft,
-    SiteRefused,
-    SiteSuspended,
-)
+from fedner.federation.events import Event, ReplyAccepted, ReplyRefused, RoundAggregated
 from fedner.federation.exchange import Mail
 from fedner.federation.members import Members
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, TrainReply, TrainRequest
@@ -43,9 +33,13 @@ from fedner.federation.rounds import (
     weigh,
 )
 from fedner.federation.runs import RunDirectory
+from fedner.federation.site_policy import DECLINED
+from fedner.federation.telling import tell
 from fedner.metrics import Counts, DocumentCounts, pool
 from fedner.progress import Progress
 from fedner.state import State, digest, num_bytes
+
+_KEPT = "its policy keeps the counts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +64,8 @@ class Federation:
 
     @property
     def declared(self) -> dict[str, int]:
-        """Training sentences that each site said it has, of all that ever took part."""
-        return {site: hello.train_sentences for site, hello in self.sites.hellos.items()}
+        """Training sentences that each site said it has, of all that ever took part; 0 where it does not tell."""
+        return {site: hello.train_sentences or 0 for site, hello in self.sites.hellos.items()}
 
     @property
     def spill(self) -> Spill | None:
@@ -86,25 +80,6 @@ class Federation:
     def tell(self, event: Event) -> None:
         """Put an event into the history and tell it to whoever watches."""
         tell(self.run, self.progress, event)
-
-
-def tell(run: RunDirectory, progress: Progress, event: Event) -> None:
-    """Put an event into the history; what went wrong is also told to whoever watches."""
-    run.record(event)
-    match event:
-        case ReplyRefused() | ReplyIgnored():
-            what = "does not count" if isinstance(event, ReplyRefused) else "is ignored"
-            progress.message(f"round {event.round}: {event.site} {what} ({event.phase}): {event.reason}")
-        case QuorumMissed():
-            progress.message(f"{event.reason}: {event.then}")
-        case SiteSuspended():
-            progress.message(f"{event.site} is not asked any more (federation.max_refusals): {event.reason}")
-        case SiteLeft():
-            progress.message(f"round {event.round}: {event.site} is not connected any more")
-        case SiteRefused():
-            progress.message(f"round {event.round}: {event.site or 'a node'} may not take part: {event.reason}")
-        case _:
-            pass
 
 
 @dataclass(frozen=True)
@@ -136,11 +111,17 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """Entity counts of the sites that counted, by name; `documents` where they tell counts by document."""
+    """Entity counts of the sites that counted, by name; `documents` where they tell counts by document.
+
+    `untold` says of sites that keep scores to themselves, all or those of some types, which; `asked` how many of the
+    sites were sent the state.
+    """
 
     counts: dict[str, Counts]
     documents: dict[str, DocumentCounts]
     refused: dict[str, str]
+    untold: dict[str, str]
+    asked: int
 
     def pooled(self) -> Counts:
         """Return all sites' counts together.
@@ -248,7 +229,7 @@ def _usable(
         reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
         del message
         federation.progress.advanced(tally.answers, tally.asked, "sites")
-        examples = most_examples(federation.sites.hellos[site].train_sentences, config.training)
+        examples = most_examples(federation.declared[site], config.training)
         limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor)
         norm = reply if isinstance(reply, Failure) else judge(reply, request, limits)
         if isinstance(reply, Failure) or isinstance(norm, Failure):
@@ -284,8 +265,11 @@ def _accept(federation: Federation, reply: TrainReply, update: Update, norm: flo
 def evaluate_sites(federation: Federation, number: int, arrays: State, state_round: int, split: str) -> Evaluated:
     """Score `arrays`, the state after `state_round`, on every site's `split`; test counts also by document.
 
+    A site that keeps its scores to itself has answered all the same: its answer is missing from the sums, not from the
+    quorum. One that said so in the handshake is not even asked.
+
     Raises:
-        FederationError: fewer usable replies than federation.min_sites.
+        FederationError: fewer answers than federation.min_sites.
     """
     request = EvaluateRequest(
         header=federation.header(number),
@@ -298,26 +282,40 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
     counts: dict[str, Counts] = {}
     documents: dict[str, DocumentCounts] = {}
     refused: dict[str, str] = {}
+    hellos = federation.sites.hellos
+    asked = [site for site in federation.sites.names if split not in hellos[site].declines]
+    untold = {site: _KEPT for site in federation.sites.names if site not in asked}
     # Scores of a site that trained too little to count are scores all the same: only their number matters.
     needed = FederationConfig(min_sites=federation.config.federation.min_sites)
 
     def reached() -> Reached:
-        return Reached.quorum if len(counts) >= needed.min_sites else Reached.too_few
+        return Reached.quorum if len(counts.keys() | untold) >= needed.min_sites else Reached.too_few
 
     content = wire.evaluate_request(request)
-    answers = federation.ask(federation.sites.names, content, split, number, reached)
+    answers = federation.ask(asked, content, split, number, reached)
     for done, (site, message) in enumerate(answers, start=1):
-        federation.progress.advanced(done, len(federation.sites.names), f"sites scored on {split}")
+        federation.progress.advanced(done, len(asked), f"sites scored on {split}")
         reply = message if isinstance(message, Failure) else wire.read_evaluate_reply(message)
+        if isinstance(reply, Failure) and reply.code == DECLINED:
+            untold[site] = _KEPT
+            continue
         reason = reply if isinstance(reply, Failure) else _misfit(reply, request.header, federation.contract)
         if isinstance(reply, Failure) or reason is not None:
             _refuse(federation, number, split, site, str(reason), refused)
             continue
         counts[site] = reply.counts
+        if reply.withheld:
+            untold[site] = f"{_KEPT} of {', '.join(reply.withheld)}"
         if reply.document_counts is not None:
             documents[site] = reply.document_counts
-    require_quorum(number, counts, federation.declared, needed, refused)
-    return Evaluated(counts=dict(sorted(counts.items())), documents=dict(sorted(documents.items())), refused=refused)
+    require_quorum(number, counts.keys() | untold, federation.declared, needed, refused)
+    return Evaluated(
+        counts=dict(sorted(counts.items())),
+        documents=dict(sorted(documents.items())),
+        refused=refused,
+        untold=dict(sorted(untold.items())),
+        asked=len(asked),
+    )
 
 
 def _misfit(reply: EvaluateReply, sent: Header, contract: LabelContract) -> Failure | None:

@@ -10,7 +10,7 @@ import numpy as np
 from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.errors import QuorumError, StateError
 from fedner.federation.messages import Failure, Header, TrainReply, TrainRequest
-from fedner.results import RoundResult, best_round, is_silence
+from fedner.results import RoundResult, best_round, is_passing
 from fedner.seeding import generator
 from fedner.state import State, check_like
 
@@ -132,7 +132,8 @@ def typical_update(rounds: Sequence[RoundResult]) -> Typical | None:
 def suspended(rounds: Sequence[RoundResult], max_refusals: int | None) -> dict[str, str]:
     """Return the sites whose updates were refused too often in a row, each with the last reason.
 
-    A site that was silent, or whose process ended, may come back at any time and is not counted out for that.
+    A site that was silent, whose process ended or whose policy allows other hours may answer at any later time and is
+    not counted out for that.
     """
     if max_refusals is None:
         return {}
@@ -142,7 +143,7 @@ def suspended(rounds: Sequence[RoundResult], max_refusals: int | None) -> dict[s
         for site in entry.sites:
             row[site] = 0
         for site, reason in entry.refused.items():
-            if site not in entry.sites and not is_silence(reason):
+            if site not in entry.sites and not is_passing(reason):
                 row[site] = row.get(site, 0) + 1
                 reasons[site] = reason
     return {site: reasons[site] for site, number in sorted(row.items()) if number >= max_refusals}

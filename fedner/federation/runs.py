@@ -4,6 +4,7 @@
     contract.yaml       the label contract
     environment.json    Python, platform, packages, processor
     history.jsonl       one JSON object a line, appended and flushed as it happens
+    audit.jsonl         in a deployment, who joined and what was sent and received, see `fedner.federation.audit_trail`
     checkpoints/        the newest whole rounds and the best one, see `fedner.federation.checkpoints`
     tensorboard/        TensorBoard's files, where asked for
     tracking/           what other trackers keep, see `fedner.federation.tracking`

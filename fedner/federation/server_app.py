@@ -20,6 +20,7 @@ from fedner.data.loading import load_files
 from fedner.errors import FederationError, QuorumError
 from fedner.federation import aggregation
 from fedner.federation.aggregation import AggregationState
+from fedner.federation.audit_trail import Trail
 from fedner.federation.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
 from fedner.federation.events import (
     QuorumMissed,
@@ -35,7 +36,7 @@ from fedner.federation.exchange import Mail
 from fedner.federation.members import Members, joined
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
-from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, tell, train_round
+from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, train_round
 from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended
 from fedner.federation.run_config import resumes, run_config
 from fedner.federation.runs import (
@@ -45,6 +46,7 @@ from fedner.federation.runs import (
     new_run_path,
     resume_run,
 )
+from fedner.federation.telling import tell_on_trail
 from fedner.federation.tracking import followed, require_extras
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
@@ -57,7 +59,9 @@ from fedner.state import State, digest, num_bytes
 app = ServerApp()
 
 
-def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress | None = None) -> RunOutcome:
+def federate(
+    config: Config, grid: Grid, run: RunDirectory, progress: Progress | None = None, trail: Trail | None = None
+) -> RunOutcome:
     """Run one federation from the handshake to the final test, or on from the last whole round in its directory.
 
     Args:
@@ -65,18 +69,19 @@ def federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress |
         grid: Flower's connection to the sites.
         run: where history and checkpoints go; from `create_run` or `resume_run`.
         progress: told of rounds and refusals.
+        trail: the server's audit trail; None keeps none.
 
     Raises:
         InputError: the config, the contract or the model is at fault, or a site holds another contract.
         FederationError: too few sites, or too few usable replies in a round.
     """
     with followed(config, run, progress or Silent()) as told:
-        return _federate(config, grid, told, progress or Silent())
+        return _federate(config, grid, told, progress or Silent(), trail)
 
 
-def _federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> RunOutcome:
+def _federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress, trail: Trail | None) -> RunOutcome:
     started = time.monotonic()
-    federation = _open(config, grid, run, progress)
+    federation = _open(config, grid, run, progress, trail)
     server = workspace(config.model, federation.contract)
     at = _standing(federation, server)
     startup_seconds = time.monotonic() - started
@@ -119,7 +124,7 @@ def _was_reported(run: RunDirectory, number: int) -> bool:
     return any(line["event"] == RoundEvaluated.event and line["round"] == number for line in run.history())
 
 
-def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> Federation:
+def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress, trail: Trail | None) -> Federation:
     """Call the sites together."""
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
@@ -127,16 +132,21 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress) -> 
     if not run.resumed:
         rounds = config.federation.rounds
         run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
-    telling = partial(tell, run, progress)
+    telling = partial(tell_on_trail, run, progress, trail)
     sites = Members(grid, HelloRequest(header=header, config=text), contract, telling)
     sites.connect(config.federation.min_sites, config.federation.wait_seconds)
     for site in sites.names:
-        run.record(joined(sites.hellos[site]))
+        telling(joined(sites.hellos[site]))
+    if all("test" in sites.hellos[site].declines for site in sites.names):
+        raise FederationError(
+            f"handshake: none of {', '.join(sites.names)} tells test scores, so the run would end with nothing to "
+            "report; one site at least has to let some out (policy.test.tell in its site file)"
+        )
     return Federation(
         config=config,
         config_text=text,
         contract=contract,
-        mail=Mail(grid, telling),
+        mail=Mail(grid, telling, trail),
         sites=sites,
         run=run,
         progress=progress,
@@ -156,14 +166,15 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
     public_dev = _score_public(federation, server, arrays)
     result = RoundResult(
         round=number,
-        dev=score(scored.pooled(), federation.contract),
+        dev=score(scored.pooled(), federation.contract) if scored.counts else None,
         seconds=time.monotonic() - started,
         bytes_up=trained.bytes_up,
-        bytes_down=num_bytes(arrays) * (trained.asked + len(federation.sites.names))
+        bytes_down=num_bytes(arrays) * (trained.asked + scored.asked)
         + num_bytes(memory.moments.get(aggregation.CONTROL, {})) * trained.asked,
         sites=trained.sites,
         weights=trained.weights,
         refused=_all_refused(trained.refused, scored),
+        untold=scored.untold,
         train_loss=trained.loss,
         public_dev=public_dev,
         update_norm=trained.update_norm,
@@ -255,7 +266,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     """Score the best round's state on the test shards, once.
 
     Raises:
-        FederationError: no round had a quorum.
+        FederationError: no round had a quorum, or no site tells test scores.
     """
     if not any(entry.sites for entry in at.rounds):
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
@@ -263,6 +274,11 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     best = load_best(federation.run.checkpoints_path, at)
     tested = evaluate_sites(federation, 0, best.state, best.round, "test")
     contract = federation.contract
+    if not tested.counts:
+        raise FederationError(
+            f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of "
+            f"round {best.round} is kept in {federation.run.checkpoints_path}"
+        )
     result = RunResult(
         test=score(tested.pooled(), contract),
         sites={site: score(counts, contract) for site, counts in tested.counts.items()},
@@ -273,6 +289,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
         startup_seconds=startup_seconds,
         lr=federation.config.training.lr,
         state_digest=best.state_digest,
+        untold=tested.untold,
     )
     federation.run.record(run_finished(result))
     return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
@@ -325,7 +342,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def _play(config: Config, contract: LabelContract, grid: Grid, run: RunDirectory, progress: _FlowerLog) -> None:
     progress.run_started(f"run directory {run.path}")
-    outcome = federate(config, grid, run, progress)
+    outcome = federate(config, grid, run, progress, Trail(run.path / "audit.jsonl", run.name))
     save_model(outcome, config, contract, run.model_path)
     save_run(run.path, outcome)
     progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")

@@ -13,7 +13,9 @@ not read back, and their files are neither hashed nor flushed, for another proce
 A power failure costs such a run its rounds so far, see `run_of_study`.
 """
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +26,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
-from fedner.errors import StateError
+from fedner.errors import FederationError, StateError
 from fedner.federation import wire
 from fedner.federation.checkpoints import KEPT, flush_file, flush_folder
+from fedner.federation.node_config import MEMORY, MEMORY_OF_RUNS, UNFLUSHED
 from fedner.state import State, digest
 
-MEMORY = "memory"
-"""Key of the node config: the folder, this site's alone."""
-UNFLUSHED = "memory-unflushed"
-"""Key of the node config: whether the files need not survive a power failure."""
-
+_RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _TRAINING = "training"
 _PERSONAL = "personal"
 _ROUND = "of-round"
@@ -45,6 +44,21 @@ def own_folder(context: Context) -> Path | None:
     """Return the folder in which the site keeps what it remembers; None where it leaves that with Flower."""
     named = context.node_config.get(MEMORY)
     return Path(str(named)) if named else None
+
+
+def settle(context: Context, run: str, seed: int, contract: str) -> None:
+    """Choose the folder of a run, for a site that keeps one for each; a resumed run finds its own again.
+
+    Raises:
+        FederationError: the run's name cannot be a folder's.
+    """
+    root = context.node_config.get(MEMORY_OF_RUNS)
+    if not root:
+        return
+    if not _RUN_NAME.fullmatch(run):
+        raise FederationError("wanted a run's name of letters, digits, '.', '_' and '-', found another")
+    apart = hashlib.sha256(f"{run}/{seed}/{contract}".encode()).hexdigest()[:8]
+    context.node_config[MEMORY] = str(Path(str(root)) / f"{run}-{apart}")
 
 
 def remember(context: Context, round_number: int, arrays: Arrays) -> None:

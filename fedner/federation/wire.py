@@ -28,7 +28,7 @@ from fedner.federation.messages import (
 from fedner.metrics import Counts
 from fedner.state import State
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of everything below; raised when a message changes in a way that an older peer would misread."""
 
 HELLO = "query.hello"
@@ -115,15 +115,15 @@ def hello_reply(reply: HelloReply) -> RecordDict:
     config["contract-version"] = contract.version
     config["contract-types"] = [entity.name for entity in contract.types]
     config["contract-meanings"] = [entity.meaning for entity in contract.types]
-    metrics = MetricRecord(
+    config["declines"] = list(reply.declines)
+    metrics = _told(
         {
             "train-sentences": reply.train_sentences,
             "dev-sentences": reply.dev_sentences,
             "test-sentences": reply.test_sentences,
+            "num-sites": reply.num_sites,
         }
     )
-    if reply.num_sites is not None:
-        metrics["num-sites"] = reply.num_sites
     return RecordDict({"config": config, "metrics": metrics})
 
 
@@ -149,12 +149,13 @@ def evaluate_reply(reply: EvaluateReply) -> RecordDict:
             "tp": list(reply.counts.tp),
             "fp": list(reply.counts.fp),
             "fn": list(reply.counts.fn),
-            "loss-sum": reply.loss_sum,
-            "num-words": reply.num_words,
             "seconds": reply.seconds,
+            **_told({"loss-sum": reply.loss_sum, "num-words": reply.num_words}),
         }
     )
-    content = RecordDict({"config": _header(reply.header), "metrics": metrics})
+    config = _header(reply.header)
+    config["withheld"] = list(reply.withheld)
+    content = RecordDict({"config": config, "metrics": metrics})
     if reply.document_counts is not None:
         content["arrays"] = to_record({"document-counts": reply.document_counts})
     return content
@@ -163,6 +164,25 @@ def evaluate_reply(reply: EvaluateReply) -> RecordDict:
 def failure(reason: Failure) -> RecordDict:
     """Write why a site could not answer."""
     return RecordDict({"failure": ConfigRecord({"code": reason.code, "sentence": reason.sentence})})
+
+
+def failure_of(content: RecordDict) -> Failure | None:
+    """Return why a site could not answer, if that is what the content says.
+
+    Raises:
+        FederationError: it is no such record.
+    """
+    told = content.config_records.get("failure")
+    return None if told is None else Failure(_value(told, "code", str), _value(told, "sentence", str))
+
+
+def read_header(message: Message) -> Header:
+    """Read what a message says about itself.
+
+    Raises:
+        FederationError: it has no such header.
+    """
+    return _read_header(_config(message))
 
 
 def read_hello_reply(message: Message) -> HelloReply | Failure:
@@ -185,11 +205,8 @@ def _read_reply(message: Message, read: Callable[[Message], _Reply]) -> _Reply |
         # The reason is exception text of the site's process; only Flower's number is safe to keep.
         code = f"flower-{message.error.code}"
         return Failure(code, "the site's process failed outside fedner; its own log says why")
-    told = message.content.config_records.get("failure")
     try:
-        if told is not None:
-            return Failure(_value(told, "code", str), _value(told, "sentence", str))
-        return read(message)
+        return failure_of(message.content) or read(message)
     except FednerError as error:
         return Failure(error.code, str(error))
 
@@ -210,10 +227,11 @@ def _hello_reply(message: Message) -> HelloReply:
         ),
         fedner_version=_value(config, "fedner", str),
         flower_version=_value(config, "flower", str),
-        train_sentences=_value(metrics, "train-sentences", int),
-        dev_sentences=_value(metrics, "dev-sentences", int),
-        test_sentences=_value(metrics, "test-sentences", int),
-        num_sites=_value(metrics, "num-sites", int) if "num-sites" in metrics else None,
+        train_sentences=_optional(metrics, "train-sentences", int),
+        dev_sentences=_optional(metrics, "dev-sentences", int),
+        test_sentences=_optional(metrics, "test-sentences", int),
+        declines=tuple(_list(config, "declines", str)),
+        num_sites=_optional(metrics, "num-sites", int),
     )
 
 
@@ -238,9 +256,10 @@ def _evaluate_reply(message: Message) -> EvaluateReply:
     return EvaluateReply(
         header=_read_header(_config(message)),
         counts=Counts(counts[0], counts[1], counts[2]),
-        loss_sum=_value(metrics, "loss-sum", float),
-        num_words=_value(metrics, "num-words", int),
+        loss_sum=_optional(metrics, "loss-sum", float),
+        num_words=_optional(metrics, "num-words", int),
         seconds=_value(metrics, "seconds", float),
+        withheld=tuple(_list(_config(message), "withheld", str)),
         document_counts=None if documents is None else _document_counts(documents, len(counts[0])),
     )
 
@@ -316,6 +335,14 @@ def _value(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scalar])
     if type(value) is not wanted:
         raise FederationError(f"message: wanted '{key}' as {wanted.__name__}, found {type(value).__name__}")
     return cast(_Scalar, value)
+
+
+def _optional(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scalar]) -> _Scalar | None:
+    return _value(record, key, wanted) if key in record else None
+
+
+def _told(numbers: Mapping[str, int | float | None]) -> MetricRecord:
+    return MetricRecord({key: number for key, number in numbers.items() if number is not None})
 
 
 def _list(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scalar]) -> list[_Scalar]:

@@ -123,3 +123,12 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             yield
         finally:
             torch.mps.set_rng_state(before)
+
+
+def hold_process(nice: int, gpu_memory_fraction: float | None) -> None:
+    """Hold this process back for others: a niceness of so much at least, and a share of each GPU's memory at most."""
+    if os.getpriority(os.PRIO_PROCESS, 0) < nice:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    if gpu_memory_fraction is not None and torch.cuda.is_available():
+        for device in range(torch.cuda.device_count()):
+            torch.cuda.set_per_process_memory_fraction(gpu_memory_fraction, device)

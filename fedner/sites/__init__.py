@@ -1,1 +1,1 @@
-"""A federation across real sites: what is issued to each party, and what each party checks before it starts."""
+"""A federation across real sites: what is issued to each party, what each checks, and the processes that each runs."""

@@ -5,7 +5,8 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from fedner.errors import StateError
-from fedner.federation.site_memory import MEMORY, recall, remember
+from fedner.federation.node_config import MEMORY
+from fedner.federation.site_memory import recall, remember
 
 
 @pytest.fixture

@@ -101,7 +101,8 @@ class Prometheus:
                 self._round.set(event.round)
             case SiteJoined():
                 self._site_up.labels(event.site).set(1)
-                self._site_sentences.labels(event.site).set(event.train_sentences)
+                if event.train_sentences is not None:
+                    self._site_sentences.labels(event.site).set(event.train_sentences)
             case RoundStarted():
                 self._planned.set(event.rounds)
             case SiteSuspended():

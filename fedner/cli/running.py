@@ -1,0 +1,77 @@
+"""Verbs that run a party of a federation: server, client, units."""
+
+import sys
+from pathlib import Path
+
+from fedner.cli.models import option_parser
+from fedner.errors import FederationError
+
+LOOPBACK = "127.0.0.1"
+
+
+def server(arguments: list[str]) -> None:
+    """`fedner server`."""
+    parser = option_parser(
+        "server",
+        "Run the server of a federation until it is stopped (Ctrl-C, SIGTERM); what it keeps lies in --state.",
+        "fedner server kits/nord/server --state /var/lib/fedner/server",
+    )
+    parser.add_argument("kit", type=Path, help="the server's kit")
+    parser.add_argument("--state", type=Path, default=Path("server-state"), help="folder for database, runs and log")
+    parser.add_argument("--host", default="0.0.0.0", help="address where sites connect (default: all of IPv4; :: all)")
+    parser.add_argument(
+        "--control-host", default=LOOPBACK, help="address where the coordinator's commands connect (default: loopback)"
+    )
+    options = parser.parse_args(arguments)
+    from fedner.sites.kit import read_kit
+    from fedner.sites.server import serve
+
+    if not serve(read_kit(options.kit), options.state.resolve(), options.host, options.control_host):
+        raise FederationError(f"the server does not stay up; {options.state / 'log' / 'server.log'} says more")
+
+
+def client(arguments: list[str]) -> None:
+    """`fedner client`."""
+    parser = option_parser(
+        "client",
+        "Take part in a federation until stopped (Ctrl-C, SIGTERM); the site's text stays where the site file says.",
+        "fedner client site-north --site site.yaml --state /var/lib/fedner/north",
+    )
+    parser.add_argument("kit", type=Path, help="the site's kit")
+    parser.add_argument("--site", type=Path, required=True, help="the site file")
+    parser.add_argument("--key", type=Path, help="the site's private key (default: NAME.key in the kit)")
+    parser.add_argument("--state", type=Path, default=Path("client-state"), help="folder for the site's memory and log")
+    options = parser.parse_args(arguments)
+    from fedner.sites.client import take_part
+    from fedner.sites.kit import read_kit
+
+    kit = read_kit(options.kit)
+    if not take_part(kit, options.site, options.key or kit.site_key, options.state.resolve()):
+        raise FederationError(f"the client does not stay up; {options.state / 'log' / 'client.log'} says more")
+
+
+def units(arguments: list[str]) -> None:
+    """`fedner units`."""
+    parser = option_parser(
+        "units",
+        "Write the systemd unit of whoever has this kit: the server, or a site.",
+        "fedner units /etc/fedner/site-north --site /etc/fedner/site.yaml --output .",
+    )
+    parser.add_argument("kit", type=Path, help="the kit, where it will lie on that machine")
+    parser.add_argument("--site", type=Path, help="the site file, for a site's kit")
+    parser.add_argument("--user", default="fedner", help="account that the service runs under (default: fedner)")
+    parser.add_argument("--gpu", action="store_true", help="leave the service the machine's devices")
+    parser.add_argument("--program", type=Path, help="the `fedner` command (default: that of this Python)")
+    parser.add_argument("--output", type=Path, help="folder to write the unit to (default: print it)")
+    options = parser.parse_args(arguments)
+    from fedner.sites.kit import read_kit
+    from fedner.sites.units import unit_for
+
+    program = options.program or Path(sys.executable).parent / "fedner"
+    site = options.site.resolve() if options.site else None
+    unit = unit_for(read_kit(options.kit.resolve()), site, program, options.user, options.gpu)
+    if options.output is None:
+        print(unit.text, end="")
+        return
+    (options.output / unit.name).write_text(unit.text, encoding="utf-8")
+    print(options.output / unit.name)

@@ -1,0 +1,125 @@
+"""What an audit trail tells, one dataclass per kind: each becomes one line. Sizes and digests, never content."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrailOpened:
+    """The first line of a trail, and whose it is."""
+
+    event: str = field(default="trail opened", init=False)
+    keeper: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TornLine:
+    """The bytes before this line are of a write that was cut short; they are left as they are."""
+
+    event: str = field(default="torn line", init=False)
+    num_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """At a site: a request came. `flower_run` and `node` are Flower's numbers of its sender.
+
+    `run` and `contract` are what it says of itself, empty where that cannot be read.
+    """
+
+    event: str = field(default="asked", init=False)
+    request: str
+    message: str
+    flower_run: str
+    node: str
+    run: str
+    round: int | None
+    contract: str
+    num_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """At a site: this leaves in answer to a request."""
+
+    event: str = field(default="answered", init=False)
+    request: str
+    message: str
+    tensors: int
+    values: int
+    num_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """At a site: a request is refused, by its policy or since something is wrong; the reason is what leaves."""
+
+    event: str = field(default="refused", init=False)
+    request: str
+    message: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppRefused:
+    """At a site: the app that came with a request is none that the site listens to; nothing of it was run."""
+
+    event: str = field(default="app refused", init=False)
+    message: str
+    flower_run: str
+    app: str
+    version: str
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """At the server: a site takes part from now on."""
+
+    event: str = field(default="joined", init=False)
+    site: str
+    declines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnedAway:
+    """At the server: a node may not take part; `site` is empty where it could not say who it is."""
+
+    event: str = field(default="turned away", init=False)
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """At the server: a request went out to some sites, the same to all."""
+
+    event: str = field(default="sent", init=False)
+    phase: str
+    round: int
+    nodes: dict[str, str]
+    messages: dict[str, str]
+    num_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """At the server: a reply came, to the request with that id."""
+
+    event: str = field(default="received", init=False)
+    phase: str
+    round: int
+    site: str
+    message: str
+    tensors: int
+    values: int
+    num_bytes: int
+    digest: str
+
+
+Entry = TrailOpened | TornLine | Asked | Answered | Refused | AppRefused | Joined | TurnedAway | Sent | Received

@@ -1,0 +1,12 @@
+"""Keys of a node's config, which Flower hands to the client app with every message; the site alone writes it."""
+
+SITE_FILE = "site-file"
+"""The site file, which makes the node a real site."""
+CONTRACT = "contract"
+"""The label contract that the site agreed to, as its kit brought it."""
+MEMORY = "memory"
+"""The folder in which a site of one run keeps what it remembers; this site's alone."""
+MEMORY_OF_RUNS = "memory-of-runs"
+"""The folder of a site that takes part in one run after another; each run has one of its own in it."""
+UNFLUSHED = "memory-unflushed"
+"""Whether what the site remembers need not survive a power failure."""

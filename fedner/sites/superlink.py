@@ -1,0 +1,189 @@
+"""Flower's SuperLink with one listener for each kind of caller, as a process: `python -m fedner.sites.superlink FILE`.
+
+    fleet     TLS, for the sites: every request is signed by a registered key
+    control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
+    runtime   loopback: the processes that run the server's app; one of them shows a secret to be given work
+    health    loopback: 200 at /health
+
+The app behind them is Flower's own, started from its own parts rather than by `flower-superlink`, which would put all
+of it at one port, and would let whoever reaches it start runs. This is the one place that leans on how Flower puts its
+server together.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
+from flwr.server.superlink.linkstate import LinkState
+from flwr.supercore.constant import NodeStatus
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
+from flwr.superlink.config_loader import SuperLinkLifespanConfig
+from flwr.superlink.main import create_app
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fedner.errors import ConfigError, FednerError
+from fedner.sites.downloads import PREFIX, downloads
+from fedner.sites.gates import Gate, TokenAuthn
+from fedner.sites.lines import tell
+from fedner.sites.settings import ServerSettings, read_settings
+
+LOOPBACK = "127.0.0.1"
+ONLINE_SECONDS = 5.0
+"""How often it is looked who is connected."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve what a settings file says until SIGTERM or SIGINT."""
+    settings = read_settings(Path(arguments[0]))
+    try:
+        authn = TokenAuthn(settings.token_digest)
+        app = create_app(_lifespan_config(settings, authn), SuperLinkLifespan)
+        register(app.state.linkstate_factory.state(), settings.sites)
+        asyncio.run(_serve(settings, authn, app))
+    except (FednerError, OSError) as error:
+        tell("superlink-failed", reason=str(error))
+        return 1
+    return 0
+
+
+def register(state: LinkState, sites: Mapping[str, str]) -> None:
+    """Make the registered keys those of the kit: new ones are let in, others are shut out for good.
+
+    Args:
+        state: Flower's database.
+        sites: site -> public key, one OpenSSH line.
+
+    Raises:
+        ConfigError: a key is none, or was shut out before.
+    """
+    wanted = {_key_bytes(site, key): site for site, key in sites.items()}
+    known = {
+        node.public_key: node
+        for node in state.get_node_info(owner_aids=[NOOP_FLWR_AID])
+        if node.status != NodeStatus.UNREGISTERED
+    }
+    for key, node in known.items():
+        if wanted.get(key) != node.name:
+            state.delete_node(NOOP_FLWR_AID, node.node_id)
+            tell("site-shut-out", site=node.name)
+    for key, site in sorted(wanted.items(), key=lambda item: item[1]):
+        if key in known and known[key].name == site:
+            continue
+        try:
+            state.create_node(NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, key, HEARTBEAT_DEFAULT_INTERVAL, name=site)
+        except ValueError as error:
+            raise ConfigError(
+                f"site '{site}': its key was shut out before and cannot come back; let the site have a new key, and "
+                "issue the server's kit again"
+            ) from error
+        tell("site-registered", site=site)
+
+
+def _key_bytes(site: str, key: str) -> bytes:
+    try:
+        return public_key_to_bytes(load_ssh_public_key(key.encode()))  # pyright: ignore[reportArgumentType]
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError(
+            f"site '{site}': wanted an OpenSSH public key (ecdsa), found none that can be read"
+        ) from error
+
+
+def _lifespan_config(settings: ServerSettings, authn: TokenAuthn) -> SuperLinkLifespanConfig:
+    return SuperLinkLifespanConfig(
+        control_address="", health_server_address=None, host="127.0.0.1", port=settings.ports.runtime, insecure=False,
+        certificates=None, superexec_auth_secret=Path(settings.secret_file).read_bytes(), authn_plugin=authn,
+        event_log_plugin=None, fleet_event_log_plugin=None, enable_event_log=False, artifact_provider=None,
+        enable_supernode_auth=True, fleet_api_type="grpc-rere", fleet_api_address=None, simulation=False,
+        ssl_ca_certfile=None, ssl_certfile=None, ssl_keyfile=None, database=settings.database,
+        isolation="process",  # the process that runs apps is fedner's to start, and has to show the secret
+        runtime_dependency_install=False,
+    )  # fmt: skip
+
+
+class _Listener(uvicorn.Server):
+    """A server that leaves signals to whoever runs several of them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(settings: ServerSettings, authn: TokenAuthn, app: ASGIApp) -> None:
+    ports, tls = settings.ports, {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
+    ours = downloads(Path(settings.runs), authn.accepts)
+    listeners = {
+        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on", {})): _listen(LOOPBACK, ports.runtime),
+        _Listener(_config(Gate(app, ()), "off", {})): _listen(LOOPBACK, ports.health),
+        _Listener(_config(Gate(app, ("/v1/fleet/",)), "off", tls)): _listen(settings.host, ports.fleet),
+        _Listener(_config(_Control(app, ours), "off", tls)): _listen(settings.control_host, ports.control),
+    }
+
+    def stop() -> None:
+        for listener in listeners:
+            listener.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    watch = asyncio.create_task(_watch(app.state.linkstate_factory.state()))  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        await asyncio.gather(*(listener.serve([listening]) for listener, listening in listeners.items()))
+    finally:
+        watch.cancel()
+
+
+class _Control:
+    """The coordinator's listener: Flower's control API, and beside it what may be fetched."""
+
+    def __init__(self, app: ASGIApp, ours: ASGIApp) -> None:
+        self._flower = Gate(app, ("/v1/control/",))
+        self._ours = Gate(ours, (PREFIX,))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the one it is for."""
+        to = self._ours if scope.get("path", "").startswith(PREFIX) else self._flower
+        await to(scope, receive, send)
+
+
+def _config(app: ASGIApp, lifespan: str, tls: Mapping[str, str]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, lifespan=lifespan, access_log=False, log_level="warning", server_header=False, ws="none",
+        timeout_graceful_shutdown=5, **tls,
+    )  # fmt: skip  # pyright: ignore[reportArgumentType]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise ConfigError(
+            f"wanted to listen at {host} port {port}, could not ({error.strerror}); another process may hold it"
+        ) from error
+
+
+async def _watch(state: LinkState) -> None:
+    """Tell which sites come and go."""
+    online: set[str] = set()
+    while True:
+        nodes = await asyncio.to_thread(state.get_node_info, owner_aids=[NOOP_FLWR_AID], statuses=[NodeStatus.ONLINE])
+        now = {node.name for node in nodes}
+        for site in sorted(now - online):
+            tell("site-online", site=site)
+        for site in sorted(online - now):
+            tell("site-offline", site=site)
+        online = now
+        await asyncio.sleep(ONLINE_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
