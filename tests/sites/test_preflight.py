@@ -74,8 +74,8 @@ def test_a_site_that_is_ready_is_told_so(kits, tmp_path):
     with tls_server(kits / "server", kit.ports.fleet):
         found = preflight(kit, site_file(tmp_path), clock)
     assert failures(found) - {"disk"} == set()
-    assert {"kit", "fedner", "flwr", "python", "ca.crt", "key", "name", "port", "TLS", "clock", "site file", "text",
-            "GPU", "disk"} == set(by_check(found))  # fmt: skip
+    assert {"kit", "fedner", "flwr", "python", "ca.crt", "key", "name", "port", "TLS", "clock", "registered",
+            "site file", "text", "GPU", "disk"} == set(by_check(found))  # fmt: skip
     texts = [finding.found for finding in found if finding.check == "text"]
     # By hand: two sentences, each a document since nothing marks one; a DRUG and a DOSE.
     assert "train: 2 documents, 2 sentences, 2 entities" in texts
