@@ -2,6 +2,7 @@
 but a connection to the server.
 """
 
+import http.client
 import shutil
 import socket
 import ssl
@@ -18,10 +19,11 @@ from fedner.data.checking import CheckReport, check
 from fedner.errors import FednerError
 from fedner.learning.device import all_cores, resolve_device
 from fedner.sites.certificates import issued_by, read_certificates, read_key_of
-from fedner.sites.findings import Finding, failed, ok, skipped, warning
+from fedner.sites.findings import Finding, all_well, failed, ok, skipped, warning
 from fedner.sites.keys import read_private, read_public
 from fedner.sites.kit import Kit, Party
-from fedner.sites.reach import reach, trusting
+from fedner.sites.reach import connection_to, reach, trusting
+from fedner.sites.registration import LARGEST_ANSWER, PATH, judge, question, unasked
 from fedner.sites.sealing import verify
 
 SOON = timedelta(days=30)
@@ -42,8 +44,8 @@ def preflight(kit: Kit, site_file: Path | None, now: Callable[[], datetime]) -> 
     found = [*_kit(kit), *_versions(kit), *_certificates(kit, now())]
     match kit.party:
         case Party.site:
-            found += [_site_key(kit), *reach(kit.host, kit.ports.fleet, kit.ca_certificate, now)]
-            found += [*_text(kit, site_file), _gpu()]
+            way = [_site_key(kit), *reach(kit.host, kit.ports.fleet, kit.ca_certificate, now)]
+            found += [*way, _registered(kit, now) if all_well(way) else unasked(), *_text(kit, site_file), _gpu()]
         case Party.server:
             found += [_server_key(kit), *_server_name(kit), *_ports(kit)]
         case Party.coordinator:
@@ -119,6 +121,18 @@ def _site_key(kit: Kit) -> Finding:
         remedy = "put the right one there; if it is lost, make a new one and have the coordinator rotate it"
         return failed("key", f"{path} is not the private key of {kit.site_public_key.name}", remedy)
     return ok("key", f"{path.name} belongs to {kit.site_public_key.name}")
+
+
+def _registered(kit: Kit, now: Callable[[], datetime]) -> Finding:
+    connection = connection_to(kit.host, kit.ports.fleet, kit.ca_certificate)
+    try:
+        connection.request("GET", PATH, headers=question(read_private(kit.site_key), now()))
+        reply = connection.getresponse()
+        return judge(reply.status, reply.read(LARGEST_ANSWER), str(kit.site))
+    except (OSError, http.client.HTTPException):
+        return unasked()
+    finally:
+        connection.close()
 
 
 def _server_key(kit: Kit) -> Finding:

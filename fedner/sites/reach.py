@@ -73,6 +73,16 @@ def trusting(authority: Path) -> ssl.SSLContext:
     return context
 
 
+def connection_to(host: str, port: int, authority: Path) -> http.client.HTTPSConnection:
+    """Return a connection to the server that is not open yet, through a proxy where the environment names one."""
+    proxy = proxy_for(host)
+    place = (proxy.host, proxy.port) if proxy else (host, port)
+    connection = http.client.HTTPSConnection(*place, timeout=TIMEOUT_SECONDS, context=trusting(authority))
+    if proxy is not None:
+        connection.set_tunnel(host, port, proxy.headers)
+    return connection
+
+
 def compare_clocks(server: datetime, here: datetime) -> Finding:
     """Compare the server's clock with this one, by what Flower tolerates of the moment of a signature."""
     ahead = (here - server).total_seconds()
@@ -120,10 +130,7 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
 def _shake_hands(
     host: str, port: int, authority: Path, proxy: Proxy | None, now: Callable[[], datetime]
 ) -> list[Finding]:
-    place = (proxy.host, proxy.port) if proxy else (host, port)
-    connection = http.client.HTTPSConnection(*place, timeout=TIMEOUT_SECONDS, context=trusting(authority))
-    if proxy is not None:
-        connection.set_tunnel(host, port, proxy.headers)
+    connection = connection_to(host, port, authority)
     try:
         connection.connect()
         version = connection.sock.version()

@@ -1,6 +1,6 @@
 """Flower's SuperLink with one listener for each kind of caller, as a process: `python -m fedner.sites.superlink FILE`.
 
-    fleet     TLS, for the sites: every request is signed by a registered key
+    fleet     TLS, for the sites: every request is signed by a registered key; and `registration`: is a key known
     control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
     runtime   loopback: the processes that run the server's app; one of them shows a secret to be given work
     health    loopback: 200 at /health
@@ -37,6 +37,7 @@ from fedner.errors import ConfigError, FednerError
 from fedner.sites.downloads import PREFIX, downloads
 from fedner.sites.gates import Gate, TokenAuthn
 from fedner.sites.lines import tell
+from fedner.sites.registration import registration
 from fedner.sites.settings import ServerSettings, read_settings
 
 LOOPBACK = "127.0.0.1"
@@ -123,11 +124,14 @@ class _Listener(uvicorn.Server):
 async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> None:
     ports, tls = settings.ports, _Tls(settings.certificate, settings.key)
     ours = downloads(Path(settings.runs), authn.accepts)
+    asked = registration(app.state.linkstate_factory.state())
     listeners = {
         _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),
         _Listener(_config(Gate(app, ()), "off")): _listen(LOOPBACK, ports.health),
-        _Listener(_config(Gate(app, ("/v1/fleet/",)), "off", tls)): _listen(settings.host, ports.fleet),
-        _Listener(_config(_Control(app, ours), "off", tls)): _listen(settings.control_host, ports.control),
+        _Listener(_config(_Beside(app, "/v1/fleet/", asked), "off", tls)): _listen(settings.host, ports.fleet),
+        _Listener(_config(_Beside(app, "/v1/control/", ours), "off", tls)): _listen(
+            settings.control_host, ports.control
+        ),
     }
 
     def stop() -> None:
@@ -144,11 +148,11 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> N
         watch.cancel()
 
 
-class _Control:
-    """The coordinator's listener: Flower's control API, and beside it what may be fetched."""
+class _Beside:
+    """A listener with one of Flower's APIs, and beside it an app of fedner's."""
 
-    def __init__(self, app: ASGIApp, ours: ASGIApp) -> None:
-        self._flower = Gate(app, ("/v1/control/",))
+    def __init__(self, app: ASGIApp, flowers: str, ours: ASGIApp) -> None:
+        self._flower = Gate(app, (flowers,))
         self._ours = Gate(ours, (PREFIX,))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
