@@ -47,7 +47,7 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
     shard = read_own_shard(site_file, kit.contract_file)
     with open_state(state):
         port, secret = free_port(), new_secret(state)
-        _write_node_config(state / "node.toml", kit, site_file, state)
+        write_node_config(state / "node.toml", kit, site_file, state)
         programs = (_supernode(kit, key, state / "node.toml", port, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
@@ -85,7 +85,7 @@ def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:
         )
 
 
-def _write_node_config(path: Path, kit: Kit, site_file: Path, state: Path) -> None:
+def write_node_config(path: Path, kit: Kit, site_file: Path, state: Path) -> None:
     """Write what Flower hands to the client app with every message; a JSON string is a TOML string as well."""
     said = {
         SITE_FILE: site_file.resolve(),
