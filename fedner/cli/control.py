@@ -1,5 +1,6 @@
 """Verbs of the coordinator at a running server: submit, status, logs, stop, fetch, connect."""
 
+import json
 import sys
 import tempfile
 import time
@@ -34,9 +35,15 @@ def submit(arguments: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", help="GROUP=OPTION, GROUP.KEY=VALUE")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run after its last whole round")
     parser.add_argument("--follow", action="store_true", help="print the run's log until it ends")
+    parser.add_argument("--toml", action="store_true", help="start nothing; print a file for `flwr run --run-config`")
     options = parser.parse_intermixed_args(arguments)
     with _connected(options) as (kit, control):
         for config in _composed(options, kit, control):
+            if options.toml:
+                # JSON strings and truth values are TOML's, too.
+                told = control.run_config(config, resume=options.resume is not None)
+                print("".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items()), end="")
+                continue
             number = control.submit(config, resume=options.resume is not None)
             told = {"run": config.name, "number": number, "sites": config.federation.min_sites}
             print_json(told) if options.json else print(f"run {config.name} is number {number}")

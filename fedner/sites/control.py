@@ -98,13 +98,15 @@ class Control:
         self._flower.close()
         self._files.close()
 
-    def submit(self, config: Config, resume: bool) -> int:
-        """Start a run, or go on with one; return its number.
-
-        The run is told whose key each node has, so that no site can pass for another.
-        """
+    def run_config(self, config: Config, resume: bool) -> dict[str, str | bool]:
+        """Return what a run is told, as Flower's run config; whose key each node has, too, so that no site can pass
+        for another."""
         registered = {node.node_id: node.name for node in self._nodes()}
-        told = {"config": dumps(config), "folder": "", "resume": resume, "nodes": nodes_text(registered)}
+        return {"config": dumps(config), "folder": "", "resume": resume, "nodes": nodes_text(registered)}
+
+    def submit(self, config: Config, resume: bool) -> int:
+        """Start a run, or go on with one; return its number."""
+        told = self.run_config(config, resume)
         request = StartRunRequest(fab=fab_to_proto(app_bundle()), override_config=user_config_to_proto(told))
         return self._flower.StartRun(request).run_id
 
