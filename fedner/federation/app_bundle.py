@@ -29,6 +29,7 @@ clientapp = "fedner.federation.client_app:app"
 config = ""
 folder = ""
 resume = false
+nodes = ""
 """
 
 

@@ -5,7 +5,7 @@ without: a site may join late, leave, or return as another node, always between 
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -35,10 +35,16 @@ class Members:
         request: what every node is greeted with.
         contract: the federation's.
         tell: is given an event for every site that comes, goes or is refused.
+        registered: node id -> the site whose key it is, of all that may take part; None where that is not known.
     """
 
     def __init__(
-        self, grid: Grid, request: HelloRequest, contract: LabelContract, tell: Callable[[Event], None]
+        self,
+        grid: Grid,
+        request: HelloRequest,
+        contract: LabelContract,
+        tell: Callable[[Event], None],
+        registered: Mapping[int, str] | None = None,
     ) -> None:
         self.kind = nodes_of(grid)
         self.hellos: dict[str, HelloReply] = {}
@@ -49,6 +55,7 @@ class Members:
         self._request = request
         self._contract = contract
         self._tell = tell
+        self._registered = registered
         self._greeted: dict[str, int] = {}  # message id -> node that has not answered yet
         self._known: dict[int, HelloReply | None] = {}  # every node that was greeted; None while it has no say
         self._doubles: set[int] = set()
@@ -78,7 +85,7 @@ class Members:
                     continue
                 if isinstance(hello, Failure):
                     raise FederationError(f"handshake: a site cannot take part: {hello}")
-                self._check(hello)
+                self._check(node, hello)
                 if hello.site in self.nodes:
                     raise FederationError(
                         f"handshake: two nodes call themselves '{hello.site}'; site names must differ"
@@ -112,7 +119,7 @@ class Members:
             try:
                 if isinstance(hello, Failure):
                     raise FederationError(str(hello))
-                self._check(hello)
+                self._check(node, hello)
                 self._known[node] = hello
             except FednerError as error:
                 site = "" if isinstance(hello, Failure) else hello.site
@@ -170,13 +177,17 @@ class Members:
                 reason = "another node speaks for this site and is connected; this one takes over when that has gone"
                 self._tell(SiteRefused(round=round_number, site=hello.site, reason=reason))
 
-    def _check(self, hello: HelloReply) -> None:
+    def _check(self, node: int, hello: HelloReply) -> None:
         """Refuse a site that does not fit this federation.
 
         Raises:
             LabelError: it holds another contract.
-            FederationError: it runs other versions, or answers another run.
+            FederationError: it is another site than its key's, runs other versions, or answers another run.
         """
+        if self._registered is not None and self._registered.get(node) != hello.site:
+            owner = self._registered.get(node)
+            whose = f"has the key of '{owner}'" if owner else "was not registered when the run was submitted"
+            raise FederationError(f"a node calls itself '{hello.site}', but {whose}")
         if hello.contract.digest != self._contract.digest:
             raise LabelError(
                 f"site '{hello.site}' holds another label contract than the federation (ours is the federation's):\n"

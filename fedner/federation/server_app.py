@@ -5,13 +5,11 @@ reads the run config and chooses the run directory.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from logging import INFO
 
 from flwr.app import Context
-from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
 from fedner.config import Config, MissedQuorum, TrackingConfig, dumps
@@ -33,12 +31,13 @@ from fedner.federation.events import (
     run_finished,
 )
 from fedner.federation.exchange import Mail
+from fedner.federation.flower_log import FlowerLog
 from fedner.federation.members import Members, joined
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, train_round
 from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended
-from fedner.federation.run_config import resumes, run_config
+from fedner.federation.run_config import registered_nodes, resumes, run_config
 from fedner.federation.runs import (
     RunDirectory,
     create_run,
@@ -52,7 +51,7 @@ from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, score, total
-from fedner.progress import Progress, Silent, round_line
+from fedner.progress import Progress, Silent
 from fedner.results import RoundResult, RunOutcome, RunResult, save_run
 from fedner.state import State, digest, num_bytes
 
@@ -60,7 +59,12 @@ app = ServerApp()
 
 
 def federate(
-    config: Config, grid: Grid, run: RunDirectory, progress: Progress | None = None, trail: Trail | None = None
+    config: Config,
+    grid: Grid,
+    run: RunDirectory,
+    progress: Progress | None = None,
+    trail: Trail | None = None,
+    registered: Mapping[int, str] | None = None,
 ) -> RunOutcome:
     """Run one federation from the handshake to the final test, or on from the last whole round in its directory.
 
@@ -70,18 +74,20 @@ def federate(
         run: where history and checkpoints go; from `create_run` or `resume_run`.
         progress: told of rounds and refusals.
         trail: the server's audit trail; None keeps none.
+        registered: as `Members` wants it.
 
     Raises:
         InputError: the config, the contract or the model is at fault, or a site holds another contract.
         FederationError: too few sites, or too few usable replies in a round.
     """
-    with followed(config, run, progress or Silent()) as told:
-        return _federate(config, grid, told, progress or Silent(), trail)
-
-
-def _federate(config: Config, grid: Grid, run: RunDirectory, progress: Progress, trail: Trail | None) -> RunOutcome:
     started = time.monotonic()
-    federation = _open(config, grid, run, progress, trail)
+    with followed(config, run, progress or Silent()) as told:
+        federation = _open(config, grid, told, progress or Silent(), trail, registered)
+        return _federate(federation, started)
+
+
+def _federate(federation: Federation, started: float) -> RunOutcome:
+    config, run = federation.config, federation.run
     server = workspace(config.model, federation.contract)
     at = _standing(federation, server)
     startup_seconds = time.monotonic() - started
@@ -124,7 +130,14 @@ def _was_reported(run: RunDirectory, number: int) -> bool:
     return any(line["event"] == RoundEvaluated.event and line["round"] == number for line in run.history())
 
 
-def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress, trail: Trail | None) -> Federation:
+def _open(
+    config: Config,
+    grid: Grid,
+    run: RunDirectory,
+    progress: Progress,
+    trail: Trail | None,
+    registered: Mapping[int, str] | None,
+) -> Federation:
     """Call the sites together."""
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
@@ -133,7 +146,7 @@ def _open(config: Config, grid: Grid, run: RunDirectory, progress: Progress, tra
         rounds = config.federation.rounds
         run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
     telling = partial(tell_on_trail, run, progress, trail)
-    sites = Members(grid, HelloRequest(header=header, config=text), contract, telling)
+    sites = Members(grid, HelloRequest(header=header, config=text), contract, telling, registered)
     sites.connect(config.federation.min_sites, config.federation.wait_seconds)
     for site in sites.names:
         telling(joined(sites.hellos[site]))
@@ -295,28 +308,6 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
 
 
-class _FlowerLog:
-    """Reports into Flower's log, which is what `flwr run --stream` shows."""
-
-    def message(self, text: str) -> None:
-        """Log one line."""
-        log(INFO, "%s", text)
-
-    def run_started(self, title: str) -> None:
-        """Log the title."""
-        log(INFO, "%s", title)
-
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
-        """Leave it to the history."""
-
-    def advanced(self, done: int, total: int, what: str) -> None:
-        """Leave it to the history, which has a line for every reply."""
-
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
-        """Log what a round brought."""
-        log(INFO, "%s", round_line(entry, rounds))
-
-
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run the federation that Flower's run config describes.
@@ -324,25 +315,29 @@ def main(grid: Grid, context: Context) -> None:
     `config` is the resolved config as one JSON string. `folder` is the absolute folder that relative paths in it, the
     run directory's among them, are seen from; empty means the working directory of the process that runs this app,
     which under `flwr run` is the one the local SuperLink was first started in. `resume` true goes on with the run of
-    that name, if there is one, after its last whole round.
+    that name, if there is one, after its last whole round. `nodes` says whose each node's key is (`registered_nodes`).
     """
     told = context.run_config
+    registered = registered_nodes(str(told.get("nodes", "")))
     config = run_config(str(told.get("config", "")), str(told.get("folder", "")))
     require_extras(config.tracking)
     contract = contract_from_config(config.data.contract, config.data.contract_file)
-    path, progress = new_run_path(config, "flower"), _FlowerLog()
+    path = new_run_path(config, "flower")
     if resumes(told.get("resume", False), config) and (path / "config.yaml").exists():
         with lock_run(path):
-            _play(config, contract, grid, resume_run(path, config, contract), progress)
+            _play(config, contract, grid, resume_run(path, config, contract), registered)
     else:
         run = create_run(path, config, contract)
         with lock_run(path):
-            _play(config, contract, grid, run, progress)
+            _play(config, contract, grid, run, registered)
 
 
-def _play(config: Config, contract: LabelContract, grid: Grid, run: RunDirectory, progress: _FlowerLog) -> None:
+def _play(
+    config: Config, contract: LabelContract, grid: Grid, run: RunDirectory, registered: Mapping[int, str] | None
+) -> None:
+    progress = FlowerLog()
     progress.run_started(f"run directory {run.path}")
-    outcome = federate(config, grid, run, progress, Trail(run.path / "audit.jsonl", run.name))
+    outcome = federate(config, grid, run, progress, Trail(run.path / "audit.jsonl", run.name), registered)
     save_model(outcome, config, contract, run.model_path)
     save_run(run.path, outcome)
     progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")

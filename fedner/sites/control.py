@@ -24,6 +24,7 @@ from flwr.proto.control_pb2 import (
     StopRunRequest,
     StreamLogsRequest,
 )
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.proto.run_pb2 import Run
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.error import FlowerError
@@ -33,6 +34,7 @@ from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from fedner.config import Config, dumps
 from fedner.errors import ConfigError, FederationError
 from fedner.federation.app_bundle import app_bundle
+from fedner.federation.run_config import nodes_text
 from fedner.sites.downloads import PREFIX, OfferedFile, RunSummary, file_digest
 from fedner.sites.flower import needed
 from fedner.sites.kit import Kit
@@ -97,8 +99,12 @@ class Control:
         self._files.close()
 
     def submit(self, config: Config, resume: bool) -> int:
-        """Start a run, or go on with one; return its number."""
-        told = {"config": dumps(config), "folder": "", "resume": resume}
+        """Start a run, or go on with one; return its number.
+
+        The run is told whose key each node has, so that no site can pass for another.
+        """
+        registered = {node.node_id: node.name for node in self._nodes()}
+        told = {"config": dumps(config), "folder": "", "resume": resume, "nodes": nodes_text(registered)}
         request = StartRunRequest(fab=fab_to_proto(app_bundle()), override_config=user_config_to_proto(told))
         return self._flower.StartRun(request).run_id
 
@@ -118,9 +124,7 @@ class Control:
 
     def sites(self) -> list[SiteStatus]:
         """Return the sites that may take part, by name."""
-        nodes = self._flower.ListNodes(ListNodesRequest()).nodes_info
-        known = [node for node in nodes if node.status != "unregistered"]
-        found = [SiteStatus(node.name, node.status == "online", node.online_until) for node in known]
+        found = [SiteStatus(node.name, node.status == "online", node.online_until) for node in self._nodes()]
         return sorted(found, key=lambda site: site.name)
 
     def runs(self) -> list[RunSummary]:
@@ -153,6 +157,10 @@ class Control:
             if not (place.is_file() and place.stat().st_size == file.size and file_digest(place) == file.sha256):
                 self._copy(name, file, place)
         return files
+
+    def _nodes(self) -> list[NodeInfo]:
+        nodes = self._flower.ListNodes(ListNodesRequest()).nodes_info
+        return [node for node in nodes if node.status != "unregistered"]
 
     def _copy(self, name: str, file: OfferedFile, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)

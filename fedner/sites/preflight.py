@@ -7,15 +7,14 @@ import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version_tuple
 
-from fedner.config import ContractConfig, FilesData
-from fedner.config.site import SiteConfig, read_site
+from fedner.config.site import read_site
 from fedner.data.checking import CheckReport, check
+from fedner.data.own_site import own_data
 from fedner.errors import FednerError
 from fedner.learning.device import all_cores, resolve_device
 from fedner.sites.certificates import issued_by, read_certificates, read_key_of
@@ -201,16 +200,9 @@ def _text(kit: Kit, site_file: Path | None) -> Iterator[Finding]:
             yield failed("site file", wanted, "use the site's own kit, or mend the name")
             return
         yield ok("site file", f"{site_file} is of '{site.site}'")
-        yield from _report(check(_data(site, site_file, kit)))
+        yield from _report(check(own_data(site, site_file, kit.contract_file)))
     except FednerError as error:
         yield failed("text", str(error), "mend what the line names; docs/your-own-data.md explains the formats")
-
-
-def _data(site: SiteConfig, site_file: Path, kit: Kit) -> FilesData:
-    """Return what to read: paths seen from the site file, under the kit's label contract."""
-    folder = site_file.resolve().parent
-    files = {split: [str(folder / name) for name in getattr(site.data, split)] for split in ("train", "dev", "test")}
-    return replace(site.data, contract=ContractConfig(), contract_file=str(kit.contract_file), **files)
 
 
 def _report(report: CheckReport) -> Iterator[Finding]:

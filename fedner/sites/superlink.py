@@ -16,11 +16,14 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from fastapi import FastAPI
 from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.server.superlink.linkstate import LinkState
 from flwr.supercore.constant import NodeStatus
@@ -118,17 +121,15 @@ class _Listener(uvicorn.Server):
         yield
 
 
-async def _serve(settings: ServerSettings, authn: TokenAuthn, app: ASGIApp) -> None:
-    ports, tls = settings.ports, {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
-    ours = downloads(Path(settings.runs), authn.accepts)
-    asked = registration(app.state.linkstate_factory.state())  # pyright: ignore[reportAttributeAccessIssue]
+async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> None:
+    ports, tls = settings.ports, _Tls(settings.certificate, settings.key)
+    for_sites = _Beside(app, "/v1/fleet/", registration(app.state.linkstate_factory.state()))
+    for_coordinator = _Beside(app, "/v1/control/", downloads(Path(settings.runs), authn.accepts))
     listeners = {
-        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on", {})): _listen(LOOPBACK, ports.runtime),
-        _Listener(_config(Gate(app, ()), "off", {})): _listen(LOOPBACK, ports.health),
-        _Listener(_config(_Beside(app, "/v1/fleet/", asked), "off", tls)): _listen(settings.host, ports.fleet),
-        _Listener(_config(_Beside(app, "/v1/control/", ours), "off", tls)): _listen(
-            settings.control_host, ports.control
-        ),
+        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),
+        _Listener(_config(Gate(app, ()), "off")): _listen(LOOPBACK, ports.health),
+        _Listener(_config(for_sites, "off", tls)): _listen(settings.host, ports.fleet),
+        _Listener(_config(for_coordinator, "off", tls)): _listen(settings.control_host, ports.control),
     }
 
     def stop() -> None:
@@ -138,7 +139,7 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: ASGIApp) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    watch = asyncio.create_task(_watch(app.state.linkstate_factory.state()))  # pyright: ignore[reportAttributeAccessIssue]
+    watch = asyncio.create_task(_watch(app.state.linkstate_factory.state()))
     try:
         await asyncio.gather(*(listener.serve([listening]) for listener, listening in listeners.items()))
     finally:
@@ -158,11 +159,26 @@ class _Beside:
         await to(scope, receive, send)
 
 
-def _config(app: ASGIApp, lifespan: str, tls: Mapping[str, str]) -> uvicorn.Config:
+@dataclass(frozen=True)
+class _Tls:
+    """Files of the server's certificate and its key."""
+
+    certificate: str
+    key: str
+
+
+def _config(app: ASGIApp, lifespan: Literal["on", "off"], tls: _Tls | None = None) -> uvicorn.Config:
     return uvicorn.Config(
-        app, lifespan=lifespan, access_log=False, log_level="warning", server_header=False, ws="none",
-        timeout_graceful_shutdown=5, **tls,
-    )  # fmt: skip  # pyright: ignore[reportArgumentType]
+        app,
+        lifespan=lifespan,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

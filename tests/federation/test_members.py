@@ -9,13 +9,14 @@ from flwr.app import Error, Message
 from flwr.serverapp import Grid
 
 from fedner.data.labels import EntityType, LabelContract
-from fedner.errors import FederationError
+from fedner.errors import ConfigError, FederationError
 from fedner.federation import wire
 from fedner.federation.events import Event
 from fedner.federation.local_grid import identify_server
 from fedner.federation.members import Members
 from fedner.federation.messages import UNKNOWN, Header, HelloReply, HelloRequest
 from fedner.federation.patience import Nodes
+from fedner.federation.run_config import nodes_text, registered_nodes
 
 CONTRACT = LabelContract("people", 1, (EntityType("PER", "A person"),))
 OTHER = LabelContract("people", 1, (EntityType("PERSON", "A person"),))
@@ -179,3 +180,27 @@ def test_two_nodes_of_one_name_at_the_start_are_for_somebody_to_mend(town: Town,
     town.people[12] = named("east")
     with pytest.raises(FederationError, match="two nodes call themselves 'east'"):
         Members(town, REQUEST, CONTRACT, told.append).connect(1, 5)
+
+
+def test_a_site_that_calls_itself_another_than_its_keys_is_refused_and_says_whose_key_it_has(town, told):
+    members = Members(town, REQUEST, CONTRACT, told.append, registered={11: "east", 12: "south"})
+    with pytest.raises(FederationError, match="a node calls itself 'west', but has the key of 'south'"):
+        members.connect(2, 5)
+
+
+def test_a_node_that_nobody_registered_may_not_join_a_run_under_way(town, told):
+    members = Members(town, REQUEST, CONTRACT, told.append, registered={11: "east", 12: "west"})
+    members.connect(2, 5)
+    town.people[13] = named("north")
+    members.update(1)
+    members.update(1)
+    assert members.names == ("east", "west")
+    assert ("site refused", "north") in plain(told)
+
+
+def test_who_is_who_travels_as_text():
+    assert registered_nodes(nodes_text({2**63 + 1: "north", 5: "süd"})) == {2**63 + 1: "north", 5: "süd"}
+    assert registered_nodes(" ") is None
+    for text in ("[]", "x", '{"north": "5"}'):
+        with pytest.raises(ConfigError, match="under `nodes`"):
+            registered_nodes(text)
