@@ -44,7 +44,12 @@ def preflight(kit: Kit, site_file: Path | None, now: Callable[[], datetime]) -> 
     match kit.party:
         case Party.site:
             way = [_site_key(kit), *reach(kit.host, kit.ports.fleet, kit.ca_certificate, now)]
-            found += [*way, _registered(kit, now) if all_well(way) else unasked(), *_text(kit, site_file), _gpu()]
+            found += [
+                *way,
+                _registered(kit, now) if all_well(way) else unasked(),
+                *_text(kit, site_file),
+                _gpu(site_file),
+            ]
         case Party.server:
             found += [_server_key(kit), *_server_name(kit), *_ports(kit)]
         case Party.coordinator:
@@ -222,8 +227,16 @@ def _report(report: CheckReport) -> Iterator[Finding]:
                 yield warning("text", f"{file.split}: {each}", "weigh whether that is so")
 
 
-def _gpu() -> Finding:
-    device = resolve_device("auto")
+def _gpu(site_file: Path | None) -> Finding:
+    try:
+        wanted = None if site_file is None else read_site(site_file).machine.device
+    except FednerError:
+        return skipped("GPU", "not looked at, since the site file cannot be read")
+    try:
+        device = resolve_device(wanted or "auto")
+    except FednerError:
+        remedy = "say in machine.device what there is, or leave it out; mend the driver if there should be one"
+        return failed("GPU", f"the site file wants {wanted}, which PyTorch does not find here", remedy)
     if device.type != "cpu":
         return ok("GPU", f"PyTorch uses {device.type}")
     if Path("/dev/nvidia0").exists():
