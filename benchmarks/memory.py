@@ -75,10 +75,17 @@ class Sites:
 
     def updates(self) -> Iterator[Update]:
         for site, reply in enumerate(self.replies()):
-            update = Update(f"site-{site:03d}", from_record(reply.array_records["arrays"]), float(200 + 7 * site))
+            update = Update(f"site-{site:03d}", from_record(arrays_of(reply)), float(200 + 7 * site))
             del reply
             yield update
             del update
+
+
+def arrays_of(reply: RecordDict) -> ArrayRecord:
+    # As fedner.federation.wire does it; `array_records` would keep the reply alive until the collector runs.
+    record = reply["arrays"]
+    assert isinstance(record, ArrayRecord)
+    return record
 
 
 def by_fedner(sites: Sites, rule: str, on_disk: bool) -> State:

@@ -41,8 +41,17 @@ def policy(arguments: list[str]) -> None:
     parser.add_argument("--contract", type=Path, required=True, help="the label contract, as the site's kit brought it")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     options, overrides = parser.parse_known_args(arguments)
-    composed = overrides if "--from" in overrides else ["data=at_sites", *overrides]
-    run_composed("policy show", composed, lambda config: show(config, options.site, options.contract, options.json))
+    dry_run(options.site, options.contract, overrides, options.json)
+
+
+def dry_run(site: Path, contract: Path, overrides: Sequence[str], as_json: bool) -> None:
+    """Print what would leave a site in the run that overrides or --from RUN describe.
+
+    Raises:
+        InputError: as `show`.
+    """
+    composed = list(overrides) if "--from" in overrides else ["data=at_sites", "partition=natural", *overrides]
+    run_composed("policy show", composed, lambda config: show(config, site, contract, as_json))
 
 
 def show(config: Config, site: Path, contract: Path, as_json: bool) -> None:

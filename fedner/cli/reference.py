@@ -16,6 +16,7 @@ from fedner.config import (
     TrackingConfig,
     TrainingConfig,
 )
+from fedner.config.site import SiteConfig
 
 SINGLE_GROUPS: dict[str, type] = {
     "model": ModelConfig,
@@ -29,7 +30,9 @@ HEAD = """\
 # Configuration
 
 Every value can be set after a verb, as in `fedner simulate training.lr=2e-4`. A group is chosen by its option, as in
-`partition=dirichlet`, and each option has the keys listed under it. This page is what `fedner config --keys` prints.
+`partition=dirichlet`, and each option has the keys listed under it. The site file, `site.yaml`, is no part of that: it
+is written and read at the site alone, and its `data` has the keys of `data: files`. This page is what
+`fedner config --keys` prints.
 """
 
 
@@ -41,6 +44,7 @@ def reference() -> str:
             parts.append(_section(f"`{group}`: {kind}", schema, f"{group}."))
     for group, schema in SINGLE_GROUPS.items():
         parts.append(_section(f"`{group}`", schema, f"{group}."))
+    parts.append(_section("The site file", SiteConfig, ""))
     return "\n".join(parts)
 
 
@@ -86,7 +90,9 @@ def _kind(entry: Field[Any]) -> str:
     name = (
         entry.type.__name__ if isinstance(entry.type, type) and not hasattr(entry.type, "__args__") else str(entry.type)
     )
-    return name.replace("fedner.config.federation.", "").replace(" | None", " or null").replace("|", "or")
+    for module in ("federation", "policy"):
+        name = name.replace(f"fedner.config.{module}.", "")
+    return name.replace(" | None", " or null").replace("|", "or")
 
 
 def _default(entry: Field[Any]) -> str:

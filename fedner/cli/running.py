@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from fedner.cli.models import option_parser
+from fedner.cli.policy import dry_run
 from fedner.errors import FederationError
 
 LOOPBACK = "127.0.0.1"
@@ -41,11 +42,19 @@ def client(arguments: list[str]) -> None:
     parser.add_argument("--site", type=Path, required=True, help="the site file")
     parser.add_argument("--key", type=Path, help="the site's private key (default: NAME.key in the kit)")
     parser.add_argument("--state", type=Path, default=Path("client-state"), help="folder for the site's memory and log")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what a run would take and end; overrides say what run"
+    )
+    options, overrides = parser.parse_known_args(arguments)
+    if overrides and not options.dry_run:
+        parser.error(f"unrecognized arguments: {' '.join(overrides)}")
     from fedner.sites.client import take_part
     from fedner.sites.kit import read_kit
 
     kit = read_kit(options.kit)
+    if options.dry_run:
+        dry_run(options.site, kit.contract_file, overrides, as_json=False)
+        return
     if not take_part(kit, options.site, options.key or kit.site_key, options.state.resolve()):
         raise FederationError(f"the client does not stay up; {options.state / 'log' / 'client.log'} says more")
 

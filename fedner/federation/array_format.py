@@ -9,7 +9,7 @@ from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
-from flwr.app import Array, ArrayRecord
+from flwr.app import Array, ArrayRecord, RecordDict
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
@@ -32,6 +32,19 @@ def from_record(record: ArrayRecord) -> State:
         FederationError: an array is not in NumPy's format or its bytes do not fit its header.
     """
     return {name: _from_array(name, array) for name, array in record.items()}
+
+
+def remember(memory: RecordDict, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Put a site's own arrays where Flower keeps them for the site until the next message; they never travel."""
+    memory[key] = to_record(arrays)
+
+
+def recall(memory: RecordDict, key: str) -> dict[str, NDArray[np.generic]] | None:
+    """Return what `remember` put there, or None if it has not been called yet."""
+    record = memory.get(key)
+    return (
+        {name: load_array(name, array) for name, array in record.items()} if isinstance(record, ArrayRecord) else None
+    )
 
 
 def _to_array(array: NDArray[np.generic]) -> Array:

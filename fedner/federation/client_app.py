@@ -195,7 +195,7 @@ def local_site(config_text: str, context: Context) -> LocalSite:
 
 
 def _real_site(config_text: str, context: Context) -> LocalSite:
-    config = gate_of(context).narrowed(loads(config_text))
+    config = loads(config_text)
     if not isinstance(config.data, AtSitesData):
         raise FederationError(
             f"the run brings data.kind={config.data.kind}, but a real site reads its own text alone; submit it with "
@@ -205,6 +205,7 @@ def _real_site(config_text: str, context: Context) -> LocalSite:
         raise FederationError("this node's config names a site file, but no contract; start it with `fedner client`")
     contract_file = Path(str(context.node_config[CONTRACT]))
     shard = read_own_shard(Path(str(context.node_config[SITE_FILE])), contract_file)
+    config = gate_of(context).narrowed(config)
     return LocalSite(config=config, contract=read_contract(contract_file), shard=shard)
 
 

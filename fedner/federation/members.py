@@ -59,6 +59,7 @@ class Members:
         self._greeted: dict[str, int] = {}  # message id -> node that has not answered yet
         self._known: dict[int, HelloReply | None] = {}  # every node that was greeted; None while it has no say
         self._doubles: set[int] = set()
+        self._declined: list[str] = []  # why sites' own policies keep them out
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,6 +83,7 @@ class Members:
                 came = True
                 if isinstance(hello, Failure) and hello.code.startswith(POLICY):
                     self._tell(SiteRefused(round=0, site="", reason=str(hello)))
+                    self._declined.append(str(hello))
                     continue
                 if isinstance(hello, Failure):
                     raise FederationError(f"handshake: a site cannot take part: {hello}")
@@ -101,7 +103,7 @@ class Members:
                 raise FederationError(
                     f"handshake: wanted {wanted} sites within {wait_seconds:g} s (federation.wait_seconds), found "
                     f"{len(self.nodes)}: {', '.join(self.names) or 'nobody'}; {silent} more connected but did not "
-                    "answer"
+                    f"answer{''.join(f'; a site does not take part: {reason}' for reason in self._declined)}"
                 )
             if not came:
                 time.sleep(POLL_SECONDS)

@@ -7,7 +7,7 @@ Values that work would bring are named, not made up.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flwr.app import Context, RecordDict
@@ -63,7 +63,7 @@ def preview(config: Config, context: Context) -> list[Leaving]:
     site = local_site(text, context)
     header = Header(run=config.name or "run", round=0, seed=config.seed, contract=site.contract.digest)
     arrays = _travelling(site)
-    trained, scored = Header(**{**vars(header), "round": 1}), _scored(text, arrays)
+    trained, scored = replace(header, round=1), _scored(text, arrays)
     train = TrainRequest(header=trained, config=text, arrays=arrays)
     return [
         _leaving(gate, config, HelloRequest(header=header, config=text), lambda: _hello(gate, site, header)),

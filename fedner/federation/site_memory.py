@@ -27,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from fedner.errors import FederationError, StateError
-from fedner.federation import wire
+from fedner.federation import array_format
 from fedner.federation.checkpoints import KEPT, flush_file, flush_folder
 from fedner.federation.node_config import MEMORY, MEMORY_OF_RUNS, UNFLUSHED
 from fedner.state import State, digest
@@ -69,10 +69,10 @@ def remember(context: Context, round_number: int, arrays: Arrays) -> None:
     """
     folder = own_folder(context)
     if folder is None:
-        wire.remember(context.state, _TRAINING, arrays)
+        array_format.remember(context.state, _TRAINING, arrays)
         return
     if _unflushed(context):
-        wire.remember(context.state, _TRAINING, {**arrays, _ROUND: np.array(round_number, dtype=np.int64)})
+        array_format.remember(context.state, _TRAINING, {**arrays, _ROUND: np.array(round_number, dtype=np.int64)})
     _write(context, folder, _TRAINING, round_number, arrays)
     _prune(folder, _TRAINING, round_number)
 
@@ -85,8 +85,8 @@ def recall(context: Context, round_number: int) -> dict[str, NDArray[np.generic]
     """
     folder = own_folder(context)
     if folder is None:
-        return wire.recall(context.state, _TRAINING)
-    newest = wire.recall(context.state, _TRAINING) if _unflushed(context) else None
+        return array_format.recall(context.state, _TRAINING)
+    newest = array_format.recall(context.state, _TRAINING) if _unflushed(context) else None
     if newest is not None and int(newest.pop(_ROUND)) < round_number:
         return newest
     return _read_before(folder, _TRAINING, round_number)
@@ -104,7 +104,7 @@ def remember_personal(context: Context, round_number: int, state: State, best_ro
         _prune(folder, _PERSONAL, round_number, best_rounds)
         return
     memory = context.state
-    wire.remember(memory, f"{_PERSONAL}-{round_number}", state)
+    array_format.remember(memory, f"{_PERSONAL}-{round_number}", state)
     for number in set(_remembered(memory)) - {round_number, *best_rounds}:
         del memory[f"{_PERSONAL}-{number}"]
 
@@ -120,7 +120,7 @@ def recall_personal(context: Context, round_number: int) -> State | None:
         arrays = _read_before(folder, _PERSONAL, round_number + 1)
     else:
         known = [number for number in _remembered(context.state) if number <= round_number]
-        arrays = wire.recall(context.state, f"{_PERSONAL}-{max(known)}") if known else None
+        arrays = array_format.recall(context.state, f"{_PERSONAL}-{max(known)}") if known else None
     return None if arrays is None else {name: np.asarray(array, np.float32) for name, array in arrays.items()}
 
 
@@ -129,7 +129,7 @@ def _unflushed(context: Context) -> bool:
 
 
 def _remembered(memory: RecordDict) -> list[int]:
-    return [int(key.removeprefix(f"{_PERSONAL}-")) for key in memory.array_records if key.startswith(f"{_PERSONAL}-")]
+    return [int(key.removeprefix(f"{_PERSONAL}-")) for key in memory if key.startswith(f"{_PERSONAL}-")]
 
 
 def _write(context: Context, folder: Path, kind: str, round_number: int, arrays: Arrays) -> None:

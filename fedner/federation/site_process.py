@@ -1,10 +1,10 @@
 """The process that works at a site: it takes the SuperNode's tasks and runs the installed fedner, never what was sent.
 
 Flower's own `flwr-clientapp` unpacks the bundle that the server sent, puts its folder on `sys.path` and imports the
-client app that its pyproject.toml names: whoever may submit a run may then run any code at every site. With
-`--isolation process` flower-supernode leaves the tasks to another process; this is that process. It answers client app tasks only (a
-server could ask for an agent app too), looks into the bundle without unpacking it (`bundle`), and calls the one client
-app that it imported itself before any message came.
+client app that its pyproject.toml names: whoever may submit a run may then run any code at every site. Started with
+`--isolation process` flower-supernode leaves its tasks to another process; this is that process. It answers client app
+tasks only (a server could ask for an agent app too), looks into the bundle without unpacking it (`bundle`), and calls
+the one client app that it imported itself before any message came.
 
 Model, encodings and imports stay warm between messages. Of Flower it uses what `flwr-clientapp` and `flower-superexec`
 are made of, which is no public API: all of it is in this file, and tests/end_to_end holds it to real processes.
@@ -46,20 +46,6 @@ from fedner.federation.messages import Failure
 POLL_SECONDS = 0.5
 _ACQUIRE = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 _LOG = logging.getLogger(__name__)
-
-
-def command(runtime_api_address: str, secret: Path | None, parent_pid: int) -> list[str]:
-    """Return the command that starts this process beside a SuperNode.
-
-    Args:
-        runtime_api_address: of the SuperNode, `host:port`, on this machine.
-        secret: file with what the SuperNode was given as --superexec-auth-secret-file.
-        parent_pid: the process ends when that one has.
-    """
-    # -P: what lies in the working directory is not imported.
-    given = [sys.executable, "-P", "-m", "fedner.federation.site_process", "--runtime-api-address", runtime_api_address]
-    given += ["--parent-pid", str(parent_pid)]
-    return given if secret is None else [*given, "--superexec-auth-secret-file", str(secret)]
 
 
 def serve(runtime_api_address: str, secret: bytes | None) -> None:
@@ -143,6 +129,10 @@ def _client(address: str, *interceptors: object) -> RuntimeHttpClient:
     )
 
 
+def _leave(number: int, frame: object) -> None:
+    sys.exit(0)
+
+
 def main() -> None:
     """Run as `python -P -m fedner.federation.site_process`."""
     parser = argparse.ArgumentParser(description="Work at a site, beside flower-supernode --isolation process")
@@ -150,7 +140,7 @@ def main() -> None:
     parser.add_argument("--superexec-auth-secret-file", type=Path, help="the SuperNode's secret")
     parser.add_argument("--parent-pid", type=int, help="end when this process has")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _leave)
     if given.parent_pid is not None:
         start_parent_process_monitor(given.parent_pid)
     secret = given.superexec_auth_secret_file

@@ -37,17 +37,7 @@ EVALUATE = "evaluate"
 
 _Scalar = TypeVar("_Scalar", str, int, float)
 _Reply = TypeVar("_Reply")
-
-
-def remember(memory: RecordDict, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Put a site's own arrays where Flower keeps them for the site until the next message; they never travel."""
-    memory[key] = to_record(arrays)
-
-
-def recall(memory: RecordDict, key: str) -> dict[str, NDArray[np.generic]] | None:
-    """Return what `remember` put there, or None if it has not been called yet."""
-    record = memory.array_records.get(key)
-    return None if record is None else {name: load_array(name, array) for name, array in record.items()}
+_Record = TypeVar("_Record", ArrayRecord, ConfigRecord, MetricRecord)
 
 
 def hello_request(request: HelloRequest) -> RecordDict:
@@ -172,16 +162,12 @@ def failure_of(content: RecordDict) -> Failure | None:
     Raises:
         FederationError: it is no such record.
     """
-    told = content.config_records.get("failure")
+    told = _record(content, "failure", ConfigRecord)
     return None if told is None else Failure(_value(told, "code", str), _value(told, "sentence", str))
 
 
 def read_header(message: Message) -> Header:
-    """Read what a message says about itself.
-
-    Raises:
-        FederationError: it has no such header.
-    """
+    """Read what a message says about itself."""
     return _read_header(_config(message))
 
 
@@ -252,7 +238,7 @@ def _train_reply(message: Message) -> TrainReply:
 def _evaluate_reply(message: Message) -> EvaluateReply:
     metrics = _metrics(message)
     counts = [tuple(_list(metrics, key, int)) for key in ("tp", "fp", "fn")]
-    documents = message.content.array_records.get("arrays")
+    documents = _record(message.content, "arrays", ArrayRecord)
     return EvaluateReply(
         header=_read_header(_config(message)),
         counts=Counts(counts[0], counts[1], counts[2]),
@@ -298,29 +284,36 @@ def _read_header(config: ConfigRecord) -> Header:
     )
 
 
+def _record(content: RecordDict, key: str, kind: type[_Record]) -> _Record | None:
+    # Not by Flower's `array_records` and its like: each look at one makes a cycle of references, so that the whole
+    # message, hundreds of megabytes, stays in memory until Python's collector comes by.
+    record = content.get(key)
+    return record if isinstance(record, kind) else None
+
+
 def _config(message: Message) -> ConfigRecord:
-    record = message.content.config_records.get("config")
+    record = _record(message.content, "config", ConfigRecord)
     if record is None:
         raise FederationError("message: wanted a record 'config', found none")
     return record
 
 
 def _metrics(message: Message) -> MetricRecord:
-    record = message.content.metric_records.get("metrics")
+    record = _record(message.content, "metrics", MetricRecord)
     if record is None:
         raise FederationError("reply: wanted a record 'metrics', found none")
     return record
 
 
 def _arrays(message: Message) -> ArrayRecord:
-    record = message.content.array_records.get("arrays")
+    record = _record(message.content, "arrays", ArrayRecord)
     if record is None:
         raise FederationError("message: wanted a record 'arrays', found none")
     return record
 
 
 def _control(message: Message) -> State | None:
-    record = message.content.array_records.get("control")
+    record = _record(message.content, "control", ArrayRecord)
     return None if record is None else from_record(record)
 
 

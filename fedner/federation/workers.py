@@ -236,7 +236,8 @@ def _without_bytes(content: RecordDict) -> RecordDict:
 def _arrays(content: RecordDict | None) -> list[Array]:
     if content is None:
         return []
-    return [array for record in content.array_records.values() for array in record.values()]
+    records = [record for record in content.values() if isinstance(record, ArrayRecord)]
+    return [array for record in records for array in record.values()]
 
 
 def _serve(connection: Connection, app: str, nodes: Sequence[tuple[int, int, UserConfig, UserConfig]]) -> None:

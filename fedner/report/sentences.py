@@ -67,7 +67,20 @@ def _support(study: Study, judged: bool) -> Iterator[str]:
     yield from _found(study)
     if not study.synthetic and study.complete:
         yield from _pooling(study)
+    yield from _untold(study)
     yield from _how_sure(study)
+
+
+def _untold(study: Study) -> Iterator[str]:
+    """Yield whose scores are missing from the pooled ones, since their policies keep them."""
+    runs = study.federated.values()
+    dev = {site for run in runs for entry in run.rounds for site in entry.untold}
+    test = {site for run in runs for site in run.untold}
+    for split, sites in (("dev", dev), ("test", test)):
+        if sites:
+            verb = "keeps" if len(sites) == 1 else "keep"
+            named = wording.listed(sorted(sites))
+            yield f"{named} {verb} {split} scores back, all or those of some types; pooled {split} scores are without."
 
 
 def _joining(study: Study, federated: Mean, local: Mean) -> str:

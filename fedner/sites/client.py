@@ -71,7 +71,7 @@ def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) 
 
 def _worker(port: int, secret: Path) -> Program:
     """Return the site's own worker in the place of Flower's, which would run what the server sends."""
-    # -P: what lies in the working directory is not imported. Its `command` would import a deep-learning stack here.
+    # -P: what lies in the working directory is not imported.
     command = [sys.executable, "-P", "-m", "fedner.federation.site_process", "--parent-pid", str(os.getpid())]
     command += ["--runtime-api-address", f"127.0.0.1:{port}", "--superexec-auth-secret-file", str(secret)]
     return Program("worker", command)

@@ -123,13 +123,15 @@ class _Listener(uvicorn.Server):
 
 async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> None:
     ports, tls = settings.ports, _Tls(settings.certificate, settings.key)
-    for_sites = _Beside(app, "/v1/fleet/", registration(app.state.linkstate_factory.state()))
-    for_coordinator = _Beside(app, "/v1/control/", downloads(Path(settings.runs), authn.accepts))
+    ours = downloads(Path(settings.runs), authn.accepts)
+    asked = registration(app.state.linkstate_factory.state())
     listeners = {
         _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),
         _Listener(_config(Gate(app, ()), "off")): _listen(LOOPBACK, ports.health),
-        _Listener(_config(for_sites, "off", tls)): _listen(settings.host, ports.fleet),
-        _Listener(_config(for_coordinator, "off", tls)): _listen(settings.control_host, ports.control),
+        _Listener(_config(_Beside(app, "/v1/fleet/", asked), "off", tls)): _listen(settings.host, ports.fleet),
+        _Listener(_config(_Beside(app, "/v1/control/", ours), "off", tls)): _listen(
+            settings.control_host, ports.control
+        ),
     }
 
     def stop() -> None:

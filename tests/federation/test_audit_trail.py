@@ -1,6 +1,7 @@
 """An audit trail tells when anything about it was changed; what cannot be told without a head is stated as such."""
 
 import multiprocessing
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from hashlib import sha256
@@ -79,8 +80,8 @@ def test_any_line_removed_doubled_or_moved_shows(whole: bytes, tmp_path: Path, d
     rest = lines[:source] + lines[source + 1 :]
     if source < len(lines) - 1:
         assert not sound(tmp_path / "a", b"".join(rest))
-    assert not sound(tmp_path / "a", b"".join(lines[:target] + [lines[source]] + lines[target:]))
-    moved = rest[:target] + [lines[source]] + rest[target:] if target < source else None
+    assert not sound(tmp_path / "a", b"".join([*lines[:target], lines[source], *lines[target:]]))
+    moved = [*rest[:target], lines[source], *rest[target:]] if target < source else None
     if moved is not None:
         assert not sound(tmp_path / "a", b"".join(moved))
 
@@ -173,3 +174,22 @@ def test_only_its_owner_can_read_a_trail(tmp_path: Path):
 def test_what_is_no_head_is_refused(text: str):
     with pytest.raises(AuditError, match="wanted a line's number and its hash"):
         parse_head(text)
+
+
+def _append_for_ever(path: Path) -> None:
+    while True:
+        Trail(path, "north").append(entry(0))
+
+
+def test_a_trail_survives_processes_that_are_killed_while_they_write(tmp_path: Path):
+    path = tmp_path / "a"
+    for times in range(1, 6):
+        process = multiprocessing.get_context("fork").Process(target=_append_for_ever, args=(path,))
+        process.start()
+        wanted = 5 * times
+        while not path.exists() or path.read_bytes().count(b"\n") < wanted:
+            time.sleep(0.005)
+        process.kill()
+        process.join()
+        Trail(path, "north").append(entry(1))
+        assert verify(path).sound

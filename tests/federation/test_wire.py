@@ -1,10 +1,13 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
 
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import FederationError
-from fedner.federation import wire
+from fedner.federation import array_format, wire
 from fedner.federation.array_format import from_record, to_record
 from fedner.federation.messages import (
     EvaluateReply,
@@ -117,7 +120,7 @@ def test_hello_carries_the_whole_contract():
 def test_another_protocol_version_is_refused():
     content = wire.hello_request(HelloRequest(header=HEADER, config="{}"))
     content.config_records["config"]["protocol"] = 99
-    with pytest.raises(FederationError, match="protocol version 1, found 99"):
+    with pytest.raises(FederationError, match="protocol version 2, found 99"):
         wire.read_hello_request(asked(content))
 
 
@@ -172,14 +175,30 @@ def test_arrays_stay_out_of_representations():
 
 def test_a_sites_memory_survives_in_flowers_context_state():
     memory = RecordDict()
-    assert wire.recall(memory, "training") is None
-    wire.remember(
+    assert array_format.recall(memory, "training") is None
+    array_format.remember(
         memory, "training", {"position": np.array(7, dtype=np.int64), "exp_avg/w": np.ones(3, dtype=np.float32)}
     )
-    kept = wire.recall(memory, "training")
+    kept = array_format.recall(memory, "training")
     assert kept is not None
     assert int(kept["position"]) == 7
     np.testing.assert_array_equal(kept["exp_avg/w"], np.ones(3))
+
+
+def test_a_reply_that_was_read_is_let_go_of_without_pythons_collector():
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        content = wire.train_reply(train_reply())
+        message = answered(content)
+        alive = [weakref.ref(content), weakref.ref(content["arrays"])]
+        read = wire.read_train_reply(message)
+        assert digest(read.arrays) == digest(STATE)
+        del content, message
+        assert [reference() for reference in alive] == [None, None]
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def test_unknown_records_are_passed_over():

@@ -7,8 +7,8 @@ weight (below 2**29) is exact in float64, and Knuth's TwoSum gives each addition
 error is not zero it is added to a second array, that one's error to a third, and so on (a floating-point expansion,
 Shewchuk 1997). The arrays together always hold the exact sum, so rounding it once at the end gives the same bits for
 every order of arrival. Errors are rare (a value has 24 bits, its sum 53), so the further arrays exist only for the few
-chunks that need them: memory stays between one and about two float64 per parameter, levelling off with the number of
-sites (benchmarks/memory.py), and time within about twice that of a plain float64 sum (benchmarks/aggregation.py).
+chunks that need them: memory stays at one float64 per parameter, and another where bits were lost, whatever the number
+of sites (benchmarks/memory.py), and time within about twice that of a plain float64 sum (benchmarks/aggregation.py).
 """
 
 import math
