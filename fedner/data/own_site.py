@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fedner.config import ContractConfig
+from fedner.config import ContractConfig, FilesData
 from fedner.config.site import SiteConfig, read_site
 from fedner.data.corpus import Shard
 from fedner.data.loading import load_corpus
@@ -19,12 +19,20 @@ def read_own_shard(site_file: Path, contract_file: Path) -> Shard:
         LabelError: a tag or the contract itself does not fit.
     """
     site = read_site(site_file)
+    corpus = load_corpus(own_data(site, site_file, contract_file))
+    return Shard(site.site, corpus.train, corpus.dev, corpus.test)
+
+
+def own_data(site: SiteConfig, site_file: Path, contract_file: Path) -> FilesData:
+    """Return what a site file says about its text, with whole paths and the kit's label contract.
+
+    Raises:
+        ConfigError: the site file wants what cannot be done yet.
+    """
     _require_supported(site, site_file)
     folder = site_file.resolve().parent
     files = {split: [str(folder / name) for name in getattr(site.data, split)] for split in ("train", "dev", "test")}
-    data = replace(site.data, contract=ContractConfig(), contract_file=str(contract_file), **files)
-    corpus = load_corpus(data)
-    return Shard(site.site, corpus.train, corpus.dev, corpus.test)
+    return replace(site.data, contract=ContractConfig(), contract_file=str(contract_file), **files)
 
 
 def _require_supported(site: SiteConfig, path: Path) -> None:

@@ -7,15 +7,14 @@ import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version_tuple
 
-from fedner.config import ContractConfig, FilesData
-from fedner.config.site import SiteConfig, read_site
+from fedner.config.site import read_site
 from fedner.data.checking import CheckReport, check
+from fedner.data.own_site import own_data
 from fedner.errors import FednerError
 from fedner.learning.device import all_cores, resolve_device
 from fedner.sites.certificates import issued_by, read_certificates, read_key_of
@@ -45,7 +44,12 @@ def preflight(kit: Kit, site_file: Path | None, now: Callable[[], datetime]) -> 
     match kit.party:
         case Party.site:
             way = [_site_key(kit), *reach(kit.host, kit.ports.fleet, kit.ca_certificate, now)]
-            found += [*way, _registered(kit, now) if all_well(way) else unasked(), *_text(kit, site_file), _gpu()]
+            found += [
+                *way,
+                _registered(kit, now) if all_well(way) else unasked(),
+                *_text(kit, site_file),
+                _gpu(site_file),
+            ]
         case Party.server:
             found += [_server_key(kit), *_server_name(kit), *_ports(kit)]
         case Party.coordinator:
@@ -201,16 +205,9 @@ def _text(kit: Kit, site_file: Path | None) -> Iterator[Finding]:
             yield failed("site file", wanted, "use the site's own kit, or mend the name")
             return
         yield ok("site file", f"{site_file} is of '{site.site}'")
-        yield from _report(check(_data(site, site_file, kit)))
+        yield from _report(check(own_data(site, site_file, kit.contract_file)))
     except FednerError as error:
         yield failed("text", str(error), "mend what the line names; docs/your-own-data.md explains the formats")
-
-
-def _data(site: SiteConfig, site_file: Path, kit: Kit) -> FilesData:
-    """Return what to read: paths seen from the site file, under the kit's label contract."""
-    folder = site_file.resolve().parent
-    files = {split: [str(folder / name) for name in getattr(site.data, split)] for split in ("train", "dev", "test")}
-    return replace(site.data, contract=ContractConfig(), contract_file=str(kit.contract_file), **files)
 
 
 def _report(report: CheckReport) -> Iterator[Finding]:
@@ -230,8 +227,16 @@ def _report(report: CheckReport) -> Iterator[Finding]:
                 yield warning("text", f"{file.split}: {each}", "weigh whether that is so")
 
 
-def _gpu() -> Finding:
-    device = resolve_device("auto")
+def _gpu(site_file: Path | None) -> Finding:
+    try:
+        wanted = None if site_file is None else read_site(site_file).machine.device
+    except FednerError:
+        return skipped("GPU", "not looked at, since the site file cannot be read")
+    try:
+        device = resolve_device(wanted or "auto")
+    except FednerError:
+        remedy = "say in machine.device what there is, or leave it out; mend the driver if there should be one"
+        return failed("GPU", f"the site file wants {wanted}, which PyTorch does not find here", remedy)
     if device.type != "cpu":
         return ok("GPU", f"PyTorch uses {device.type}")
     if Path("/dev/nvidia0").exists():

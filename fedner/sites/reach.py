@@ -22,6 +22,8 @@ from fedner.sites.findings import Finding, all_well, failed, ok, skipped
 from fedner.sites.kit import is_address
 
 TIMEOUT_SECONDS = 10.0
+WHOLE_SECOND = 1
+"""What the server's time is rounded down to."""
 _HEALTH = "/health"
 _NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 62, 64  # OpenSSL's X509_V_ERR_…
 
@@ -87,9 +89,10 @@ def compare_clocks(server: datetime, here: datetime) -> Finding:
     """Compare the server's clock with this one, by what Flower tolerates of the moment of a signature."""
     ahead = (here - server).total_seconds()
     said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    if abs(ahead) < WHOLE_SECOND * 2:
+        return ok("clock", "the server's says the same")
     limits = f"at most {SYSTEM_TIME_TOLERANCE} s ahead and {TIMESTAMP_TOLERANCE} s behind"
-    # The server tells whole seconds.
-    if -TIMESTAMP_TOLERANCE < ahead < SYSTEM_TIME_TOLERANCE + 1:
+    if -TIMESTAMP_TOLERANCE < ahead < SYSTEM_TIME_TOLERANCE + WHOLE_SECOND:
         return ok("clock", said)
     return failed("clock", f"{said}; wanted {limits}, or it refuses every request", "let NTP set the clock of both")
 

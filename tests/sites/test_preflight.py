@@ -147,6 +147,13 @@ def test_a_server_key_of_another_certificate_is_found(kits, tmp_path):
     assert "wanted the private key of the certificate" in by_check(preflight(kit, None, clock))["key"].found
 
 
+def test_a_device_that_is_not_there_is_named(kits, tmp_path):
+    file = site_file(tmp_path)
+    file.write_text(file.read_text() + "machine: {device: 'cuda:99'}\n")
+    found = by_check(preflight(read_kit(kits / "site-north"), file, clock))["GPU"]
+    assert (found.state, "cuda:99" in found.found) == (State.failed, True)
+
+
 # --- the way to the server
 
 

@@ -501,10 +501,12 @@ def test_a_kit_of_another_hand_is_found_by_a_trusted_authority(kits, tmp_path):
     assert verdict.fingerprint != verify(kits / "site-north").fingerprint
 
 
-def test_a_public_key_that_slipped_into_the_servers_kit_is_found(kits, tmp_path):
+def test_a_public_key_or_token_that_slipped_into_the_servers_kit_is_found(kits, tmp_path):
     _, public = make_site_key("mallory", tmp_path / "own")
     shutil.copy(public, kits / "server" / "sites")
-    assert ["not among the files that were signed" in problem for problem in verify(kits / "server").altered] == [True]
+    (kits / "server" / "control.token").write_text("known to mallory")
+    problems = verify(kits / "server").altered
+    assert ["not among the files that were signed" in problem for problem in problems] == [True, True]
 
 
 def test_a_link_in_place_of_a_file_is_found(kits):
