@@ -15,11 +15,8 @@ from fedner.data.reading.hub import HubSplit, open_splits
 from fedner.errors import ConfigError, DataError
 from fedner.seeding import generator
 
-CORPUS_SUFFIXES = (".conll", ".txt", ".tsv", ".bio", ".iob", ".iob2", ".jsonl", ".ndjson", ".json") + (
-    ".xml",
-    ".pubtator",
-    ".spacy",
-)
+_COLUMN_SUFFIXES = (".conll", ".txt", ".tsv", ".bio", ".iob", ".iob2")
+CORPUS_SUFFIXES = (*_COLUMN_SUFFIXES, ".jsonl", ".ndjson", ".json", ".xml", ".pubtator", ".spacy")
 _LOG = logging.getLogger(__name__)
 _CONLL2003_FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
 
@@ -246,7 +243,8 @@ def _site_file(folder: Path, split: str, metadata: tuple[tuple[str, str], ...]) 
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise DataError(
-            f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}) or a folder {split} of BRAT files, found {names}",
+            f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}) or one folder {split} of BRAT files, "
+            f"found {names}",
             folder,
         )
     return NamedFile(found[0], split, f"{folder.name}/{split}", metadata)

@@ -71,6 +71,8 @@ class AnnotatedText:
     parts: tuple[Characters, ...] = ()
     words: tuple[Characters, ...] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    annotated: bool = True
+    """Whether anybody looked for entities in it; if not, that it has none means nothing."""
 
 
 class _Entity(NamedTuple):

@@ -20,6 +20,7 @@ from fedner.data.reading.source import Place, ReadReport
 from fedner.errors import DataError
 
 _ENTITY = re.compile(r"(T\S+)\t(\S+) (\d{1,12} \d{1,12}(?:;\d{1,12} \d{1,12})*)(?:\t(.*))?")
+_OTHER = re.compile(r"([R*EAMN#])\S*\t")
 _OTHERS = {"R": "relations", "*": "relations", "E": "events", "A": "attributes", "M": "attributes"} | {
     "N": "normalisations",
     "#": "notes",
@@ -89,12 +90,12 @@ def _annotations(path: Path, encoding: str, report: ReadReport) -> Iterator[Anno
         if not line.strip():
             continue
         if not line.startswith("T"):
-            kind = _OTHERS.get(line[0])
-            if kind is None:
+            other = _OTHER.match(line)
+            if other is None:
                 raise DataError(
                     f"wanted a BRAT annotation such as 'T1\\tDRUG 0 7\\tAspirin', found {line[:80]!r}", path, number
                 )
-            report.ignored[kind] += 1
+            report.ignored[_OTHERS[other[1]]] += 1
             continue
         match = _ENTITY.fullmatch(line)
         if match is None:

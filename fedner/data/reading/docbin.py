@@ -95,6 +95,7 @@ def _string(found: _Bin, key: int, place: Place) -> str:
 
 
 def _open(path: str | Path) -> _Bin:
+    packed = _unpacked(path)
     try:
         import msgpack
         from spacy.strings import StringStore
@@ -103,7 +104,7 @@ def _open(path: str | Path) -> _Bin:
             "reading a DocBin needs spaCy; run `pip install 'fedner[spacy]'`, or export JSON", path
         ) from error
     try:
-        content: Any = msgpack.unpackb(_unpacked(path), strict_map_key=False)
+        content: Any = msgpack.unpackb(packed, strict_map_key=False)
         return _checked(cast(Mapping[str, Any], content), StringStore)
     except DataError:
         raise

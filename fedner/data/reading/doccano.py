@@ -26,14 +26,11 @@ def read_doccano(path: str | Path, encoding: str, report: ReadReport) -> Iterato
     for row in read_values(path, encoding=encoding):
         report.ignored["relations"] += len(row.list_of("relations"))
         key = next((name for name in ("entities", "label", "labels") if row.has(name)), None)
-        if key is None:
-            row.field("text")
-            report.unannotated += 1
-            continue
-        spans = tuple(_span(entry) for entry in row.list_of(key))
+        spans = () if key is None else tuple(_span(entry) for entry in row.list_of(key))
         identity = row.field("id").name() if row.has("id") else None
         text = row.field("text", "data").text()
-        yield AnnotatedText(identity, text, spans, row.place, metadata=row.scalars(_KEYS))
+        metadata = row.scalars(_KEYS)
+        yield AnnotatedText(identity, text, spans, row.place, metadata=metadata, annotated=key is not None)
 
 
 def _span(entry: Value) -> Annotation:

@@ -98,6 +98,9 @@ def _from_texts(
     texts: Iterator[AnnotatedText], contract: LabelContract, policy: SpanPolicy, report: ReadReport
 ) -> Iterator[RawDocument]:
     for text in texts:
+        if not text.annotated:
+            report.unannotated += 1
+            continue
         document = to_sentences(text, contract, policy, report)
         if document.sentences:
             yield document
@@ -136,7 +139,7 @@ def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:
     line = raw.sentences[0].line
     if raw.id in ids:
         raise DataError(
-            f"document id '{raw.id}' is used twice; give each document its own id and put its sentences together",
+            f"document id '{raw.id:.80}' is used twice; give each document its own id and put its sentences together",
             report.path,
             line,
         )

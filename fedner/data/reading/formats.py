@@ -43,8 +43,8 @@ TEXT_READERS: Mapping[TextFormat, TextReader] = {
 }
 """Formats of running text with annotated characters; JSONL can be one of words with tags as well."""
 
-_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-_SUFFIXES = {".spacy": TextFormat.docbin, ".xml": TextFormat.bioc_xml, ".pubtator": TextFormat.pubtator}
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+SUFFIXES = {".spacy": TextFormat.docbin, ".xml": TextFormat.bioc_xml, ".pubtator": TextFormat.pubtator}
 
 
 def detect_format(path: str | Path, encoding: str = "utf-8") -> TextFormat:
@@ -61,16 +61,16 @@ def detect_format(path: str | Path, encoding: str = "utf-8") -> TextFormat:
             "wanted a file, or a folder of BRAT .txt and .ann files, found a folder with no .ann in it", path
         )
     suffix = place.suffix.lower()
-    if suffix in _SUFFIXES:
-        return _SUFFIXES[suffix]
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
     first = next(
         (line for _, line in read_lines(path, encoding, max_line_bytes=MAX_FILE_BYTES) if line.strip()), ""
     ).lstrip()
-    if first.startswith("<") and suffix not in _JSON_SUFFIXES:
+    if first.startswith("<") and suffix not in JSON_SUFFIXES:
         return TextFormat.bioc_xml
     if TEXT_LINE.fullmatch(first):
         return TextFormat.pubtator
-    if suffix in _JSON_SUFFIXES or first.startswith("{"):
+    if suffix in JSON_SUFFIXES or first.startswith("{"):
         return _json_format(_first_value(first, path, encoding))
     return TextFormat.conll
 

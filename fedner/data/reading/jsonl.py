@@ -113,7 +113,7 @@ def _document_key(place: Place, row: Row) -> tuple[int, str | None]:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-            raise place.error(f"{key}: wanted a name or a number, found {value!r}")
+            raise place.error(f"{key}: wanted a name or a number, found {value!r:.80}")
         return (0 if key == "doc_id" else place.line or 0), str(value)
     return place.line or 0, None
 
@@ -125,7 +125,7 @@ def _metadata(row: Row, place: Place) -> dict[str, str]:
     pairs = cast(dict[str, object], metadata)
     for key, value in pairs.items():
         if not isinstance(value, str | int | float | None):
-            raise place.error(f"metadata.{key}: wanted a string or a number, found {type(value).__name__}")
+            raise place.error(f"metadata.{key:.80}: wanted a string or a number, found {type(value).__name__}")
     return {key: str(value) for key, value in pairs.items() if value is not None}
 
 
@@ -137,7 +137,7 @@ def _strings(row: Row, keys: Sequence[str], place: Place) -> list[object]:
             if not isinstance(value, list):
                 raise place.error(f"{key}: wanted a list, found {type(value).__name__}")
             return cast(list[object], value)
-    found = ", ".join(row) or "no keys"
+    found = ", ".join(row)[:200] or "no keys"
     raise place.error(f"wanted `tokens` and `tags`, or `text` and `spans`; found no `{keys[0]}` among {found}")
 
 
@@ -155,7 +155,7 @@ def _words(row: Row, place: Place) -> list[str]:
     words = _strings(row, ("tokens", "words"), place)
     for index, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
-            raise place.error(f"tokens[{index}]: wanted a word, found {word!r}")
+            raise place.error(f"tokens[{index}]: wanted a word, found {word!r:.80}")
     return cast(list[str], words)
 
 
@@ -164,7 +164,7 @@ def _tag_names(tags: list[object], row: Row, place: Place) -> list[str]:
     names = row.get("tag_names")
     for index, tag in enumerate(tags):
         if isinstance(tag, bool) or not isinstance(tag, str | int):
-            raise place.error(f"tags[{index}]: wanted a tag such as 'B-PER' or 'O', found {tag!r}")
+            raise place.error(f"tags[{index}]: wanted a tag such as 'B-PER' or 'O', found {tag!r:.80}")
         if isinstance(tag, int):
             if not isinstance(names, list):
                 raise place.error(

@@ -15,6 +15,7 @@ from fedner.data.reading.json_values import Value, read_values
 from fedner.data.reading.source import ReadReport
 
 _REGIONS = ("labels", "hypertextlabels")
+_NOT_METADATA = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 
 
 def read_label_studio(path: str | Path, encoding: str, report: ReadReport) -> Iterator[AnnotatedText]:
@@ -27,16 +28,12 @@ def read_label_studio(path: str | Path, encoding: str, report: ReadReport) -> It
         holder = task.field("data") if task.has("data") else task
         text = _text_field(holder)
         regions = _regions(task, report) if task.has("data") else _plain_regions(task)
-        if regions is None:
-            report.unannotated += 1
-            continue
-        spans = tuple(span for region in regions for span in _spans(region, text.text(), report))
+        spans = tuple(span for region in regions or () for span in _spans(region, text.text(), report))
         identity = task.field("id").name() if task.has("id") else None
-        left_out = (
-            () if task.has("data") else ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
-        )
-        metadata = holder.scalars((*left_out, text.place.inside.rpartition(".")[2]))
-        yield AnnotatedText(identity, text.text(), spans, task.place, metadata=metadata)
+        left_out = (text.place.inside.rpartition(".")[2], *(() if task.has("data") else _NOT_METADATA))
+        metadata = holder.scalars(left_out)
+        annotated = regions is not None
+        yield AnnotatedText(identity, text.text(), spans, task.place, metadata=metadata, annotated=annotated)
 
 
 def _text_field(holder: Value) -> Value:
