@@ -52,7 +52,8 @@ VALID: dict[TextFormat, list[str]] = {
         "</collection>"
     ],
     TextFormat.pubtator: [
-        "7|t|Ada nahm 安宁\n7|a|Es half Ada.\n7\t0\t3\tAda\tPATIENT\tx\n7\t9\t11\t安宁\tDRUG\n7\tCID\ta\tb\n\n8|t|x\n8|a|\n"
+        "7|t|Ada nahm 安宁\n7|a|Es half Ada.\n7\t0\t3\tAda\tPATIENT\tx\n7\t9\t11\t安宁\tDRUG\n7\tCID\ta\tb\n\n"
+        "8|t|x\n8|a|\n"
     ],
     TextFormat.doccano: [
         json.dumps({"id": 1, "text": TEXT, "label": [[0, 3, "PATIENT"], [12, 16, "DOSE"]], "ward": "x"}),
