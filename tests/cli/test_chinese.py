@@ -124,7 +124,9 @@ def test_a_federation_on_chinese_letters_predicts_into_every_format(
     knobs = "model=pretrained model.name=encoder model.max_length=32 training.lr=0.02 training.threads=1"
     write_contract(CONTRACT, "labels.yaml")
     rounds = ["federation.rounds=4", "training.device=cpu", "training.batch_size=4"]
-    assert main(["simulate", *words.split(), *knobs.split(), *rounds, "data.contract_file=labels.yaml"]) == 0, capsys.readouterr().err
+    assert main(["simulate", *words.split(), *knobs.split(), *rounds, "data.contract_file=labels.yaml"]) == 0, (
+        capsys.readouterr().err
+    )
 
     tagger = load_tagger(tmp_path / "runs" / "zh" / "model")
     config = TrainingConfig(device="cpu", threads=1)

@@ -48,7 +48,8 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
 <collection><source>fedner</source><date/><key/>
 <document><id>7</id><infon key="journal">Amble</infon>
 <passage><offset>0</offset><text>Brackolin in gout.</text>
-<annotation id="1"><infon key="type">Chemical</infon><location offset="0" length="9"/><text>Brackolin</text></annotation>
+<annotation id="1"><infon key="type">Chemical</infon><location offset="0" length="9"/><text>Brackolin</text>
+</annotation>
 <annotation id="2"><infon key="type">Disease</infon><location offset="13" length="4"/><text>gout</text></annotation>
 </passage>
 <passage><offset>20</offset><text>Gout &gt; 安宁.</text>
@@ -162,12 +163,12 @@ BOMB = '<!DOCTYPE collection [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a
     [
         (BOMB, r"x\.xml:1: the XML declares an entity"),
         ('<!DOCTYPE c [<!ENTITY a SYSTEM "file:///etc/passwd">]><collection>&a;</collection>', "declares an entity"),
-        (XML.replace("Gout &gt;", "Gout &alpha;"), r"x\.xml:9: the XML uses an entity that is not XML's own"),
-        (XML.replace("</document>", ""), r"x\.xml:13: wanted XML, found it invalid \(mismatched tag\)"),
+        (XML.replace("Gout &gt;", "Gout &alpha;"), r"x\.xml:10: the XML uses an entity that is not XML's own"),
+        (XML.replace("</document>", ""), r"x\.xml:14: wanted XML, found it invalid \(mismatched tag\)"),
         (XML[:300], "found it invalid"),
         (
             XML.replace('offset="20" ', 'offset="x" '),
-            r"x\.xml:10: annotation 3.*location.*: offset: wanted a whole number|x\.xml:10: location: offset",
+            r"x\.xml:11: annotation 3.*location.*: offset: wanted a whole number|x\.xml:11: location: offset",
         ),
         ("<html/>", "wanted a BioC <collection>, found <html>"),
         ("<collection>" + "<x>" * 100, "nested at most 64 deep"),

@@ -1,6 +1,7 @@
 """doccano, Label Studio and spaCy."""
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from fedner.config import TextFormat
 from fedner.data.corpus import Document
 from fedner.data.labels import EntityType, LabelContract, spans_of
-from fedner.data.reading import ReadReport, detect_format, read_documents
+from fedner.data.reading import ReadReport, detect_format, docbin, read_documents
 from fedner.errors import DataError
 
 CONTRACT = LabelContract("letters", 1, (EntityType("DRUG"), EntityType("DOSE"), EntityType("PERSON")))
@@ -141,6 +142,15 @@ def test_a_docbin_has_spacys_tokens_and_entities(tmp_path: Path) -> None:
     ]
     assert found(second) == [("PERSON", "林 小满")]
     assert detect_format(tmp_path / "x.spacy") == TextFormat.docbin
+
+
+def test_a_docbin_that_unpacks_without_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docbin, "MAX_BYTES", 1_000_000)
+    bomb = zlib.compress(bytes(50_000_000))
+    assert len(bomb) < 100_000
+    (tmp_path / "x.spacy").write_bytes(bomb)
+    with pytest.raises(DataError, match="at most 1,000,000 bytes unpacked"):
+        list(read_documents(tmp_path / "x.spacy", CONTRACT))
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"x\x9c\x03\x00\x00\x00\x00\x01", b"x\x9cK\x05"])

@@ -5,6 +5,7 @@ all. By default some hundred cases a format; `-m slow` runs thousands.
 """
 
 import json
+import zlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -315,6 +316,32 @@ def cases(number: int) -> settings:
     return settings(max_examples=number, deadline=timedelta(seconds=10), suppress_health_check=list(HealthCheck))
 
 
+LONG = "x " * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.conll", "x\tO\n" * 100_000),
+        ("x.jsonl", json.dumps({"text": LONG, "spans": []})),
+        ("x.json", json.dumps({"documents": [{"id": "7", "passages": [{"offset": 0, "text": LONG}]}]})),
+        (
+            "x.xml",
+            f"<collection><document><passage><offset>0</offset><text>{LONG}</text></passage></document></collection>",
+        ),
+        ("x.pubtator", f"7|t|{LONG}\n7|a|\n"),
+        ("y.jsonl", json.dumps({"text": LONG, "label": []})),
+        ("y.json", json.dumps([{"data": {"text": LONG}, "annotations": [{"result": []}]}])),
+        ("z.json", json.dumps([{"text": LONG, "ents": []}])),
+    ],
+)
+def test_a_sentence_of_100000_words_is_refused_with_its_line(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(DataError, match=rf"{name}:1: wanted sentences of at most 20,000 words"):
+        list(read_documents(path, CONTRACT))
+
+
 SIZES = [pytest.param(60, id="some"), pytest.param(1000, id="many", marks=pytest.mark.slow)]
 
 
@@ -344,3 +371,33 @@ def test_standoff_made_of_its_own_pieces_and_damaged(bench: Bench, number: int) 
 def test_any_bytes(bench: Bench, form: TextFormat, number: int) -> None:
     content = st.binary(max_size=100)
     cases(number)(given(content, POLICIES)(lambda content, policy: bench.file(form, content, policy)))()
+
+
+def is_msgpack(value: object) -> bool:
+    """msgpack has neither halves of surrogate pairs nor numbers beyond 64 bits."""
+    text = json.dumps(value)
+    return "\\ud" not in text and "0" * 29 not in text
+
+
+@pytest.mark.parametrize("number", SIZES)
+def test_a_damaged_docbin(bench: Bench, number: int) -> None:
+    spacy = pytest.importorskip("spacy")
+    import msgpack
+    from spacy.tokens import Doc, DocBin
+
+    vocab = spacy.blank("en").vocab
+    doc = Doc(vocab, words=["Ada", "took", "安宁", "\n"], ents=["B-PATIENT", "O", "B-DRUG", "O"])
+    content = msgpack.unpackb(zlib.decompress(DocBin(docs=[doc, doc]).to_bytes()), strict_map_key=False)
+    replacements = ANY_JSON.filter(is_msgpack) | st.binary(max_size=40)
+
+    def damage(key: str, value: object, cut: int, flip: int, policy: SpanPolicy) -> None:
+        whole = content[key]
+        if isinstance(whole, bytes) and cut % 3:
+            at = cut % len(whole)
+            value = whole[:at] if cut % 3 == 1 else whole[:at] + bytes([flip]) + whole[at + 1 :]
+        packed = zlib.compress(msgpack.packb({**content, key: value}))
+        bench.file(TextFormat.docbin, packed, policy)
+
+    keys = st.sampled_from(sorted(content))
+    spread = st.integers(0, 10_000)
+    cases(number)(given(keys, replacements, spread, st.integers(0, 255), POLICIES)(damage))()

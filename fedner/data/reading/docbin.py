@@ -98,7 +98,7 @@ def _open(path: str | Path) -> _Bin:
     packed = _unpacked(path)
     try:
         import msgpack
-        from spacy.strings import StringStore
+        from spacy.strings import StringStore  # pyright: ignore[reportMissingImports]: an optional extra
     except ImportError as error:
         raise DataError(
             "reading a DocBin needs spaCy; run `pip install 'fedner[spacy]'`, or export JSON", path
@@ -110,7 +110,7 @@ def _open(path: str | Path) -> _Bin:
         raise
     except RecursionError as error:
         raise DataError("wanted a DocBin, found one nested too deeply", path) from error
-    except (ValueError, TypeError, KeyError, AttributeError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, msgpack.UnpackException) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(
             f"wanted a DocBin of spaCy 3, found something else ({type(error).__name__}: {reason}); was it written with "
