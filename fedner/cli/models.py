@@ -128,7 +128,7 @@ def evaluate(arguments: list[str]) -> None:
         "fedner evaluate runs/demo/model test.conll",
     )
     parser.add_argument("model", type=Path, help="the `model` folder of a run")
-    parser.add_argument("files", nargs="+", help="CoNLL or JSONL files, tagged with the types of the model's contract")
+    parser.add_argument("files", nargs="+", help="labelled files or BRAT folders, of the types of the model's contract")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     add_device_options(parser)
     options = parser.parse_args(arguments)

@@ -35,6 +35,12 @@ def test_help_of_an_option_verb_shows_an_example(capsys, verb):
     assert "example: " in capsys.readouterr().out
 
 
+def test_predictions_into_brat_need_a_folder(capsys):
+    status, _, err = run(capsys, "predict", "model", "--format", "brat")
+    assert status == 2
+    assert "--format brat writes a folder; name it with --output" in err
+
+
 def test_unknown_verb_is_refused_with_the_known_ones(capsys):
     status, _, err = run(capsys, "simulat")
     assert status == 2
