@@ -76,8 +76,14 @@ def _texts(files: list[str], form: TextFormat, encoding: str) -> "Iterator[Annot
     from fedner.data.reading.texts import read_texts
 
     if not files:
-        for number, line in enumerate(sys.stdin, start=1):
-            yield AnnotatedText(None, line.rstrip("\r\n"), (), Place("standard input", number))
+        try:
+            for number, line in enumerate(sys.stdin, start=1):
+                yield AnnotatedText(None, line.rstrip("\r\n"), (), Place("standard input", number))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"is not {error.encoding} at byte {error.start:,} of what was read last; convert it first",
+                "standard input",
+            ) from error
     for name in files:
         yield from read_texts(name, form, encoding)
 
