@@ -20,7 +20,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 $(VENV)/trackers: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb,spacy]' bioc
 	touch $@
 
 test-slow: $(VENV)/trackers

@@ -4,14 +4,18 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedner.cli.console import print_json, stdout
-from fedner.config import TrainingConfig
-from fedner.data.corpus import Document
-from fedner.data.labels import spans_of
+from fedner.config import TextFormat, TrainingConfig
 from fedner.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from fedner.data.reading import AnnotatedText
+    from fedner.data.writing import MarkedText
+    from fedner.learning.model import Tagger
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,64 +46,84 @@ def predict(arguments: list[str]) -> None:
     """`fedner predict`."""
     parser = option_parser(
         "predict",
-        "Mark the entities in text: one line of text in, one JSON object out with the text and its spans (characters).",
-        "echo 'EU rejects German call' | fedner predict runs/demo/model",
+        "Mark the entities in text. Without options: one line of text in, one JSON object out with the text and its\n"
+        "spans (characters). Folders of .txt files and BioC, PubTator, JSONL, doccano, Label Studio and spaCy files\n"
+        "are read document by document, and every output has the offsets of the source.",
+        "echo 'EU rejects German call' | fedner predict runs/demo/model\n"
+        "         fedner predict runs/demo/model letters/ --format brat --output marked/",
     )
     parser.add_argument("model", type=Path, help="the `model` folder of a run")
-    parser.add_argument("files", nargs="*", help="text files, one sentence or paragraph a line; standard input if none")
+    parser.add_argument("files", nargs="*", help="text files or folders; standard input, line by line, if none")
+    kinds = [kind.value for kind in TextFormat if kind is not TextFormat.conll]
+    parser.add_argument("--input", default="auto", choices=kinds, help="format of the files, seen from each by default")
+    parser.add_argument("--encoding", default="utf-8", help="character encoding of the files")
+    parser.add_argument("--format", default="jsonl", choices=["brat", "bioc", "jsonl", "conll"], help="what is written")
+    parser.add_argument("--output", type=Path, help="file, or folder for brat; standard output unless given")
     add_device_options(parser)
     options = parser.parse_args(arguments)
-    from fedner.learning.inference import predict_documents
+    if options.format == "brat" and options.output is None:
+        raise ConfigError("fedner predict: --format brat writes a folder; name it with --output")
     from fedner.learning.model import load_tagger
 
     tagger = load_tagger(options.model)
     config = TrainingConfig(device=options.device, threads=options.threads)
-    for texts in _batches(_texts(options.files)):
-        documents = tuple(_as_document(number, text) for number, text in enumerate(texts))
-        for text, document in zip(texts, predict_documents(tagger, documents, config), strict=True):
-            print_json({"text": text, "spans": list(_spans(text, document))})
+    texts = _texts(options.files, TextFormat(options.input), options.encoding)
+    _write(_marked(tagger, texts, config), options.format, options.output)
 
 
-def _texts(files: list[str]) -> Iterator[str]:
+def _texts(files: list[str], form: TextFormat, encoding: str) -> "Iterator[AnnotatedText]":
+    from fedner.data.reading import AnnotatedText, Place
+    from fedner.data.reading.texts import read_texts
+
     if not files:
-        yield from (line.rstrip("\r\n") for line in sys.stdin)
-    for name in files:
         try:
-            with open(name, encoding="utf-8-sig") as lines:
-                yield from (line.rstrip("\r\n") for line in lines)
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror}); check the path", name) from error
+            for number, line in enumerate(sys.stdin, start=1):
+                yield AnnotatedText(None, line.rstrip("\r\n"), (), Place("standard input", number))
         except UnicodeDecodeError as error:
-            raise DataError(f"is not UTF-8 at byte {error.start}; convert it first", name) from error
+            raise DataError(
+                f"is not {error.encoding} at byte {error.start:,} of what was read last; convert it first",
+                "standard input",
+            ) from error
+    for name in files:
+        yield from read_texts(name, form, encoding)
 
 
-def _batches(texts: Iterator[str], size: int = 256) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _marked(tagger: "Tagger", texts: "Iterator[AnnotatedText]", config: TrainingConfig) -> "Iterator[MarkedText]":
+    """Yield the texts with predicted entities, in batches that bound what is held in memory."""
+    from fedner.data.writing import as_document, mark
+    from fedner.learning.inference import predict_documents
+
+    while batch := list(islice(texts, 256)):
+        documents = tuple(as_document(text, number) for number, text in enumerate(batch))
+        for text, document in zip(batch, predict_documents(tagger, documents, config), strict=True):
+            yield mark(text, document)
 
 
-def _as_document(number: int, text: str) -> Document:
-    from fedner.data.encoding import unlabelled
-    from fedner.data.reading import split_words
+def _write(marked: "Iterator[MarkedText]", form: str, output: Path | None) -> None:
+    """Write in the format; a file appears once it is whole."""
+    from fedner.data.writing import write_bioc, write_brat, write_conll, write_jsonl
 
-    offsets = tuple(split_words(text))
-    words = tuple(text[start:end] for start, end in offsets)
-    sentences = (replace(unlabelled(words), offsets=offsets),) if words else ()
-    return Document(str(number), sentences)
-
-
-def _spans(text: str, document: Document) -> Iterator[dict[str, str | int]]:
-    for sentence in document.sentences:
-        offsets = sentence.offsets or ()
-        for span in spans_of(sentence.tags):
-            start, end = offsets[span.start][0], offsets[span.end - 1][1]
-            yield {"start": start, "end": end, "label": span.type, "text": text[start:end]}
+    if form == "brat":
+        assert output is not None
+        write_brat(marked, output)
+        return
+    write = {"bioc": write_bioc, "jsonl": write_jsonl, "conll": write_conll}[form]
+    if output is None:
+        write(marked, sys.stdout)
+        return
+    if output.is_dir():
+        raise DataError(f"wanted a file to write {form} to, found a folder", output)
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as out:
+            write(marked, out)
+        partial.replace(output)
+    except OSError as error:
+        raise DataError(
+            f"cannot be written ({error.strerror}); check the folder and its permissions", output
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -110,7 +134,7 @@ def evaluate(arguments: list[str]) -> None:
         "fedner evaluate runs/demo/model test.conll",
     )
     parser.add_argument("model", type=Path, help="the `model` folder of a run")
-    parser.add_argument("files", nargs="+", help="CoNLL or JSONL files, tagged with the types of the model's contract")
+    parser.add_argument("files", nargs="+", help="labelled files or BRAT folders, of the types of the model's contract")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     add_device_options(parser)
     options = parser.parse_args(arguments)

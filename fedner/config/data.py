@@ -20,11 +20,19 @@ class DataKind(StrEnum):
 
 
 class TextFormat(StrEnum):
-    """How a corpus file is written; `auto` looks at the suffix and the first lines."""
+    """How a corpus file is written; `auto` looks at the suffix and the beginning."""
 
     auto = "auto"
     conll = "conll"
     jsonl = "jsonl"
+    brat = "brat"
+    bioc_json = "bioc_json"
+    bioc_xml = "bioc_xml"
+    pubtator = "pubtator"
+    doccano = "doccano"
+    label_studio = "label_studio"
+    spacy_json = "spacy_json"
+    docbin = "docbin"
 
 
 class TagScheme(StrEnum):
@@ -43,6 +51,29 @@ class OnIllegal(StrEnum):
 
     repair = "repair"
     refuse = "refuse"
+
+
+class Misaligned(StrEnum):
+    """What happens to an annotated span that begins or ends within a word."""
+
+    refuse = "refuse"
+    snap = "snap"
+
+
+class Nested(StrEnum):
+    """What happens to spans that overlap, of which IOB2 can say only one."""
+
+    refuse = "refuse"
+    outermost = "outermost"
+    innermost = "innermost"
+
+
+class Discontinuous(StrEnum):
+    """What happens to an entity in several pieces with words between them, which IOB2 cannot say."""
+
+    refuse = "refuse"
+    hull = "hull"
+    drop = "drop"
 
 
 @dataclass(kw_only=True)
@@ -125,6 +156,12 @@ class TextFilesData(DataConfig):
     """Column of the word in a CoNLL file, from 0; negative counts from the end."""
     tag_column: int = -1
     """Column of the tag in a CoNLL file, from 0; negative counts from the end."""
+    misaligned: Misaligned = Misaligned.refuse
+    """Span that begins or ends within a word: refuse the file, or snap it outward to whole words and count it."""
+    nested: Nested = Nested.refuse
+    """Overlapping spans: refuse the file, or keep the longer (outermost) or shorter (innermost) and count the rest."""
+    discontinuous: Discontinuous = Discontinuous.refuse
+    """Entity in pieces: refuse the file, take all from its first to its last word (hull), or drop it; counted."""
 
 
 @dataclass(kw_only=True)
@@ -146,7 +183,7 @@ class SitesData(TextFilesData):
 
     kind: DataKind = DataKind.sites
     root: str = MISSING
-    """The folder; a site's name is its sub-folder's name, its files are train.*, dev.* and test.*."""
+    """The folder; a site's name is its sub-folder's name, its files are train.*, dev.* and test.* (BRAT: folders)."""
     sites: list[str] = field(default_factory=list)
     """Sub-folders that take part, in any order; empty takes all that are not in `unseen`."""
     unseen: list[str] = field(default_factory=list)

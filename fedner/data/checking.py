@@ -41,6 +41,10 @@ class FileCheck:
     words: int
     entities: Mapping[str, int]
     repairs: Mapping[str, Repairs]
+    span_changes: Mapping[str, int]
+    """What the span policy (data.misaligned, nested, discontinuous) did: kind -> number."""
+    ignored: Mapping[str, int]
+    """What the file holds beside entities, such as relations: kind -> number."""
     problem: str | None
     warnings: tuple[str, ...]
 
@@ -199,6 +203,8 @@ def _check_piece(piece: Piece, contract: LabelContract) -> FileCheck:
         repairs={
             kind: Repairs(count, report.first_repair_lines[kind]) for kind, count in sorted(report.repairs.items())
         },
+        span_changes={kind.name: number for kind, number in sorted(report.span_changes.items())},
+        ignored={kind: number for kind, number in sorted(report.ignored.items()) if number},
         problem=problem,
         warnings=tuple(_warnings(report)) if problem is None else (),
     )
@@ -213,6 +219,7 @@ def _warnings(report: ReadReport) -> Iterable[str]:
         yield f"{count:,} illegal tags repaired ({kind}), the first in line {report.first_repair_lines[kind]}"
     if report.trimmed_spans:
         yield f"{report.trimmed_spans:,} spans had blanks at an end, which were left out"
+    yield from report.lossy()
     if report.empty_documents:
         yield f"{report.empty_documents:,} documents without a sentence were left out"
 

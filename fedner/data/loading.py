@@ -24,7 +24,8 @@ from fedner.data.reading.hub import HubSplit, open_splits
 from fedner.errors import ConfigError, DataError
 from fedner.seeding import generator
 
-CORPUS_SUFFIXES = (".conll", ".txt", ".tsv", ".bio", ".iob", ".iob2", ".jsonl", ".ndjson", ".json")
+_COLUMN_SUFFIXES = (".conll", ".txt", ".tsv", ".bio", ".iob", ".iob2")
+CORPUS_SUFFIXES = (*_COLUMN_SUFFIXES, ".jsonl", ".ndjson", ".json", ".xml", ".pubtator", ".spacy")
 _LOG = logging.getLogger(__name__)
 _CONLL2003_FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
 
@@ -57,7 +58,7 @@ class LoadedCorpus:
 
 
 def load_corpus(config: DataConfig, require: Sequence[str] = SPLITS) -> Corpus:
-    """Read the corpus that `config` describes, and log how many tags had to be repaired.
+    """Read the corpus that `config` describes, and log how many tags and spans had to be changed.
 
     Args:
         require: splits that must not be empty.
@@ -72,6 +73,8 @@ def load_corpus(config: DataConfig, require: Sequence[str] = SPLITS) -> Corpus:
         if report.repairs:
             counts = ", ".join(f"{kind} {number}" for kind, number in sorted(report.repairs.items()))
             _LOG.warning("%s: repaired illegal %s tags: %s", report.path, report.scheme.upper(), counts)
+        for line in report.lossy():
+            _LOG.warning("%s: %s", report.path, line)
     return loaded.corpus
 
 
@@ -249,9 +252,15 @@ def _site_files(config: SitesData) -> list[NamedFile]:
 def _site_file(folder: Path, split: str, metadata: tuple[tuple[str, str], ...]) -> NamedFile:
     """Return the one file of a site and split."""
     found = sorted(path for path in folder.glob(f"{split}.*") if path.suffix.lower() in CORPUS_SUFFIXES)
+    if (folder / split).is_dir():
+        found.append(folder / split)
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise DataError(f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}), found {names}", folder)
+        raise DataError(
+            f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}) or one folder {split} of BRAT files, "
+            f"found {names}",
+            folder,
+        )
     return NamedFile(found[0], split, f"{folder.name}/{split}", metadata)
 
 

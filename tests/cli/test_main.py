@@ -1,10 +1,14 @@
+import io
 import json
+import sys
 
 import pytest
 
-from fedner.cli import main
+from fedner.cli import main, models
 from fedner.cli.compose import known_keys
 from fedner.cli.reference import reference
+from fedner.config import TextFormat
+from fedner.errors import DataError
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -33,6 +37,18 @@ def test_help_of_an_option_verb_shows_an_example(capsys, verb):
         main([verb, "--help"])
     assert stop.value.code == 0
     assert "example: " in capsys.readouterr().out
+
+
+def test_predictions_into_brat_need_a_folder(capsys):
+    status, _, err = run(capsys, "predict", "model", "--format", "brat")
+    assert status == 2
+    assert "--format brat writes a folder; name it with --output" in err
+
+
+def test_standard_input_that_is_no_text_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Ada\n\xff\n"), encoding="utf-8"))
+    with pytest.raises(DataError, match="standard input: is not utf-8 at byte 4"):
+        list(models._texts([], TextFormat.auto, "utf-8"))
 
 
 def test_unknown_verb_is_refused_with_the_known_ones(capsys):

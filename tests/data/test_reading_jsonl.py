@@ -96,7 +96,6 @@ OK = {"tokens": ["x"], "tags": ["O"]}
         (text_row("a  b", (1, 3, "PER")), "holds only blanks"),
         (text_row("in Amble", (3, 6, "LOC")), r"3\.\.6 \(LOC, 'Amb'\) cuts the word 'Amble' at 3\.\.8; move the span"),
         (text_row("in Amble", (5, 8, "LOC")), "cuts the word 'Amble'"),
-        (text_row("Port\nAmble", (0, 10, "LOC")), "crosses the end of a line"),
         (text_row("a b c", (0, 3, "PER"), (2, 5, "LOC")), r"2\.\.5 \(LOC\) overlaps the PER that ends at 3"),
         (text_row("a b c", (0, 3, "PER"), (0, 3, "PER")), "overlaps"),
     ],

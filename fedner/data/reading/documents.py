@@ -2,20 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedner.config import OnIllegal, TagScheme, TextFilesData, TextFormat
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import LabelContract
+from fedner.data.reading.annotations import AnnotatedText, SpanPolicy, to_sentences
 from fedner.data.reading.conll import ConllColumns, read_conll
+from fedner.data.reading.formats import TEXT_READERS, detect_format
 from fedner.data.reading.jsonl import read_jsonl
-from fedner.data.reading.lines import read_lines
 from fedner.data.reading.schemes import check_tags, detect_scheme, pairs_of, to_iob2
 from fedner.data.reading.source import RawDocument, RawSentence, ReadReport, Source
 from fedner.errors import DataError
-
-_JSONL_SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 
 @dataclass(frozen=True)
@@ -28,25 +27,20 @@ class ReadOptions:
     encoding: str = "utf-8"
     word_column: int = 0
     tag_column: int = -1
+    spans: SpanPolicy = field(default_factory=SpanPolicy)
 
 
 def options_of(config: TextFilesData) -> ReadOptions:
     """Return what the configuration says about files."""
     return ReadOptions(
-        config.format, config.scheme, config.on_illegal, config.encoding, config.word_column, config.tag_column
+        config.format,
+        config.scheme,
+        config.on_illegal,
+        config.encoding,
+        config.word_column,
+        config.tag_column,
+        SpanPolicy(config.misaligned, config.nested, config.discontinuous),
     )
-
-
-def detect_format(path: str | Path, encoding: str = "utf-8") -> TextFormat:
-    """Return JSONL by the suffix or a first character `{`, else CoNLL.
-
-    Raises:
-        DataError: as `read_lines`.
-    """
-    if Path(path).suffix.lower() in _JSONL_SUFFIXES:
-        return TextFormat.jsonl
-    first = next((line for _, line in read_lines(path, encoding) if line.strip()), "")
-    return TextFormat.jsonl if first.lstrip().startswith("{") else TextFormat.conll
 
 
 def read_documents(
@@ -68,10 +62,12 @@ def read_documents(
     """
     options = options or ReadOptions()
     report = report if report is not None else ReadReport(str(path))
+    report.format = _format(path, options)
     source = file_source(path, contract, options)
-    report.format = detect_format(path, options.encoding) if options.format is TextFormat.auto else options.format
+    # Tags made of spans are of no scheme that could be detected.
+    scheme = TagScheme.iob2 if report.format in TEXT_READERS else options.scheme
     metadata = {"source": Path(path).name}
-    for document in normalised(source, contract, options.scheme, options.on_illegal, report):
+    for document in normalised(source, contract, scheme, options.on_illegal, report):
         yield Document(
             f"{Path(path).stem if name is None else name}:{document.id}",
             document.sentences,
@@ -84,12 +80,32 @@ def file_source(path: str | Path, contract: LabelContract, options: ReadOptions)
     columns = ConllColumns(options.word_column, options.tag_column)
 
     def source(report: ReadReport) -> Iterator[RawDocument]:
-        kind = detect_format(path, options.encoding) if options.format is TextFormat.auto else options.format
+        kind = _format(path, options)
+        if kind is TextFormat.conll:
+            return read_conll(path, contract, report, columns, options.encoding)
         if kind is TextFormat.jsonl:
-            return read_jsonl(path, contract, report, options.encoding)
-        return read_conll(path, contract, report, columns, options.encoding)
+            return read_jsonl(path, contract, report, options.spans, options.encoding)
+        return _from_texts(TEXT_READERS[kind](path, options.encoding, report), contract, options.spans, report)
 
     return source
+
+
+def _format(path: str | Path, options: ReadOptions) -> TextFormat:
+    return detect_format(path, options.encoding) if options.format is TextFormat.auto else options.format
+
+
+def _from_texts(
+    texts: Iterator[AnnotatedText], contract: LabelContract, policy: SpanPolicy, report: ReadReport
+) -> Iterator[RawDocument]:
+    for text in texts:
+        if not text.annotated:
+            report.unannotated += 1
+            continue
+        document = to_sentences(text, contract, policy, report)
+        if document.sentences:
+            yield document
+        else:
+            report.empty_documents += 1
 
 
 def normalised(
@@ -123,7 +139,7 @@ def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:
     line = raw.sentences[0].line
     if raw.id in ids:
         raise DataError(
-            f"document id '{raw.id}' is used twice; give each document its own id and put its sentences together",
+            f"document id '{raw.id:.80}' is used twice; give each document its own id and put its sentences together",
             report.path,
             line,
         )

@@ -126,7 +126,7 @@ def _sentence(split: _Rows, number: int, row: Mapping[str, object]) -> RawSenten
         raise too_long(split.place, number)
     for index, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
-            raise DataError(f"word {index}: wanted a word, found {word!r}", split.place, number)
+            raise DataError(f"word {index}: wanted a word, found {word!r:.80}", split.place, number)
     names = tuple(_tag_name(split, number, tag) for tag in tags)
     return RawSentence(tuple(cast(list[str], words)), names, number)
 
@@ -138,7 +138,7 @@ def _tag_name(split: _Rows, number: int, tag: object) -> str:
         return split.tag_names[tag]
     reason = "tags are numbers without names" if split.tag_names is None else f"names are {', '.join(split.tag_names)}"
     raise DataError(
-        f"wanted a tag as text or ClassLabel, found {tag!r} ({reason}); "
+        f"wanted a tag as text or ClassLabel, found {tag!r:.80} ({reason}); "
         "cast the column with datasets.List(ClassLabel(names=[…])) or write tags as text",
         split.place,
         number,

@@ -9,14 +9,22 @@ from typing import BinaryIO
 from fedner.errors import DataError
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024 * 1024
+"""The largest file of a format that is read as a whole; the ones read line by line may have any size."""
 _CHUNK_BYTES = 64 * 1024
+_NUL = (
+    "wanted text, found a NUL character; the file is damaged, binary, or in another encoding, such as utf-16 "
+    "(set data.encoding)"
+)
 _WIDE_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
 
-def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+def read_lines(
+    path: str | Path, encoding: str = "utf-8", max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[tuple[int, str]]:
     """Yield (1-based line number, line without its end); the end is LF or CRLF, a byte order mark is dropped.
 
     Only LF ends a line: characters such as U+2028 or U+0085 stay where the author put them.
@@ -39,13 +47,47 @@ def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int,
                     f"wanted {encoding} text, found a {wide} byte order mark; set data.encoding={wide}", path
                 )
             else:
-                yield from _checked(_decode_lines(file, name, path), path)
+                yield from _checked(_decode_lines(file, name, path, max_line_bytes), path)
     except FileNotFoundError as error:
         raise DataError("no such file; check the path, relative ones start at the current folder", path) from error
     except IsADirectoryError as error:
         raise DataError("wanted a file, found a folder; name the files in it, or use data=sites", path) from error
     except PermissionError as error:
         raise DataError("the file may not be read by this user; change its permissions", path) from error
+
+
+def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+    """Return a whole file whose format does not care for line ends, such as JSON; they become LF.
+
+    Raises:
+        DataError: as `read_lines`, but a line may be as long as it likes.
+    """
+    return "\n".join(line for _, line in read_lines(path, encoding, max_line_bytes=MAX_FILE_BYTES))
+
+
+def read_exact(path: str | Path, encoding: str = "utf-8") -> str:
+    """Return a whole text file character by character as it stands, for formats that count its line ends and BOM.
+
+    Raises:
+        DataError: the file is missing, unreadable, too large, not in `encoding`, or holds NUL characters.
+    """
+    codec = _codec_name(encoding, path)
+    try:
+        if Path(path).stat().st_size > MAX_LINE_BYTES:
+            raise DataError(f"wanted a text of at most {MAX_LINE_BYTES:,} bytes; split it", path)
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read ({error.strerror}); check the path and its permissions", path
+        ) from error
+    try:
+        text = content.decode(codec)
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)
+        raise _not_text(codec, error, start, path, content.count(b"\n", 0, start) + 1) from error
+    if "\0" in text:
+        raise DataError(_NUL, path, text.count("\n", 0, text.index("\0")) + 1)
+    return text
 
 
 def _codec_name(encoding: str, path: str | Path) -> str:
@@ -70,12 +112,12 @@ def _not_text(codec: str, error: UnicodeError, offset: int, path: str | Path, li
     )
 
 
-def _decode_lines(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tuple[int, str]]:
+def _decode_lines(file: BinaryIO, codec: str, path: str | Path, limit: int) -> Iterator[tuple[int, str]]:
     """Decode line by line, for encodings that write a line feed as the byte 0x0A and nothing else so."""
     offset = 0
-    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):
-        if len(line) == MAX_LINE_BYTES:
-            raise DataError(f"wanted lines of at most {MAX_LINE_BYTES:,} bytes; split the text into rows", path, number)
+    for number, line in enumerate(iter(lambda: file.readline(limit), b""), start=1):
+        if len(line) == limit:
+            raise DataError(f"wanted lines of at most {limit:,} bytes; split the text into rows", path, number)
         start = len(codecs.BOM_UTF8) if number == 1 and line.startswith(codecs.BOM_UTF8) else 0
         try:
             yield number, line[start:].decode(codec)
@@ -116,12 +158,7 @@ def _decode_stream(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tup
 def _checked(lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[tuple[int, str]]:
     for number, line in lines:
         if "\0" in line:
-            raise DataError(
-                "wanted text, found a NUL character; the file is damaged, binary, or in another encoding, such as "
-                "utf-16 (set data.encoding)",
-                path,
-                number,
-            )
+            raise DataError(_NUL, path, number)
         line = line.removesuffix("\n").removesuffix("\r")
         if "\r" in line:
             raise DataError(

@@ -146,7 +146,7 @@ def check_tags(first_lines: dict[str, int], scheme: TagScheme, contract: LabelCo
     for tag, (letter, type_name) in parsed.items():
         if type_name and letter not in _ALPHABETS[scheme]:
             raise LabelError(
-                f"{path}:{first_lines[tag]}: wanted {scheme.upper()} tags, found {tag!r}; "
+                f"{path}:{first_lines[tag]}: wanted {scheme.upper()} tags, found {tag!r:.80}; "
                 "check data.scheme and data.tag_column, or mend the tag"
             )
     unknown = {tag: name for tag, (_, name) in parsed.items() if name and name not in contract.type_names}
@@ -154,10 +154,10 @@ def check_tags(first_lines: dict[str, int], scheme: TagScheme, contract: LabelCo
         first = next(iter(unknown))
         others = sorted(set(unknown.values()) - {unknown[first]})
         raise LabelError(
-            f"{path}:{first_lines[first]}: tag {first!r} has the type {unknown[first]!r}, which contract "
-            f"'{contract.name}' does not list{suggestion(unknown[first], contract.type_names)}; it lists "
+            f"{path}:{first_lines[first]}: tag {first!r:.80} has the type {unknown[first]!r:.80}, which contract "
+            f"'{contract.name}' does not list{suggestion(unknown[first][:80], contract.type_names)}; it lists "
             f"{', '.join(contract.type_names)}"
-            + (f"; also unknown: {', '.join(others[:20])}" if others else "")
+            + (f"; also unknown: {', '.join(other[:80] for other in others[:10])}" if others else "")
             + "; add the type to the contract, rename it in the file, or check data.tag_column"
         )
 

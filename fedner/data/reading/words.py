@@ -1,13 +1,17 @@
 """Words of running text with their character offsets, by Unicode category alone: the same on every machine.
 
 Runs of letters and digits are words; every other visible character is a word by itself, and so is each character of the
-scripts that put no blank between words (Han, kana). Combining marks and joiners stay with the character before them.
+scripts that put no blank between words (Han, kana, Thai, Lao, Khmer, Burmese). Combining marks and joiners stay with
+the character before them.
 """
 
 import unicodedata
 from functools import lru_cache
 
 _UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
     (0x3040, 0x30FF),  # Hiragana, Katakana
     (0x31F0, 0x31FF),  # Katakana extensions
     (0x3400, 0x4DBF),  # Han extension A
@@ -39,10 +43,10 @@ def _kind(character: str) -> str:
     category = unicodedata.category(character)
     if character.isspace() or category == "Cc":
         return "blank"
-    if any(low <= ord(character) <= high for low, high in _UNSPACED):
+    if category in ("Mn", "Mc", "Me"):
+        return "mark"
+    if category != "Nd" and any(low <= ord(character) <= high for low, high in _UNSPACED):
         return "unspaced"
     if category[0] in "LN":
         return "letter"
-    if category in ("Mn", "Mc", "Me"):
-        return "mark"
     return "format" if category == "Cf" else "symbol"
