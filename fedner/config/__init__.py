@@ -63,6 +63,7 @@ from fedner.config.federation import (
 from fedner.config.learning import (
     ModelConfig,
     OptimizerState,
+    Partial,
     Precision,
     Schedule,
     TrainingConfig,
@@ -107,6 +108,7 @@ __all__ = [
     "NaturalPartition",
     "OnIllegal",
     "OptimizerState",
+    "Partial",
     "PartitionConfig",
     "PartitionKind",
     "Precision",
