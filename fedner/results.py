@@ -46,9 +46,10 @@ class RoundResult:
 class RunResult:
     """One training of one configuration with one seed.
 
-    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `examples_seen` counts
-    sentences, `state_digest` identifies the final weights bit for bit. A run that went on from another one's weights
-    has their digest in `started_from`, counts its own sentences only, and calls the round before training round 0.
+    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `support` says for each
+    type which sites contributed to the pooled score and with how many entities, `examples_seen` counts sentences,
+    `state_digest` identifies the final weights bit for bit. A run that went on from another one's weights has their
+    digest in `started_from`, counts its own sentences only, and calls the round before training round 0.
     """
 
     test: Score
@@ -61,6 +62,7 @@ class RunResult:
     lr: float
     state_digest: str
     started_from: str | None = None
+    support: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def run_to_json(result: RunResult) -> dict[str, Any]:

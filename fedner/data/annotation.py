@@ -23,7 +23,7 @@ def tags_without(tags: Sequence[str], types: Collection[str]) -> tuple[str, ...]
 def annotate_partly(
     shards: Iterable[Shard], annotated: Mapping[str, Sequence[str]], contract: LabelContract, *, whole_test: bool
 ) -> list[Shard]:
-    """Take out of each site's train and dev text, and of its test text unless that stays whole, what it did not annotate.
+    """Take what a site did not annotate out of its train and dev text, and of its test text unless that stays whole.
 
     Args:
         shards: sites with everything annotated.

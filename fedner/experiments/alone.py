@@ -23,7 +23,7 @@ from fedner.learning.model import Tagger
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
-from fedner.metrics import score, total
+from fedner.metrics import contributions, score, total
 from fedner.progress import Progress, Silent
 from fedner.results import RoundResult, RunOutcome, RunResult
 from fedner.state import State, digest
@@ -125,9 +125,12 @@ def train_alone(
     before = None if federated is None else _scored_before(dev, training, workspace.tagger, progress)
     trained = _train(course, dev, before, workspace.tagger, progress)
     test_counts = count_tests(trained.state, [*sites.shards, *sites.unseen], workspace, training)
+    scores = site_scores(test_counts, sites.corpus.contract)
+    hidden = {shard.site: shard.unannotated("test") for shard in sites.shards}
     result = RunResult(
         test=pooled_score(test_counts, sites),
-        sites=site_scores(test_counts, sites.corpus.contract),
+        sites=scores,
+        support=contributions({site: scores[site] for site in hidden}, hidden),
         rounds=trained.rounds,
         best_round=trained.best_round,
         examples_seen=trained.examples,

@@ -154,6 +154,7 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         num_words=evaluation.num_words,
         seconds=monotonic() - started,
         document_counts=evaluation.document_counts if request.by_document else None,
+        unannotated=site.shard.unannotated(request.split),
     )
     return wire.evaluate_reply(reply)
 

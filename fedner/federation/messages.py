@@ -102,7 +102,10 @@ class EvaluateRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateReply:
-    """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site tells them."""
+    """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site tells them.
+
+    `unannotated` are the types that no document of the split annotates, so that the site's counts say nothing of them.
+    """
 
     header: Header
     counts: Counts
@@ -110,6 +113,7 @@ class EvaluateReply:
     num_words: int
     seconds: float
     document_counts: NDArray[np.int64] | None = field(default=None, repr=False)
+    unannotated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

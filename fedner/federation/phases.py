@@ -5,7 +5,7 @@ and read in the order of names, so that nothing depends on who was faster.
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flwr.app import Message, RecordDict
@@ -136,9 +136,13 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """Entity counts of the sites that counted, by name; `documents` where they tell counts by document."""
+    """Entity counts of the sites that counted, by name; `documents` where they tell counts by document.
+
+    `unannotated` are the types that a site's counts say nothing about.
+    """
 
     counts: dict[str, Counts]
+    unannotated: dict[str, tuple[str, ...]]
     documents: dict[str, DocumentCounts]
     refused: dict[str, str]
 
@@ -295,14 +299,13 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
         split=split,
         by_document=split == "test",
     )
-    counts: dict[str, Counts] = {}
-    documents: dict[str, DocumentCounts] = {}
+    replies: dict[str, EvaluateReply] = {}
     refused: dict[str, str] = {}
     # Scores of a site that trained too little to count are scores all the same: only their number matters.
     needed = FederationConfig(min_sites=federation.config.federation.min_sites)
 
     def reached() -> Reached:
-        return Reached.quorum if len(counts) >= needed.min_sites else Reached.too_few
+        return Reached.quorum if len(replies) >= needed.min_sites else Reached.too_few
 
     content = wire.evaluate_request(request)
     answers = federation.ask(federation.sites.names, content, split, number, reached)
@@ -313,17 +316,27 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
         if isinstance(reply, Failure) or reason is not None:
             _refuse(federation, number, split, site, str(reason), refused)
             continue
-        counts[site] = reply.counts
-        if reply.document_counts is not None:
-            documents[site] = reply.document_counts
-    require_quorum(number, counts, federation.declared, needed, refused)
-    return Evaluated(counts=dict(sorted(counts.items())), documents=dict(sorted(documents.items())), refused=refused)
+        replies[site] = reply
+    require_quorum(number, replies, federation.declared, needed, refused)
+    return _evaluated(dict(sorted(replies.items())), refused)
+
+
+def _evaluated(replies: Mapping[str, EvaluateReply], refused: dict[str, str]) -> Evaluated:
+    documents = {site: reply.document_counts for site, reply in replies.items()}
+    return Evaluated(
+        counts={site: reply.counts for site, reply in replies.items()},
+        unannotated={site: reply.unannotated for site, reply in replies.items()},
+        documents={site: counts for site, counts in documents.items() if counts is not None},
+        refused=refused,
+    )
 
 
 def _misfit(reply: EvaluateReply, sent: Header, contract: LabelContract) -> Failure | None:
     wanted, found = len(contract.type_names), len(reply.counts.tp)
     if wanted != found:
         return Failure("labels", f"wanted counts of {wanted} entity types, found {found}")
+    if not set(reply.unannotated) <= set(contract.type_names):
+        return Failure("labels", f"wanted types of contract '{contract.name}' as not annotated, found others")
     return check_header(reply.header, sent)
 
 

@@ -49,7 +49,7 @@ from fedner.federation.tracking import followed, require_extras
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
-from fedner.metrics import Score, score, total
+from fedner.metrics import Score, contributions, score, total
 from fedner.progress import Progress, Silent, round_line
 from fedner.results import RoundResult, RunOutcome, RunResult, save_run
 from fedner.state import State, digest, num_bytes
@@ -263,9 +263,11 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     best = load_best(federation.run.checkpoints_path, at)
     tested = evaluate_sites(federation, 0, best.state, best.round, "test")
     contract = federation.contract
+    scores = {site: score(counts, contract) for site, counts in tested.counts.items()}
     result = RunResult(
         test=score(tested.pooled(), contract),
-        sites={site: score(counts, contract) for site, counts in tested.counts.items()},
+        sites=scores,
+        support=contributions(scores, tested.unannotated),
         rounds=at.rounds,
         best_round=best.round,
         examples_seen=at.examples,

@@ -154,7 +154,9 @@ def evaluate_reply(reply: EvaluateReply) -> RecordDict:
             "seconds": reply.seconds,
         }
     )
-    content = RecordDict({"config": _header(reply.header), "metrics": metrics})
+    config = _header(reply.header)
+    config["unannotated"] = list(reply.unannotated)
+    content = RecordDict({"config": config, "metrics": metrics})
     if reply.document_counts is not None:
         content["arrays"] = to_record({"document-counts": reply.document_counts})
     return content
@@ -242,6 +244,7 @@ def _evaluate_reply(message: Message) -> EvaluateReply:
         num_words=_value(metrics, "num-words", int),
         seconds=_value(metrics, "seconds", float),
         document_counts=None if documents is None else _document_counts(documents, len(counts[0])),
+        unannotated=tuple(_list(_config(message), "unannotated", str)),
     )
 
 

@@ -156,9 +156,7 @@ def _sums(
     )
 
 
-def _open_tags(
-    tagger: Tagger, encoded: Encoded, config: TrainingConfig, batches: list[Indices]
-) -> Unannotated | None:
+def _open_tags(tagger: Tagger, encoded: Encoded, config: TrainingConfig, batches: list[Indices]) -> Unannotated | None:
     """Return what an O may hide, with what the model as it is now believes of it, where that is to be kept to."""
     found = unannotated(encoded, tagger.contract, config, resolve_device(config.device))
     if found is None or not config.distil_weight:

@@ -18,7 +18,7 @@ from fedner.metrics.intervals import (
     paired_bootstrap,
 )
 from fedner.metrics.matrix import CrossSiteMatrix, MatrixCell, MatrixRow, first_sites, own_and_others, pooled_counts
-from fedner.metrics.scoring import PRF, Macro, Score, score, signature
+from fedner.metrics.scoring import PRF, Macro, Score, contributions, score, signature
 
 __all__ = [
     "PRF",
@@ -36,6 +36,7 @@ __all__ = [
     "Summary",
     "arm_interval",
     "bootstrap",
+    "contributions",
     "count",
     "count_documents",
     "first_sites",
