@@ -57,7 +57,7 @@ def test_every_verb_is_in_the_readme(capsys):
     main(["--help"])
     verbs = re.findall(r"^  (\w+) ", capsys.readouterr().out, re.MULTILINE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(verbs) == 9
+    assert len(verbs) == 10
     assert all(f"`fedner {verb}" in readme for verb in verbs)
 
 

@@ -16,11 +16,22 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_help_names_every_verb(capsys):
     status, out, _ = run(capsys, "--help")
     assert status == 0
-    for verb in ("simulate", "compare", "report", "config", "data", "predict", "evaluate", "matrix", "assets"):
+    for verb in (
+        "simulate",
+        "compare",
+        "report",
+        "config",
+        "data",
+        "contract",
+        "predict",
+        "evaluate",
+        "matrix",
+        "assets",
+    ):
         assert f"  {verb} " in out
 
 
-@pytest.mark.parametrize("verb", ["simulate", "compare", "report", "config", "data"])
+@pytest.mark.parametrize("verb", ["simulate", "compare", "report", "config", "data", "contract"])
 def test_help_of_a_verb_shows_an_example(capsys, verb):
     status, out, _ = run(capsys, verb, "--help")
     assert status == 0
