@@ -1,5 +1,8 @@
 """A head for more types than it was trained for: the rows of the tags it knows are kept, bit for bit."""
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -9,9 +12,9 @@ from fedner.errors import LabelError
 from fedner.seeding import derive_seed
 
 
-def knows_first_tags(labels: dict[int, str], contract: LabelContract) -> bool:
+def knows_first_tags(labels: Mapping[Any, str], contract: LabelContract) -> bool:
     """Say whether a model's labels are the first tags of a contract, and not all of them."""
-    return 0 < len(labels) < len(contract.tags) and labels == dict(enumerate(contract.tags[: len(labels)]))
+    return 0 < len(labels) < len(contract.tags) and dict(labels) == dict(enumerate(contract.tags[: len(labels)]))
 
 
 def grow_head(model: PreTrainedModel, contract: LabelContract, seed: int) -> None:
@@ -30,7 +33,8 @@ def grow_head(model: PreTrainedModel, contract: LabelContract, seed: int) -> Non
         )
     name, layer = _output_layer(model, len(labels))
     # Without the layer's own initialisation, which would draw from the global generator.
-    fresh = nn.utils.skip_init(nn.Linear, layer.in_features, len(contract.tags), layer.bias is not None)
+    made = nn.utils.skip_init(nn.Linear, layer.in_features, len(contract.tags), layer.bias is not None)
+    fresh = cast(nn.Linear, made)
     fresh.to(layer.weight.device, layer.weight.dtype)
     deviation = float(getattr(model.config, "initializer_range", 0.02))
     generator = torch.Generator().manual_seed(derive_seed(seed, "grown head"))
@@ -45,7 +49,7 @@ def grow_head(model: PreTrainedModel, contract: LabelContract, seed: int) -> Non
     model.config.id2label = dict(enumerate(contract.tags))
     model.config.label2id = dict(contract.tag_ids)
     if hasattr(model, "num_labels"):
-        model.num_labels = len(contract.tags)
+        model.num_labels = len(contract.tags)  # pyright: ignore[reportArgumentType]
 
 
 def _output_layer(model: PreTrainedModel, num_tags: int) -> tuple[str, nn.Linear]:

@@ -79,7 +79,8 @@ def test_group_brings_its_own_keys(capsys):
     status, out, _ = run(capsys, "config", "partition=dirichlet", "partition.alpha=0.1", "--json")
     assert status == 0
     assert json.loads(out)["partition"] == {
-        "kind": "dirichlet", "seed": 0, "sites": 4, "min_train_documents": 2, "alpha": 0.1,
+        "kind": "dirichlet", "seed": 0, "annotated": {}, "whole_test": True, "sites": 4, "min_train_documents": 2,
+        "alpha": 0.1,
     }  # fmt: skip
 
 
