@@ -64,7 +64,7 @@ def _check_site(arguments: list[str], as_json: bool) -> None:
     report = check_mapping(read_site(options.site), read_contract(options.contract), Path(options.site).parent)
     if as_json:
         print_json(report.to_json())
-    else:
+    elif report.ok:  # else the counts are not those of the text
         for table in mapping_tables(report):
             stdout().print(table)
         print("\n".join(f"warning: {warning}" for warning in report.warnings), end="\n" if report.warnings else "")

@@ -130,11 +130,13 @@ def _advised(piece: Piece, mapping: LabelMap) -> Iterator[Document]:
     try:
         yield from piece.documents
     except LabelError as error:
-        hidden = mapping.unannotated(piece.split)
-        told = f"; none of {', '.join(hidden)} may stand in text that labels.unannotated calls so" if hidden else ""
-        raise LabelError(
-            f"{error}; or give the type a line under labels.map of the site file (null drops it){told}"
-        ) from error
+        hidden = [name for name in mapping.unannotated(piece.split) if repr(name) in str(error)]
+        told = (
+            f"labels.unannotated says that nobody looked for {', '.join(hidden)} here, so take it out there"
+            if hidden
+            else "give the type a line under labels.map of the site file (null drops it)"
+        )
+        raise LabelError(f"{error}; or {told}") from error
 
 
 def _only(data: FilesData, split: str) -> FilesData:

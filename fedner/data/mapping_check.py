@@ -84,9 +84,9 @@ def check_mapping(site: SiteConfig, contract: LabelContract, folder: Path) -> Ma
             problems.append(str(error))
     own = tuple(_own_type(name, mapping, counts, examples) for name in _own_names(mapping, counts))
     mapped = tuple(_contract_type(name, mapping, own) for name in contract.type_names)
-    return MappingReport(
-        site.site, contract.digest, own, mapped, tuple(problems), tuple(_warnings(own, mapped, mapping))
-    )
+    # What is missing may stand where reading could not go on.
+    warnings = () if problems else tuple(_warnings(own, mapped, mapping))
+    return MappingReport(site.site, contract.digest, own, mapped, tuple(problems), warnings)
 
 
 def mapping_tables(report: MappingReport) -> list[Table]:
