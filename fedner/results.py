@@ -48,10 +48,11 @@ class RoundResult:
 class RunResult:
     """One training of one configuration with one seed.
 
-    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `untold` says of sites
-    that keep test scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final
-    weights bit for bit. A run that went on from another one's weights has their digest in `started_from`, counts its
-    own sentences only, and calls the round before training round 0.
+    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `support` says for each
+    type which sites contributed to the pooled score and with how many entities, `untold` says of sites that keep test
+    scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final weights bit for bit.
+    A run that went on from another one's weights has their digest in `started_from`, counts its own sentences only, and
+    calls the round before training round 0.
     """
 
     test: Score
@@ -65,6 +66,7 @@ class RunResult:
     state_digest: str
     started_from: str | None = None
     untold: Mapping[str, str] = field(default_factory=dict)
+    support: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def run_to_json(result: RunResult) -> dict[str, Any]:

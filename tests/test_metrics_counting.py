@@ -10,9 +10,23 @@ from hypothesis import strategies as st
 from seqeval.metrics.v1 import classification_report, precision_recall_fscore_support
 from seqeval.scheme import IOB2
 
+from fedner.data.annotation import tags_without
 from fedner.data.labels import EntityType, LabelContract, spans_of, tags_of
 from fedner.errors import LabelError, RunDirectoryError, RunError
-from fedner.metrics import PRF, Counts, Macro, Score, count, count_documents, pool, score, signature, total
+from fedner.metrics import (
+    PRF,
+    Counts,
+    Macro,
+    Score,
+    contributions,
+    count,
+    count_documents,
+    only_annotated,
+    pool,
+    score,
+    signature,
+    total,
+)
 
 CONTRACT = LabelContract("test", 1, (EntityType("PER"), EntityType("LOC"), EntityType("G-ene"), EntityType("MISC")))
 NUM_TYPES = len(CONTRACT.type_names)
@@ -276,3 +290,27 @@ def test_the_signature_tells_how_a_score_was_made() -> None:
     assert "documents:231" in parts
     assert "bootstrap:documents-1000-seed-7" in parts
     assert "bootstrap" not in signature(CONTRACT)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scored(), st.lists(st.sets(st.sampled_from(CONTRACT.type_names)), min_size=6, max_size=6))
+def test_leaving_types_out_is_seqeval_on_text_without_them_on_both_sides(
+    case: tuple[Sentences, Sentences], hidden: list[set[str]]
+) -> None:
+    gold, predicted = case  # each sentence a document with types of its own that nobody looked for
+    counts = count_documents(gold, predicted, range(len(gold)), len(gold), CONTRACT)
+    found = score(total(only_annotated(counts, hidden[: len(gold)], CONTRACT)), CONTRACT)
+    stripped = [[list(tags_without(tags, types)) for tags, types in zip(side, hidden, strict=False)] for side in case]
+    if not occurs(*stripped):
+        assert found.micro.tp + found.micro.fp + found.micro.fn == 0
+        return
+    wanted = precision_recall_fscore_support(*stripped, average="micro", scheme=IOB2, zero_division=0)
+    assert (found.micro.precision, found.micro.recall, found.micro.f1) == pytest.approx(wanted[:3], abs=1e-12)
+
+
+def test_contributions_name_the_sites_that_annotated_a_type_with_their_entities() -> None:
+    north = score(Counts((3, 0, 0, 1), (0, 0, 0, 9), (2, 4, 0, 0)), CONTRACT)
+    south = score(Counts((0, 6, 0, 0), (0, 0, 0, 0), (0, 1, 0, 0)), CONTRACT)
+    found = contributions({"south": south, "north": north}, {"south": ("PER", "MISC"), "north": ("G-ene",)})
+    assert found == {"PER": {"north": 5}, "LOC": {"north": 4, "south": 7}, "G-ene": {"south": 0}, "MISC": {"north": 1}}
+    assert list(found["LOC"]) == ["north", "south"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
 from fedner.cli import control, experiments, models, policy, running, text
+from fedner.cli.contract import contract
 from fedner.cli.matrix import matrix
 from fedner.cli.provision import provision
 from fedner.errors import FednerError
@@ -19,6 +20,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "report": (experiments.report, "draw the report of a run or comparison again"),
     "config": (experiments.config, "print the resolved configuration"),
     "data": (text.data, "check or count what a corpus holds: data check, data stats"),
+    "contract": (contract, "come to a label contract, and see what became of it: propose, diff"),
     "predict": (models.predict, "mark the entities in new text with a trained model"),
     "evaluate": (models.evaluate, "score a trained model on labelled files"),
     "matrix": (matrix, "score several trained models on several sites' files"),

@@ -67,6 +67,7 @@ from fedner.config.federation import (
 from fedner.config.learning import (
     ModelConfig,
     OptimizerState,
+    Partial,
     Precision,
     Schedule,
     TrainingConfig,
@@ -115,6 +116,7 @@ __all__ = [
     "Nested",
     "OnIllegal",
     "OptimizerState",
+    "Partial",
     "PartitionConfig",
     "PartitionKind",
     "Precision",

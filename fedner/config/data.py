@@ -246,6 +246,12 @@ class PartitionConfig:
     kind: PartitionKind = MISSING
     seed: int = 0
     """Seed of the partition, apart from the run seed so that every seed trains on the same sites."""
+    annotated: dict[str, list[str]] = field(default_factory=dict)
+    """Site -> the contract types it annotates, as in {site-0: [PER, LOC]}; the other entities are really taken out of
+    its training and development text. Sites that are not named annotate all."""
+    whole_test: bool = True
+    """Leave the test text as it is, so that the full test set is scored; false takes the entities out there as well,
+    and each site scores its own types only."""
 
 
 @dataclass(kw_only=True)

@@ -58,6 +58,13 @@ class OptimizerState(StrEnum):
     keep = "keep"
 
 
+class Partial(StrEnum):
+    """What an `O` means for types that nobody looked for in a document."""
+
+    marginal = "marginal"
+    ignore = "ignore"
+
+
 @dataclass(kw_only=True)
 class TrainingConfig:
     """The local loop, the same for all arms; one round is `epochs` (or `steps`) at a site."""
@@ -92,6 +99,12 @@ class TrainingConfig:
     """SCAFFOLD: correct a site's gradients by control variates, which double what travels. Karimireddy et al. 2020."""
     dyn_alpha: float = 0.0
     """FedDyn: weight of the site's dynamic regularizer (>= 0); needs `aggregation=feddyn`. Acar et al. 2021."""
+    partial: Partial = Partial.marginal
+    """Where a document's annotators did not look for some types: `marginal` lets an `O` be any tag of those (partial
+    annotation likelihood), `ignore` takes every `O` at its word, which teaches that they are not entities."""
+    distil_weight: float = 0.0
+    """Weight of keeping to the model that a round began with, on what such an `O` may be (>= 0; 1 is the expected
+    cross-entropy under that model); needs `partial=marginal`. After Wang et al. 2023."""
     optimizer_state: OptimizerState = OptimizerState.reset
     """Forget or keep AdamW's moments between rounds at a site."""
     precision: Precision = Precision.auto
@@ -111,7 +124,9 @@ class TrainingConfig:
             require(value is None or value > 0, f"training.{name}", "a number above 0 or null", value)
         for name in ("warmup", "beta1", "beta2"):
             require(0 <= getattr(self, name) < 1, f"training.{name}", "a number in [0, 1)", getattr(self, name))
-        for name in ("weight_decay", "prox_mu", "dyn_alpha"):
+        for name in ("weight_decay", "prox_mu", "dyn_alpha", "distil_weight"):
             require(getattr(self, name) >= 0, f"training.{name}", "0 or more", getattr(self, name))
         alone = "0 with training.prox_mu or training.scaffold"
         require(not self.dyn_alpha or not (self.prox_mu or self.scaffold), "training.dyn_alpha", alone, self.dyn_alpha)
+        unused = self.distil_weight > 0 and self.partial is Partial.ignore
+        require(not unused, "training.distil_weight", "0 with training.partial=ignore", self.distil_weight)

@@ -30,6 +30,13 @@ class SiteLabels:
     """The site's type -> the contract's type; null drops it. Types that bear the contract's name need no line."""
     unannotated: list[str] = field(default_factory=list)
     """Contract types that nobody looked for in this site's text, so that an `O` may hide one."""
+    unannotated_by_split: dict[str, list[str]] = field(default_factory=dict)
+    """For a split named here (train, dev, test), these in place of `unannotated`."""
+
+    def __post_init__(self) -> None:
+        for split in self.unannotated_by_split:
+            wanted = "one of train, dev, test"
+            require(split in ("train", "dev", "test"), "labels.unannotated_by_split", wanted, split)
 
 
 @dataclass(kw_only=True)

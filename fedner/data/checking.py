@@ -5,7 +5,7 @@ in memory. Both return plain dataclasses: `check_lines` and `stats_table` show t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from rich.markup import escape
@@ -110,14 +110,19 @@ def check(config: DataConfig) -> CheckReport:
         pieces = [] if isinstance(config, SyntheticData) else open_pieces(config, contract)
     except InputError as error:
         return _report(config, contract, [], [str(error)], [])
-    files = [_check_piece(piece, contract) for piece in pieces]
-    missing = [split for split in SPLITS if not any(file.split == split for file in files)]
-    warnings = [f"no {split} files; a run needs train, dev and test" for split in missing if pieces]
+    files = [check_piece(piece, contract) for piece in pieces]
+    warnings = missing_splits(files)
     train: Counter[str] = sum((Counter(file.entities) for file in files if file.split == "train"), Counter())
     if any(file.split == "train" and file.problem is None for file in files):
         absent = [name for name in contract.type_names if not train[name]]
         warnings += [f"no {name} in the training files; a model cannot learn it from them" for name in absent]
     return _report(config, contract, files, [], warnings)
+
+
+def missing_splits(files: Sequence[FileCheck]) -> list[str]:
+    """Return a warning for each split that has no file, where others have."""
+    missing = [split for split in SPLITS if files and not any(file.split == split for file in files)]
+    return [f"no {split} files; a run needs train, dev and test" for split in missing]
 
 
 def stats(corpus: Corpus) -> CorpusStats:
@@ -182,7 +187,8 @@ def stats_table(statistics: CorpusStats) -> Table:
     return table
 
 
-def _check_piece(piece: Piece, contract: LabelContract) -> FileCheck:
+def check_piece(piece: Piece, contract: LabelContract) -> FileCheck:
+    """Read a file to its end or its first error, and report what is in it and what is wrong with it."""
     problem = None
     try:
         for _ in piece.documents:

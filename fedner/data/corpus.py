@@ -19,11 +19,16 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The unit that is never cut: partitions and resampling work on whole documents."""
+    """The unit that is never cut: partitions and resampling work on whole documents.
+
+    `unannotated` are the contract types that nobody looked for in it, so that an `O` may hide one; a document is
+    annotated by one guideline throughout. Training and scoring go by it, whoever the text is pooled with.
+    """
 
     id: str
     sentences: tuple[Sentence, ...]
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    unannotated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Shard:
     def split(self, name: str) -> tuple[Document, ...]:
         """Return the documents of `train`, `dev` or `test`."""
         return {"train": self.train, "dev": self.dev, "test": self.test}[name]
+
+    def unannotated(self, split: str) -> tuple[str, ...]:
+        """Return the types that no document of a split annotates, which it can say nothing about; none for no text."""
+        return unannotated_everywhere(self.split(split))
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,17 @@ class Corpus:
     def split(self, name: str) -> tuple[Document, ...]:
         """Return the documents of `train`, `dev` or `test`."""
         return {"train": self.train, "dev": self.dev, "test": self.test}[name]
+
+
+def unannotated_everywhere(documents: Iterable[Document]) -> tuple[str, ...]:
+    """Return the types that none of the documents annotates, in the order of the first; none for no documents."""
+    common: dict[str, None] | None = None
+    for document in documents:
+        hidden = document.unannotated
+        common = dict.fromkeys(hidden if common is None else [name for name in common if name in hidden])
+        if not common:
+            break
+    return tuple(common or ())
 
 
 def num_sentences(documents: Iterable[Document]) -> int:

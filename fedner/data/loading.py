@@ -70,12 +70,17 @@ def load_corpus(config: DataConfig, require: Sequence[str] = SPLITS) -> Corpus:
     """
     loaded = load_with_reports(config, require)
     for report in loaded.reports:
-        if report.repairs:
-            counts = ", ".join(f"{kind} {number}" for kind, number in sorted(report.repairs.items()))
-            _LOG.warning("%s: repaired illegal %s tags: %s", report.path, report.scheme.upper(), counts)
-        for line in report.lossy():
-            _LOG.warning("%s: %s", report.path, line)
+        log_changes(report)
     return loaded.corpus
+
+
+def log_changes(report: ReadReport) -> None:
+    """Log how many tags and spans of a file had to be changed."""
+    if report.repairs:
+        counts = ", ".join(f"{kind} {number}" for kind, number in sorted(report.repairs.items()))
+        _LOG.warning("%s: repaired illegal %s tags: %s", report.path, report.scheme.upper(), counts)
+    for line in report.lossy():
+        _LOG.warning("%s: %s", report.path, line)
 
 
 def load_with_reports(config: DataConfig, require: Sequence[str] = SPLITS) -> LoadedCorpus:

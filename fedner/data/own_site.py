@@ -1,12 +1,12 @@
 """One institution's own text: what its site file names, under the federation's label contract."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from fedner.config import ContractConfig, FilesData
 from fedner.config.site import SiteConfig, read_site
+from fedner.data.checking import CheckReport, check_piece, missing_splits
 from fedner.data.corpus import Shard
-from fedner.data.loading import load_corpus
+from fedner.data.labels import read_contract
+from fedner.data.mapping import LabelMap, own_pieces, read_site_shard
 from fedner.errors import ConfigError
 
 
@@ -14,32 +14,32 @@ def read_own_shard(site_file: Path, contract_file: Path) -> Shard:
     """Read the documents that a site file names; the contract is the kit's, whatever the site file says.
 
     Raises:
-        ConfigError: the site file is at fault, or wants what cannot be done yet.
+        ConfigError: the site file is at fault.
         DataError: one of its files is missing or wrong, or a split is empty.
-        LabelError: a tag or the contract itself does not fit.
+        LabelError: a tag, the site file's labels or the contract itself does not fit.
     """
     site = read_site(site_file)
-    corpus = load_corpus(own_data(site, site_file, contract_file))
-    return Shard(site.site, corpus.train, corpus.dev, corpus.test)
+    _require_no_contract(site, site_file)
+    return read_site_shard(site, read_contract(contract_file))
 
 
-def own_data(site: SiteConfig, site_file: Path, contract_file: Path) -> FilesData:
-    """Return what a site file says about its text, with whole paths and the kit's label contract.
+def check_own_text(site_file: Path, contract_file: Path) -> CheckReport:
+    """Read everything that a site file names, and report what is in it, by the site's own types, and what is wrong.
 
     Raises:
-        ConfigError: the site file wants what cannot be done yet.
+        ConfigError: the site file is at fault.
+        DataError: a file cannot be found.
+        LabelError: the site file's labels or the contract itself does not fit.
     """
-    _require_supported(site, site_file)
-    folder = site_file.resolve().parent
-    files = {split: [str(folder / name) for name in getattr(site.data, split)] for split in ("train", "dev", "test")}
-    return replace(site.data, contract=ContractConfig(), contract_file=str(contract_file), **files)
+    site, contract = read_site(site_file), read_contract(contract_file)
+    _require_no_contract(site, site_file)
+    mapping = LabelMap(site.labels, contract)
+    files = tuple(check_piece(piece, mapping.own_types(piece.split)) for piece in own_pieces(site, mapping))
+    return CheckReport(site.site, contract.digest, contract.type_names, files, warnings=tuple(missing_splits(files)))
 
 
-def _require_supported(site: SiteConfig, path: Path) -> None:
+def _require_no_contract(site: SiteConfig, path: Path) -> None:
     if site.data.contract.types or site.data.contract_file is not None:
         raise ConfigError(
             f"{path}: data.contract: wanted no label contract, since the federation's comes with the kit, found one"
         )
-    if site.labels.map or site.labels.unannotated:
-        # Left unread, they would change what the labels mean without a word.
-        raise ConfigError(f"{path}: labels: wanted none, as mapping is not supported yet, found some; map in the files")

@@ -7,7 +7,7 @@ the official test set.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class SiteStats:
     """Sizes of one site's splits, and how far its training entities are from the pool's.
 
     `divergence_bits` is the Jensen-Shannon divergence, from 0 (same mix of types) to 1 (no type in common); None where
-    the site's training documents have no entities.
+    the site's training documents have no entities. `unannotated` has the types that nobody looked for in a split.
     """
 
     site: str
@@ -58,6 +58,7 @@ class SiteStats:
     dev: SplitStats
     test: SplitStats
     divergence_bits: float | None
+    unannotated: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True)
@@ -281,7 +282,8 @@ def _split_stats(documents: Sequence[Document], contract: LabelContract) -> Spli
 def _site_stats(shard: Shard, pooled_train: SplitStats, contract: LabelContract) -> SiteStats:
     splits = {name: _split_stats(shard.split(name), contract) for name in SPLITS}
     divergence = _divergence_bits(splits["train"].entities, pooled_train.entities)
-    return SiteStats(shard.site, **splits, divergence_bits=divergence)
+    hidden = {name: types for name in SPLITS if (types := shard.unannotated(name))}
+    return SiteStats(shard.site, **splits, divergence_bits=divergence, unannotated=hidden)
 
 
 def _divergence_bits(site: Mapping[str, int], pool: Mapping[str, int]) -> float | None:

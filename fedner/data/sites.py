@@ -13,6 +13,7 @@ from fedner.config import (
     loads,
 )
 from fedner.config.federation import FedAvgAggregation
+from fedner.data.annotation import annotate_partly
 from fedner.data.corpus import Corpus, Shard
 from fedner.data.loading import load_corpus
 from fedner.data.partition import partition as partition_corpus
@@ -44,4 +45,8 @@ def _load_sites(key: str) -> Sites:
     corpus = load_corpus(config.data)
     by = config.partition.by if isinstance(config.partition, NaturalPartition) else "site"
     unseen = tuple(unseen_shards(corpus, by))
-    return Sites(corpus=corpus, shards=tuple(partition_corpus(corpus, config.partition)), unseen=unseen)
+    chosen = config.partition
+    shards = annotate_partly(
+        partition_corpus(corpus, chosen), chosen.annotated, corpus.contract, whole_test=chosen.whole_test
+    )
+    return Sites(corpus=corpus, shards=tuple(shards), unseen=unseen)

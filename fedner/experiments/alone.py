@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fedner.config import Config, OptimizerState, TrainingConfig
+from fedner.config import Config, OptimizerState, Partial, TrainingConfig
 from fedner.data.corpus import Document, Shard
 from fedner.data.encoding import Encoded
 from fedner.data.sites import Sites
@@ -23,7 +23,7 @@ from fedner.learning.model import Tagger
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
-from fedner.metrics import score, total
+from fedner.metrics import contributions, score, total
 from fedner.progress import Progress, Silent
 from fedner.results import RoundResult, RunOutcome, RunResult
 from fedner.state import State, digest
@@ -113,6 +113,9 @@ def train_alone(
     # Nobody replaces the weights between rounds here and there is no federation to drift away from: forgetting the
     # moments, or being pulled back to where a round began, would only handicap these arms.
     training = replace(config.training, optimizer_state=OptimizerState.keep, prox_mu=0.0, scaffold=False, dyn_alpha=0.0)
+    if federated is None and learner.name:
+        # Nobody tells a site that starts from nothing what its O hides: left open, it would be guessed at random.
+        training = replace(training, partial=Partial.ignore, distil_weight=0.0)
     num_rounds = config.federation.rounds if federated is None else config.experiment.fine_tune_rounds
     started = time.monotonic()
     set_state(workspace.tagger.model, workspace.initial_state(config.seed) if federated is None else federated)
@@ -122,9 +125,12 @@ def train_alone(
     before = None if federated is None else _scored_before(dev, training, workspace.tagger, progress)
     trained = _train(course, dev, before, workspace.tagger, progress)
     test_counts = count_tests(trained.state, [*sites.shards, *sites.unseen], workspace, training)
+    scores = site_scores(test_counts, sites.corpus.contract)
+    hidden = {shard.site: shard.unannotated("test") for shard in sites.shards}
     result = RunResult(
         test=pooled_score(test_counts, sites),
-        sites=site_scores(test_counts, sites.corpus.contract),
+        sites=scores,
+        support=contributions({site: scores[site] for site in hidden}, hidden),
         rounds=trained.rounds,
         best_round=trained.best_round,
         examples_seen=trained.examples,

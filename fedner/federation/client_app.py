@@ -171,6 +171,7 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         num_words=evaluation.num_words,
         seconds=monotonic() - started,
         document_counts=evaluation.document_counts,
+        unannotated=site.shard.unannotated(request.split),
     )
     return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
 

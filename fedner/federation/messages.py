@@ -107,6 +107,7 @@ class EvaluateReply:
     """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site tells them.
 
     Counts of types that are `withheld` are 0, which is not what was found; loss and words may be kept back as well.
+    `unannotated` are the types that no document of the split annotates, so that the site's counts say nothing of them.
     """
 
     header: Header
@@ -116,6 +117,7 @@ class EvaluateReply:
     num_words: int | None = None
     withheld: tuple[str, ...] = ()
     document_counts: NDArray[np.int64] | None = field(default=None, repr=False)
+    unannotated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ and read in the order of names, so that nothing depends on who was faster.
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flwr.app import Message, RecordDict
@@ -113,11 +113,13 @@ class Trained:
 class Evaluated:
     """Entity counts of the sites that counted, by name; `documents` where they tell counts by document.
 
-    `untold` says of sites that keep scores to themselves, all or those of some types, which; `asked` how many of the
-    sites were sent the state.
+    `unannotated` are the types that a site's counts say nothing about, since nobody looked for them or the site keeps
+    them to itself; `untold` says of sites that keep scores to themselves, all or those of some types, which; `asked` how
+    many of the sites were sent the state.
     """
 
     counts: dict[str, Counts]
+    unannotated: dict[str, tuple[str, ...]]
     documents: dict[str, DocumentCounts]
     refused: dict[str, str]
     untold: dict[str, str]
@@ -279,8 +281,7 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
         split=split,
         by_document=split == "test",
     )
-    counts: dict[str, Counts] = {}
-    documents: dict[str, DocumentCounts] = {}
+    replies: dict[str, EvaluateReply] = {}
     refused: dict[str, str] = {}
     hellos = federation.sites.hellos
     asked = [site for site in federation.sites.names if split not in hellos[site].declines]
@@ -289,7 +290,7 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
     needed = FederationConfig(min_sites=federation.config.federation.min_sites)
 
     def reached() -> Reached:
-        return Reached.quorum if len(counts.keys() | untold) >= needed.min_sites else Reached.too_few
+        return Reached.quorum if len(replies.keys() | untold) >= needed.min_sites else Reached.too_few
 
     content = wire.evaluate_request(request)
     answers = federation.ask(asked, content, split, number, reached)
@@ -303,18 +304,24 @@ def evaluate_sites(federation: Federation, number: int, arrays: State, state_rou
         if isinstance(reply, Failure) or reason is not None:
             _refuse(federation, number, split, site, str(reason), refused)
             continue
-        counts[site] = reply.counts
+        replies[site] = reply
         if reply.withheld:
             untold[site] = f"{_KEPT} of {', '.join(reply.withheld)}"
-        if reply.document_counts is not None:
-            documents[site] = reply.document_counts
-    require_quorum(number, counts.keys() | untold, federation.declared, needed, refused)
+    require_quorum(number, replies.keys() | untold, federation.declared, needed, refused)
+    return _evaluated(dict(sorted(replies.items())), refused, dict(sorted(untold.items())), len(asked))
+
+
+def _evaluated(
+    replies: Mapping[str, EvaluateReply], refused: dict[str, str], untold: dict[str, str], asked: int
+) -> Evaluated:
+    documents = {site: reply.document_counts for site, reply in replies.items()}
     return Evaluated(
-        counts=dict(sorted(counts.items())),
-        documents=dict(sorted(documents.items())),
+        counts={site: reply.counts for site, reply in replies.items()},
+        unannotated={site: (*reply.unannotated, *reply.withheld) for site, reply in replies.items()},
+        documents={site: counts for site, counts in documents.items() if counts is not None},
         refused=refused,
-        untold=dict(sorted(untold.items())),
-        asked=len(asked),
+        untold=untold,
+        asked=asked,
     )
 
 
@@ -322,6 +329,8 @@ def _misfit(reply: EvaluateReply, sent: Header, contract: LabelContract) -> Fail
     wanted, found = len(contract.type_names), len(reply.counts.tp)
     if wanted != found:
         return Failure("labels", f"wanted counts of {wanted} entity types, found {found}")
+    if not set(reply.unannotated) <= set(contract.type_names):
+        return Failure("labels", f"wanted types of contract '{contract.name}' as not annotated, found others")
     return check_header(reply.header, sent)
 
 

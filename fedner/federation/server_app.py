@@ -50,7 +50,7 @@ from fedner.federation.tracking import followed, require_extras
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
-from fedner.metrics import Score, score, total
+from fedner.metrics import Score, contributions, score, total
 from fedner.progress import Progress, Silent
 from fedner.results import RoundResult, RunOutcome, RunResult, save_run
 from fedner.state import State, digest, num_bytes
@@ -292,9 +292,11 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
             f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of "
             f"round {best.round} is kept in {federation.run.checkpoints_path}"
         )
+    scores = {site: score(counts, contract) for site, counts in tested.counts.items()}
     result = RunResult(
         test=score(tested.pooled(), contract),
-        sites={site: score(counts, contract) for site, counts in tested.counts.items()},
+        sites=scores,
+        support=contributions(scores, tested.unannotated),
         rounds=at.rounds,
         best_round=best.round,
         examples_seen=at.examples,

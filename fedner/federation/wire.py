@@ -145,6 +145,7 @@ def evaluate_reply(reply: EvaluateReply) -> RecordDict:
     )
     config = _header(reply.header)
     config["withheld"] = list(reply.withheld)
+    config["unannotated"] = list(reply.unannotated)
     content = RecordDict({"config": config, "metrics": metrics})
     if reply.document_counts is not None:
         content["arrays"] = to_record({"document-counts": reply.document_counts})
@@ -247,6 +248,7 @@ def _evaluate_reply(message: Message) -> EvaluateReply:
         seconds=_value(metrics, "seconds", float),
         withheld=tuple(_list(_config(message), "withheld", str)),
         document_counts=None if documents is None else _document_counts(documents, len(counts[0])),
+        unannotated=tuple(_list(_config(message), "unannotated", str)),
     )
 
 

@@ -19,7 +19,8 @@ PACKED = ("bert", "electra", "ernie", "mobilebert")
 @dataclass(frozen=True)
 class Batch:
     """Tensors of one batch; `positions` are the labelled places of the flattened (batch * length) grid, in text order
-    within each window, and `targets` their tag ids."""
+    within each window, and `targets` their tag ids. `windows` are those of the batch in the order of `positions`, so
+    that `owned_words(encoded, batch.windows)` are the words behind them."""
 
     input_ids: Tensor
     """Shape (batch, length)."""
@@ -29,6 +30,7 @@ class Batch:
     """Shape (labelled,)."""
     targets: Tensor
     """Shape (labelled,)."""
+    windows: Indices
     position_ids: Tensor | None = None
     """Shape (batch, length), from `pack` alone; None counts from 0 in every row."""
 
@@ -71,6 +73,7 @@ def collate(encoded: Encoded, windows: Indices, device: torch.device) -> Batch:
         mask=mask,
         positions=torch.from_numpy(positions).to(device),
         targets=torch.from_numpy(labels.reshape(-1)[positions]).to(device),
+        windows=windows,
     )
 
 
@@ -105,6 +108,7 @@ def pack(encoded: Encoded, windows: Indices, device: torch.device, dtype: torch.
         mask=torch.zeros(apart.shape, dtype=dtype, device=device).masked_fill_(apart, torch.finfo(dtype).min),
         positions=torch.from_numpy(positions).to(device),
         targets=torch.from_numpy(labels.reshape(-1)[positions]).to(device),
+        windows=windows[np.lexsort((offsets, rows))],
         position_ids=torch.from_numpy(position_ids).to(device),
     )
 
@@ -123,7 +127,7 @@ def _first_fit(lengths: list[int]) -> tuple[Indices, Indices]:
 
 
 def owned_words(encoded: Encoded, windows: Indices) -> Indices:
-    """Return the words of the shard behind a batch's `positions`, in the same order."""
+    """Return the words of the shard that some windows own, window by window; see `Batch`."""
     counts = encoded.word_starts[windows + 1] - encoded.word_starts[windows]
     ends = np.cumsum(counts)
     return np.arange(int(ends[-1])) + np.repeat(encoded.word_starts[windows] - (ends - counts), counts)

@@ -4,23 +4,24 @@ A predicted I- that continues no entity of its type begins one, as in conlleval 
 words with aggregation_strategy="first"; so an exported model finds the same entities outside fedner.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from fedner.config import Precision, TrainingConfig
 from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded, encode
 from fedner.errors import RunError
-from fedner.learning.batches import collate, owned_words, sorted_order
+from fedner.learning.batches import Batch, Indices, collate, owned_words, sorted_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision
 from fedner.learning.model import Tagger
-from fedner.metrics import DocumentCounts, count_documents
+from fedner.learning.partial import batch_words_loss, unannotated
+from fedner.metrics import DocumentCounts, count_documents, only_annotated
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Evaluation:
     """Sums over one shard; precision, recall and F1 are computed where all sums meet."""
 
     document_counts: DocumentCounts
-    """Shape (documents, types, 3): tp, fp, fn."""
+    """Shape (documents, types, 3): tp, fp, fn; 0 for the types that a document does not annotate."""
     loss_sum: float
-    """Cross-entropy in nats, summed over words."""
+    """Cross-entropy in nats, summed over words; where types were not annotated, `partial`'s marginal one."""
     num_words: int
 
 
@@ -46,7 +47,7 @@ def predict_tags(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> li
 
 
 def evaluate(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> Evaluation:
-    """Predict a labelled shard and count against its gold tags.
+    """Predict a labelled shard and count against its gold tags, in each document the types that it annotates.
 
     Raises:
         RunError: the text was encoded under another contract than the tagger's.
@@ -56,6 +57,7 @@ def evaluate(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> Evalua
     gold = [sentence.tags for sentence in encoded.sentences()]
     document_of = [index for index, document in enumerate(encoded.documents) for _ in document.sentences]
     counts = count_documents(gold, predicted, document_of, len(encoded.documents), tagger.contract)
+    counts = only_annotated(counts, [document.unannotated for document in encoded.documents], tagger.contract)
     return Evaluation(counts, scores.loss_sum, encoded.num_words)
 
 
@@ -74,7 +76,47 @@ def _retagged(document: Document, tags: Iterator[list[str]]) -> Iterator[Sentenc
         yield replace(sentence, tags=tuple(next(tags)))
 
 
+def log_probabilities(
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig, windows: Indices
+) -> NDArray[np.float32]:
+    """Return what the model believes of the words that some windows own, and 0 for others; shape (words, tags)."""
+    believed = np.zeros((encoded.num_words, len(tagger.contract.tags)), dtype=np.float32)
+    wanted = np.isin(np.arange(encoded.num_windows), windows)
+    order = [batch[wanted[batch]] for batch in sorted_order(encoded, config.eval_batch_size)]
+
+    def keep(batch: Batch, logits: Tensor) -> None:
+        believed[owned_words(encoded, batch.windows)] = nn.functional.log_softmax(logits, dim=-1).cpu().numpy()
+
+    _each_batch(tagger, encoded, config, [batch for batch in order if len(batch)], keep)
+    return believed
+
+
 def _score(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> _Scores:
+    tag_ids = np.zeros(encoded.num_words, dtype=np.int64)
+    loss_sum = 0.0
+    open_tags = unannotated(encoded, tagger.contract, config, resolve_device(config.device))
+
+    def count(batch: Batch, logits: Tensor) -> None:
+        nonlocal loss_sum
+        tag_ids[owned_words(encoded, batch.windows)] = logits.argmax(dim=-1).cpu().numpy()
+        loss_sum += float(batch_words_loss(logits, batch, encoded, open_tags))
+
+    _each_batch(tagger, encoded, config, sorted_order(encoded, config.eval_batch_size), count)
+    return _Scores(tag_ids, loss_sum)
+
+
+def _each_batch(
+    tagger: Tagger,
+    encoded: Encoded,
+    config: TrainingConfig,
+    order: Sequence[Indices],
+    use: Callable[[Batch, Tensor], None],
+) -> None:
+    """Hand each batch to `use` with the logits of its words, shape (labelled, tags), in evaluation mode.
+
+    Raises:
+        RunError: the text was encoded under another contract than the tagger's.
+    """
     if encoded.contract_digest != tagger.contract.digest:
         raise RunError(f"inference: the text was encoded under another contract than '{tagger.contract.name}'")
     device = resolve_device(config.device)
@@ -83,18 +125,13 @@ def _score(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> _Scores:
     prepare_model(model, device, tagger.max_length)
     was_training = model.training
     model.eval()
-    tag_ids = np.zeros(encoded.num_words, dtype=np.int64)
-    loss_sum = 0.0
     with cpu_threads(config.threads), torch.inference_mode():
-        for windows in sorted_order(encoded, config.eval_batch_size):
+        for windows in order:
             batch = collate(encoded, windows, device)
             with autocast(device, precision):
                 logits = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
-            words = logits.flatten(0, 1).index_select(0, batch.positions).float()
-            tag_ids[owned_words(encoded, windows)] = words.argmax(dim=-1).cpu().numpy()
-            loss_sum += float(nn.functional.cross_entropy(words, batch.targets, reduction="sum"))
+            use(batch, logits.flatten(0, 1).index_select(0, batch.positions).float())
     model.train(was_training)
-    return _Scores(tag_ids, loss_sum)
 
 
 def _tags(tagger: Tagger, encoded: Encoded, tag_ids: NDArray[np.int64]) -> list[list[str]]:

@@ -26,6 +26,7 @@ from fedner.assets import ensure_model
 from fedner.config import ModelConfig
 from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import ConfigError, InputError, LabelError
+from fedner.learning.growing import grow_head, knows_first_tags
 from fedner.learning.tensors import freeze, head, personal_names
 from fedner.learning.tiny import tiny_model, tiny_tokenizer
 from fedner.seeding import derive_seed
@@ -40,6 +41,7 @@ _DROPOUT_KEYS = (
     "attention_dropout",
     "seq_classif_dropout",
 )
+_GROWN_SEED = 0  # of the rows for new tags: a head that came with the model does not vary with the run seed
 _TINY_ENCODER_SEED = 0  # one encoder for every run seed, as with a pre-trained one; only the head varies
 
 
@@ -63,7 +65,8 @@ class Tagger:
 def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tagger:
     """Build the tagger that a run starts from; the seed decides the head, whatever the global generators hold.
 
-    A directory that already holds a tagger for the same tags keeps its head.
+    A directory that already holds a tagger for the same tags keeps its head; one for the first of the contract's types
+    has it grown by the others (`growing`), the same for every seed.
 
     Raises:
         AssetError: the embedded model cannot be had.
@@ -77,7 +80,7 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
     else:
         source = str(ensure_model()) if config.name == "minilm" else _source(config.name)
         with _plain_errors(config.name):
-            model, keeps_head = _load_model(source, config, contract)
+            model, keeps_head = _load_model(source, config, contract, may_grow=True)
             tokenizer = _load_tokenizer(source, config.revision)
     _check_lengths(config, model)
     tokenizer.model_max_length = _positions(model)
@@ -195,16 +198,20 @@ def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFas
     return cast(PreTrainedTokenizerFast, tokenizer)
 
 
-def _load_model(source: str, config: ModelConfig, contract: LabelContract) -> tuple[PreTrainedModel, bool]:
-    """Return the model, and whether its head was trained for the same tags."""
+def _load_model(
+    source: str, config: ModelConfig, contract: LabelContract, may_grow: bool = False
+) -> tuple[PreTrainedModel, bool]:
+    """Return the model, and whether its head was trained for the same tags, or for the first of them if it may grow."""
     hf_config = cast(
         PretrainedConfig, AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
     )
     labels = _labels(contract)
     trained_to_tag = any(name.endswith("ForTokenClassification") for name in hf_config.architectures or [])
     same_labels = hf_config.id2label == labels
-    hf_config.id2label = labels
-    hf_config.label2id = dict(contract.tag_ids)
+    grows = may_grow and trained_to_tag and knows_first_tags(hf_config.id2label or {}, contract)
+    if not grows:
+        hf_config.id2label = labels
+        hf_config.label2id = dict(contract.tag_ids)
     if config.dropout is not None:
         for key in _DROPOUT_KEYS:
             if getattr(hf_config, key, None) is not None:
@@ -228,7 +235,9 @@ def _load_model(source: str, config: ModelConfig, contract: LabelContract) -> tu
             f"model '{source}': its weights lack {len(lost)} tensors of the encoder, such as '{min(lost)}'; "
             "the files are incomplete or of another architecture"
         )
-    return model, trained_to_tag and same_labels and not absent
+    if grows:
+        grow_head(model, contract, _GROWN_SEED)
+    return model, trained_to_tag and (same_labels or grows) and not absent
 
 
 def _positions(model: PreTrainedModel) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from fedner.config import Precision, TrainingConfig
+from fedner.data.annotation import tags_without
 from fedner.data.corpus import Document
 from fedner.data.encoding import encode
 from fedner.errors import RunError
@@ -17,6 +18,8 @@ from fedner.metrics import DocumentCounts, count_documents, score, total
 def count_twice(tagger: Tagger, documents: Sequence[Document], config: TrainingConfig) -> DocumentCounts:
     """Return a model's counts on each document; always in float32, so that they are those of the exported model.
 
+    Types that a document does not annotate are left out on both sides.
+
     Returns:
         tp, fp and fn; shape (documents, types, 3).
 
@@ -24,9 +27,11 @@ def count_twice(tagger: Tagger, documents: Sequence[Document], config: TrainingC
         RunError: seqeval finds another F1.
     """
     encoded = encode(tuple(documents), tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
-    predicted = predict_tags(tagger, encoded, replace(config, precision=Precision.fp32))
-    gold = [sentence.tags for sentence in encoded.sentences()]
     document_of = [index for index, document in enumerate(encoded.documents) for _ in document.sentences]
+    hidden = [encoded.documents[index].unannotated for index in document_of]
+    found = predict_tags(tagger, encoded, replace(config, precision=Precision.fp32))
+    predicted = [list(tags_without(tags, types)) for tags, types in zip(found, hidden, strict=True)]
+    gold = [tags_without(each.tags, types) for each, types in zip(encoded.sentences(), hidden, strict=True)]
     counts = count_documents(gold, predicted, document_of, len(encoded.documents), tagger.contract)
     _check_with_seqeval(score(total(counts), tagger.contract).micro.f1, gold, predicted)
     return counts

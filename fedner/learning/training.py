@@ -23,8 +23,10 @@ from fedner.errors import RunError
 from fedner.learning.batches import PACKED, Indices, collate, num_batches, pack, training_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
 from fedner.learning.drift import Drift, begin
+from fedner.learning.inference import log_probabilities
 from fedner.learning.memory import CONTROL, MOMENTS, Remembered, TrainingMemory
 from fedner.learning.model import Tagger, word_embedding
+from fedner.learning.partial import Unannotated, batch_words_loss, unannotated
 from fedner.learning.vocabulary import UsedRows, embedding_name, only_rows, used_rows
 from fedner.seeding import derive_seed
 from fedner.state import State
@@ -41,7 +43,7 @@ class FitResult:
     """Sums over one round at one site."""
 
     loss_sum: float
-    """Cross-entropy in nats, summed over words."""
+    """In nats, summed over words: cross-entropy, or `partial`'s loss where types were not annotated."""
     num_tokens: int
     """Word pieces seen, special tokens included, padding not."""
     num_examples: int
@@ -71,6 +73,8 @@ class _Round:
     named: list[tuple[str, nn.Parameter]]
     """What is trained; of the word embedding perhaps only the rows that take part."""
     drift: Drift
+    open_tags: Unannotated | None
+    """What an O may hide, where types were not annotated."""
 
 
 def fit(
@@ -106,13 +110,13 @@ def fit(
     batches = _batches(encoded, config, memory, seed, site)
     prepare_model(tagger.model, device, tagger.max_length)
     change: State | None = None
+    open_tags = _open_tags(tagger, encoded, config, batches)
     with cpu_threads(config.threads), seeded(derive_seed(seed, "dropout", round_number, site), device):
         tagger.model.train()
         try:
             with only_rows(tagger.model, _rows(tagger, encoded, config, memory, control)) as used:
-                state = _prepare(
-                    tagger, encoded, config, Remembered(memory, embedding_name(tagger.model), used), control
-                )
+                known = Remembered(memory, embedding_name(tagger.model), used)
+                state = _prepare(tagger, encoded, config, known, control, open_tags)
                 loss_sum = _run_steps(state, batches, (round_number, rounds), site, progress)
                 if config.scaffold and control is not None:
                     change = state.drift.change(control, used)
@@ -150,6 +154,14 @@ def _sums(
         seconds=seconds,
         memory=memory,
     )
+
+
+def _open_tags(tagger: Tagger, encoded: Encoded, config: TrainingConfig, batches: list[Indices]) -> Unannotated | None:
+    """Return what an O may hide, with what the model as it is now believes of it, where that is to be kept to."""
+    found = unannotated(encoded, tagger.contract, config, resolve_device(config.device))
+    if found is None or not config.distil_weight:
+        return found
+    return replace(found, believed=log_probabilities(tagger, encoded, config, np.unique(np.concatenate(batches))))
 
 
 def learning_rate(config: TrainingConfig, progress: float) -> float:
@@ -196,7 +208,12 @@ def _rows(
 
 
 def _prepare(
-    tagger: Tagger, encoded: Encoded, config: TrainingConfig, known: Remembered, control: State | None
+    tagger: Tagger,
+    encoded: Encoded,
+    config: TrainingConfig,
+    known: Remembered,
+    control: State | None,
+    open_tags: Unannotated | None,
 ) -> _Round:
     """Build the optimizer, with the moments in memory if there are any, and the terms against drift."""
     device = tagger.model.device
@@ -220,7 +237,7 @@ def _prepare(
     scaler = torch.amp.GradScaler(device.type, enabled=precision == Precision.fp16)
     shared = [(name, parameter) for name, parameter in named if name not in tagger.personal]
     drift = begin(shared, config, control, known)  # a site's own tensors cannot drift away from anybody's
-    return _Round(tagger, encoded, config, device, precision, known.used, optimizer, scaler, named, drift)
+    return _Round(tagger, encoded, config, device, precision, known.used, optimizer, scaler, named, drift, open_tags)
 
 
 def _num_steps(num_taken: int, config: TrainingConfig) -> int:
@@ -311,7 +328,7 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
 
 
 def batch_loss(state: _Round, windows: Indices) -> Tensor:
-    """Return the cross-entropy of one batch, summed over its words."""
+    """Return the loss of one batch, summed over its words."""
     if state.tagger.model.config.model_type in PACKED:
         batch = pack(state.encoded, windows, state.device, _MASK_DTYPES[state.precision])
     else:
@@ -321,4 +338,4 @@ def batch_loss(state: _Round, windows: Indices) -> Tensor:
         places = {} if batch.position_ids is None else {"position_ids": batch.position_ids}
         logits = state.tagger.model(input_ids=input_ids, attention_mask=batch.mask, **places).logits
     words = logits.flatten(0, 1).index_select(0, batch.positions).float()
-    return nn.functional.cross_entropy(words, batch.targets, reduction="sum")
+    return batch_words_loss(words, batch, state.encoded, state.open_tags, state.config.distil_weight)

@@ -79,5 +79,6 @@ def _workspace(config_json: str, contract: LabelContract) -> Workspace:
 def _content_digest(documents: tuple[Document, ...]) -> str:
     total = hashlib.blake2b(digest_size=16)
     for document in documents:
-        total.update(json.dumps([document.id, [(s.words, s.tags) for s in document.sentences]]).encode())
+        content = [document.id, [(s.words, s.tags) for s in document.sentences], document.unannotated]
+        total.update(json.dumps(content).encode())
     return total.hexdigest()

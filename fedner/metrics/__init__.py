@@ -4,7 +4,7 @@ counting.py turns tags into counts, scoring.py counts into precision, recall and
 into intervals and tests; resampling.py draws the resamples behind them; matrix.py is every model on every site's text.
 """
 
-from fedner.metrics.counting import Counts, DocumentCounts, count, count_documents, pool, total
+from fedner.metrics.counting import Counts, DocumentCounts, count, count_documents, only_annotated, pool, total
 from fedner.metrics.intervals import (
     Difference,
     F1Intervals,
@@ -18,7 +18,7 @@ from fedner.metrics.intervals import (
     paired_bootstrap,
 )
 from fedner.metrics.matrix import CrossSiteMatrix, MatrixCell, MatrixRow, first_sites, own_and_others, pooled_counts
-from fedner.metrics.scoring import PRF, Macro, Score, score, signature
+from fedner.metrics.scoring import PRF, Macro, Score, contributions, score, signature
 
 __all__ = [
     "PRF",
@@ -36,11 +36,13 @@ __all__ = [
     "Summary",
     "arm_interval",
     "bootstrap",
+    "contributions",
     "count",
     "count_documents",
     "first_sites",
     "gap_closed_interval",
     "local_interval",
+    "only_annotated",
     "own_and_others",
     "paired_bootstrap",
     "pool",

@@ -7,7 +7,7 @@ arrays because every site counts in every round, and property tests hold them eq
 contract tags, legal or not.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -141,6 +141,21 @@ def count_documents(
     fp = np.bincount(cells_found, minlength=size) - tp
     fn = np.bincount(cells_wanted, minlength=size) - tp
     return np.stack([tp, fp, fn], axis=-1).astype(np.int64).reshape(num_documents, num_types, 3)
+
+
+def only_annotated(
+    counts: DocumentCounts, unannotated: Sequence[Collection[str]], contract: LabelContract
+) -> DocumentCounts:
+    """Return the counts without those of types that nobody looked for: there a found entity is neither right nor wrong.
+
+    The same as counting after the other types' tags are made O on both sides.
+
+    Args:
+        counts: shape (documents, types, 3).
+        unannotated: the types that each document does not annotate.
+    """
+    kept = np.array([[name not in types for name in contract.type_names] for types in unannotated], dtype=np.bool_)
+    return np.where(kept.reshape(*counts.shape[:2], 1), counts, 0)
 
 
 def _sum(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ is have gold or predicted entities, which is seqeval's own choice: a type that a
 hurts. Where no type occurs all averages are 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
@@ -157,6 +157,24 @@ def score(counts: Counts, contract: LabelContract) -> Score:
         raise LabelError(f"scoring: contract '{contract.name}' has {len(names)} types, the counts {len(counts.tp)}")
     types = {name: PRF.of(*each) for name, *each in zip(names, counts.tp, counts.fp, counts.fn, strict=True)}
     return Score(PRF.of(sum(counts.tp), sum(counts.fp), sum(counts.fn)), _macro(types), types)
+
+
+def contributions(scores: Mapping[str, Score], unannotated: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
+    """Return type -> site -> its gold entities: who contributed to a score pooled over sites, and with what support.
+
+    Args:
+        scores: site -> score on its text.
+        unannotated: site -> the types that it did not annotate, and hence contributed nothing to.
+    """
+    names = dict.fromkeys(name for each in scores.values() for name in each.types)
+    return {
+        name: {
+            site: each.types[name].support
+            for site, each in sorted(scores.items())
+            if name not in unannotated.get(site, ())
+        }
+        for name in names
+    }
 
 
 def signature(contract: LabelContract, *, documents: int | None = None, samples: int = 0, seed: int = 0) -> str:

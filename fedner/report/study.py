@@ -97,10 +97,14 @@ class SplitSize:
 
 @dataclass(frozen=True)
 class SiteData:
-    """A site's splits and how far its training types lie from the pool's (Jensen-Shannon, bits: 0 same, 1 disjoint)."""
+    """A site's splits and how far its training types lie from the pool's (Jensen-Shannon, bits: 0 same, 1 disjoint).
+
+    `unannotated` has the types that nobody looked for in a split.
+    """
 
     splits: Mapping[str, SplitSize]
     divergence_bits: float | None
+    unannotated: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,4 +285,4 @@ def _splits(plain: Plain) -> dict[str, SplitSize]:
 
 
 def _site_data(plain: Plain) -> SiteData:
-    return SiteData(_splits(plain), plain.get("divergence_bits"))
+    return SiteData(_splits(plain), plain.get("divergence_bits"), _section(plain, "unannotated"))

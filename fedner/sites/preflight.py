@@ -13,8 +13,8 @@ from pathlib import Path
 from platform import python_version_tuple
 
 from fedner.config.site import read_site
-from fedner.data.checking import CheckReport, check
-from fedner.data.own_site import own_data
+from fedner.data.checking import CheckReport
+from fedner.data.own_site import check_own_text
 from fedner.errors import FednerError
 from fedner.learning.device import all_cores, resolve_device
 from fedner.sites.certificates import issued_by, read_certificates, read_key_of
@@ -205,7 +205,7 @@ def _text(kit: Kit, site_file: Path | None) -> Iterator[Finding]:
             yield failed("site file", wanted, "use the site's own kit, or mend the name")
             return
         yield ok("site file", f"{site_file} is of '{site.site}'")
-        yield from _report(check(own_data(site, site_file, kit.contract_file)))
+        yield from _report(check_own_text(site_file, kit.contract_file))
     except FednerError as error:
         yield failed("text", str(error), "mend what the line names; docs/your-own-data.md explains the formats")
 

@@ -20,11 +20,22 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_help_names_every_verb(capsys):
     status, out, _ = run(capsys, "--help")
     assert status == 0
-    for verb in ("simulate", "compare", "report", "config", "data", "predict", "evaluate", "matrix", "assets"):
+    for verb in (
+        "simulate",
+        "compare",
+        "report",
+        "config",
+        "data",
+        "contract",
+        "predict",
+        "evaluate",
+        "matrix",
+        "assets",
+    ):
         assert f"  {verb} " in out
 
 
-@pytest.mark.parametrize("verb", ["simulate", "compare", "report", "config", "data"])
+@pytest.mark.parametrize("verb", ["simulate", "compare", "report", "config", "data", "contract"])
 def test_help_of_a_verb_shows_an_example(capsys, verb):
     status, out, _ = run(capsys, verb, "--help")
     assert status == 0
@@ -84,7 +95,8 @@ def test_group_brings_its_own_keys(capsys):
     status, out, _ = run(capsys, "config", "partition=dirichlet", "partition.alpha=0.1", "--json")
     assert status == 0
     assert json.loads(out)["partition"] == {
-        "kind": "dirichlet", "seed": 0, "sites": 4, "min_train_documents": 2, "alpha": 0.1,
+        "kind": "dirichlet", "seed": 0, "annotated": {}, "whole_test": True, "sites": 4, "min_train_documents": 2,
+        "alpha": 0.1,
     }  # fmt: skip
 
 

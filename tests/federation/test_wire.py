@@ -100,11 +100,11 @@ def test_replies_survive_the_wire():
     documents = np.arange(12, dtype=np.int64).reshape(2, 2, 3)
     scored = EvaluateReply(
         header=HEADER, counts=Counts((1, 2), (3, 4), (5, 6)), loss_sum=2.0, num_words=9, seconds=0.1,
-        document_counts=documents,
+        document_counts=documents, unannotated=("DOSE",),
     )  # fmt: skip
     seen = wire.read_evaluate_reply(answered(wire.evaluate_reply(scored)))
     assert isinstance(seen, EvaluateReply)
-    assert seen.counts == scored.counts
+    assert (seen.counts, seen.unannotated) == (scored.counts, ("DOSE",))
     np.testing.assert_array_equal(seen.document_counts, documents)
 
 

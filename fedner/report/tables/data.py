@@ -57,6 +57,8 @@ def encoding_table(study: Study) -> Table:
 def partition_table(study: Study) -> Table:
     """Return what each site holds: training text by type, and how much development and test text."""
     names = tuple(site for site in (*sites_of(study), *unseen_of(study)) if site in study.partition)
+    partly = any(study.partition[name].unannotated.get("train") for name in names)
+    note = f"{wording.ABSENT}: nobody looked for entities of the type in the site's training text."
     types = tuple(Column(name) for name in study.types)
     titles = columns("Site", "Documents", "Sentences", "Words", "Divergence")
     last = columns("Dev sentences", "Test sentences", text=())
@@ -68,6 +70,7 @@ def partition_table(study: Study) -> Table:
         (
             "Divergence: Jensen-Shannon divergence, in bits, of the site's training entity types from those of all "
             "sites together; 0 is the same mix, 1 nothing in common.",
+            *([note] if partly else []),
         ),
     )
 
@@ -87,12 +90,12 @@ def tuning_table(study: Study) -> Table:
 def _partition_row(types: tuple[str, ...], name: str, site: SiteData) -> Row:
     nothing = SplitSize(0, 0, 0, {})
     train, dev, test = (site.splits.get(split, nothing) for split in SPLITS)
-    bits = site.divergence_bits
+    bits, hidden = site.divergence_bits, site.unannotated.get("train", ())
     return row(
         name,
         *_size_cells(train),
         wording.ABSENT if bits is None else f"{bits:.3f}",
-        *(wording.number(train.entities.get(entity, 0)) for entity in types),
+        *(wording.ABSENT if entity in hidden else wording.number(train.entities.get(entity, 0)) for entity in types),
         wording.number(dev.sentences),
         wording.number(test.sentences),
     )

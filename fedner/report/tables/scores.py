@@ -206,6 +206,17 @@ def _type_notes(study: Study) -> Iterator[str]:
     for arm in ("local", "fine_tuned"):
         if per_site(study, arm) and arm not in study.intervals:
             yield f"{wording.ARM_NAMES[arm]}: mean over the sites' models, which has no interval here."
+    yield from _contributions(study)
+
+
+def _contributions(study: Study) -> Iterator[str]:
+    """Yield which sites the score of a type comes from, where some did not annotate it in their test text."""
+    support = next((run.support for arm in arms_of(study) for run in runs_of(study, arm)), {})
+    for name, sites in support.items():
+        if len(sites) < len(sites_of(study)):
+            told = [f"{site} ({wording.number(entities)})" for site, entities in sites.items()]
+            where = f"scored at {wording.listed(told)} only; at the other sites" if told else "not scored;"
+            yield f"{name}: {where} nobody looked for it."
 
 
 def _arm_columns(arms: tuple[str, ...], local: str = wording.ARM_NAMES["local"]) -> tuple[Column, ...]:

@@ -1,0 +1,145 @@
+"""A site's own entity types -> the contract's: renamed, merged, dropped, applied as the site's text is read.
+
+Readers see the text under `LabelMap.own_types`, so that a type with no place to go is refused as any unknown one, with
+file, line and the closest known name. What they yield is then mapped, document by document. Several own types may
+become one; entities that touch stay apart, as each keeps its B-.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from fedner.config import FilesData
+from fedner.config.site import SiteConfig, SiteLabels
+from fedner.data.corpus import SPLITS, Document, Sentence, Shard
+from fedner.data.labels import EntityType, LabelContract, suggestion
+from fedner.data.loading import Piece, log_changes, open_pieces, sample
+from fedner.errors import DataError, LabelError
+
+
+@dataclass(frozen=True)
+class OwnTypes(LabelContract):
+    """The types that may stand in a site's files; unlike a contract's their names may have blanks."""
+
+    def __post_init__(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """What becomes of a site's own types.
+
+    Raises:
+        LabelError: a target or an unannotated type is not of the contract, or a type is both mapped to and unannotated.
+    """
+
+    labels: SiteLabels
+    contract: LabelContract
+
+    def __post_init__(self) -> None:
+        for own, target in self.labels.map.items():
+            if target is not None:
+                self._require(target, f"labels.map.{own}")
+        for split in SPLITS:
+            for name in self.unannotated(split):
+                self._require(name, "labels.unannotated")
+                sources = [own for own, target in self.labels.map.items() if target == name]
+                # What is mapped in one split may be unannotated in another, where only that is said.
+                if sources and split not in self.labels.unannotated_by_split:
+                    raise LabelError(
+                        f"labels.unannotated: {name} is what labels.map makes of {', '.join(sources)}, so somebody "
+                        "looked for it; drop one of the two lines"
+                    )
+
+    def unannotated(self, split: str) -> tuple[str, ...]:
+        """Return the contract's types that nobody looked for in a split, in the order of the contract."""
+        named = self.labels.unannotated_by_split.get(split, self.labels.unannotated)
+        known = self.contract.type_names
+        return tuple(sorted(dict.fromkeys(named), key=lambda name: known.index(name) if name in known else -1))
+
+    def target(self, own: str) -> str | None:
+        """Return what an own type becomes; None where it is dropped."""
+        return self.labels.map.get(own, own)
+
+    def own_types(self, split: str) -> OwnTypes:
+        """Return what may stand in the files of a split: mapped types, and the contract's that were annotated."""
+        hidden = self.unannotated(split)
+        own = [name for name, target in self.labels.map.items() if target not in hidden]
+        own += [name for name in self.contract.type_names if name not in self.labels.map and name not in hidden]
+        named = f"{self.contract.name} with labels.map"
+        return OwnTypes(named, self.contract.version, tuple(EntityType(name) for name in own))
+
+    def apply(self, document: Document, split: str) -> Document:
+        """Return a document of a split under the contract."""
+        sentences = tuple(self._mapped(sentence) for sentence in document.sentences)
+        return replace(document, sentences=sentences, unannotated=self.unannotated(split))
+
+    def _mapped(self, sentence: Sentence) -> Sentence:
+        targets = [(tag, self.target(tag[2:])) for tag in sentence.tags]
+        return replace(
+            sentence, tags=tuple(f"{tag[:2]}{name}" if name and tag != "O" else "O" for tag, name in targets)
+        )
+
+    def _require(self, name: str, key: str) -> None:
+        known = self.contract.type_names
+        if name not in known:
+            raise LabelError(
+                f"{key}: wanted a type of contract '{self.contract.name}' ({', '.join(known)}), found "
+                f"{name!r}{suggestion(name, known)}"
+            )
+
+
+def own_pieces(site: SiteConfig, mapping: LabelMap) -> list[Piece]:
+    """Return the site's files, not read yet, with tags of its own types.
+
+    Raises:
+        DataError: a file cannot be found.
+        ConfigError: no file is named, or one twice.
+    """
+    data = site.data
+    return [
+        replace(piece, documents=_advised(piece, mapping))
+        for split in SPLITS
+        if getattr(data, split)
+        for piece in open_pieces(_only(data, split), mapping.own_types(split))
+    ]
+
+
+def read_site_shard(site: SiteConfig, contract: LabelContract) -> Shard:
+    """Read a site's text under the contract, and log how many tags and spans had to be changed.
+
+    Raises:
+        DataError: a file is missing or wrong, or a split is empty.
+        LabelError: a tag, or the site file's labels, do not fit the contract.
+        ConfigError: no file is named, or one twice.
+    """
+    mapping = LabelMap(site.labels, contract)
+    splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
+    for piece in own_pieces(site, mapping):
+        splits[piece.split] += (mapping.apply(document, piece.split) for document in piece.documents)
+        log_changes(piece.report)
+    data = site.data
+    for split, documents in splits.items():
+        if not documents:
+            raise DataError(f"wanted documents in the {split} split of '{site.site}', found none; set data.{split}")
+    return Shard(
+        site.site,
+        sample(splits["train"], data.train_sentences, data.sample_seed, "train"),
+        sample(splits["dev"], data.dev_sentences, data.sample_seed, "dev"),
+        tuple(splits["test"]),
+    )
+
+
+def _advised(piece: Piece, mapping: LabelMap) -> Iterator[Document]:
+    try:
+        yield from piece.documents
+    except LabelError as error:
+        hidden = [name for name in mapping.unannotated(piece.split) if repr(name) in str(error)]
+        told = (
+            f"labels.unannotated says that nobody looked for {', '.join(hidden)} here, so take it out there"
+            if hidden
+            else "give the type a line under labels.map of the site file (null drops it)"
+        )
+        raise LabelError(f"{error}; or {told}") from error
+
+
+def _only(data: FilesData, split: str) -> FilesData:
+    return replace(data, **{name: list[str]() for name in SPLITS if name != split})
