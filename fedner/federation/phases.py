@@ -114,8 +114,8 @@ class Evaluated:
     """Entity counts of the sites that counted, by name; `documents` where they tell counts by document.
 
     `unannotated` are the types that a site's counts say nothing about, since nobody looked for them or the site keeps
-    them to itself; `untold` says of sites that keep scores to themselves, all or those of some types, which; `asked` how
-    many of the sites were sent the state.
+    them to itself; `untold` says of sites that keep scores to themselves, all or those of some types, which; `asked`
+    how many of the sites were sent the state.
     """
 
     counts: dict[str, Counts]
