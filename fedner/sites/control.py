@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from flwr.app.user_config import UserConfig
 from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
 from flwr.common.serde import fab_to_proto, user_config_to_proto
 from flwr.proto.control_pb2 import (
@@ -98,7 +99,7 @@ class Control:
         self._flower.close()
         self._files.close()
 
-    def run_config(self, config: Config, resume: bool) -> dict[str, str | bool]:
+    def run_config(self, config: Config, resume: bool) -> UserConfig:
         """Return what a run is told, as Flower's run config; whose key each node has, too, so that no site can pass
         for another."""
         registered = {node.node_id: node.name for node in self._nodes()}
