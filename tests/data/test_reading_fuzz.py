@@ -93,78 +93,16 @@ JSON_FORMATS = [
     TextFormat.spacy_json,
 ]
 
+# fmt: off
 TRICKY = [
-    *(
-        "\0",
-        "\ufeff",
-        "\r",
-        "\r\n",
-        "\n\n",
-        "\t",
-        " ",
-        "\u2028",
-        "\u200b",
-        "\u202e",
-        "e\u0301",
-        "👩\u200d⚕",
-        "１２",
-        "\x85",
-        "\x1c",
-    ),
-    *(
-        '"',
-        "\\",
-        "\\ud800",
-        "\\u0000",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "null",
-        "true",
-        "NaN",
-        "-1",
-        "0.5",
-        "1e999",
-        "[" * 3000,
-    ),
-    *(
-        "9" * 5000,
-        "9" * 11,
-        "O",
-        "B-DRUG",
-        "I-",
-        "DRUG",
-        "XYZ",
-        "7|t|",
-        "7|a|x",
-        "8|t|y",
-        ";",
-        " 0 3",
-        "T1",
-        "R1\t",
-        "#",
-    ),
-    *(
-        "<",
-        ">",
-        "&",
-        "&lt;",
-        "&x;",
-        "&#0;",
-        "&#xD800;",
-        "<text>",
-        "</text>",
-        "<passage>",
-        "</document>",
-        "<x>" * 100,
-        "<![CDATA[",
-        "<!--",
-    ),
+    "\0", "\ufeff", "\r", "\r\n", "\n\n", "\t", " ", "\u2028", "\u200b", "\u202e", "e\u0301", "👩\u200d⚕", "１２",
+    "\x85", "\x1c", '"', "\\", "\\ud800", "\\u0000", "{", "}", "[", "]", ",", ":", "null", "true", "NaN", "-1", "0.5",
+    "1e999", "[" * 3000, "9" * 5000, "9" * 11, "O", "B-DRUG", "I-", "DRUG", "XYZ", "7|t|", "7|a|x", "8|t|y", ";",
+    " 0 3", "T1", "R1\t", "#", "<", ">", "&", "&lt;", "&x;", "&#0;", "&#xD800;", "<text>", "</text>", "<passage>",
+    "</document>", "<x>" * 100, "<![CDATA[", "<!--",
     *('<!DOCTYPE a [<!ENTITY x "y">]>', '<!ENTITY x SYSTEM "file:///etc/passwd">'),
 ]
+# fmt: on
 
 
 @st.composite
@@ -192,46 +130,14 @@ LEAVES = (
         [10**11, 10**30, TEXT, "Ada", "DRUG", "PATIENT", "U-DRUG", "B-DRUG", "L-DRUG", "", "\ud800", "a\0b", "labels"]
     )
 )
-KEYS = st.sampled_from(
-    [
-        "id",
-        "text",
-        "data",
-        "annotations",
-        "result",
-        "type",
-        "value",
-        "start",
-        "end",
-        "labels",
-        "label",
-        "spans",
-        "entities",
-        "start_offset",
-        "end_offset",
-        "tokens",
-        "tags",
-        "documents",
-        "passages",
-        "sentences",
-        "offset",
-        "infons",
-        "locations",
-        "length",
-        "relations",
-        "ents",
-        "orth",
-        "ner",
-        "paragraphs",
-        "key",
-        "was_cancelled",
-        "ground_truth",
-        "metadata",
-        "doc_id",
-        "startOffset",
-        "PubTator3",
-    ]
-)
+# fmt: off
+KEYS = st.sampled_from([
+    "id", "text", "data", "annotations", "result", "type", "value", "start", "end", "labels", "label", "spans",
+    "entities", "start_offset", "end_offset", "tokens", "tags", "documents", "passages", "sentences", "offset",
+    "infons", "locations", "length", "relations", "ents", "orth", "ner", "paragraphs", "key", "was_cancelled",
+    "ground_truth", "metadata", "doc_id", "startOffset", "PubTator3"
+])
+# fmt: on
 ANY_JSON = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=25
 )
