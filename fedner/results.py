@@ -51,8 +51,8 @@ class RunResult:
     `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `support` says for each
     type which sites contributed to the pooled score and with how many entities, `untold` says of sites that keep test
     scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final weights bit for
-    bit. A run that went on from another one's weights has their digest in `started_from`, counts its own sentences only, and
-    calls the round before training round 0.
+    bit. A run that went on from another one's weights has their digest in `started_from`, counts its own sentences
+    only, and calls the round before training round 0.
     """
 
     test: Score
