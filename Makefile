@@ -24,7 +24,7 @@ $(VENV)/trackers: $(VENV)/installed
 	touch $@
 
 test-slow: $(VENV)/trackers
-	$(BIN)/python -m pytest -m 'slow or assets'
+	$(BIN)/python -m pytest -m '(slow or assets) and not fuzz'
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check

@@ -97,6 +97,7 @@ def test_pubtator_counts_one_character_between_title_and_abstract(tmp_path: Path
     assert report.ignored == {"relations": 1}
 
 
+@pytest.mark.slow  # with its package alone, see `make test-slow`
 def test_the_bioc_package_finds_the_same(tmp_path: Path) -> None:
     bioc = pytest.importorskip("bioc")
     from bioc import biocjson, biocxml, pubtator

@@ -127,6 +127,7 @@ def test_broken_biluo_tags_are_refused(tmp_path: Path, tags: list[str]) -> None:
         read(tmp_path, [{"paragraphs": [{"sentences": [sentence]}]}])
 
 
+@pytest.mark.slow  # with its package alone, see `make test-slow`
 def test_a_docbin_has_spacys_tokens_and_entities(tmp_path: Path) -> None:
     spacy = pytest.importorskip("spacy")
     from spacy.tokens import Doc, DocBin

@@ -1,7 +1,7 @@
 """Every reader, fed what nobody would write on purpose: documents or an `InputError` that says where, nothing else.
 
 Three kinds of input: valid files that were damaged, files put together from the format's own pieces, and any bytes at
-all. By default some hundred cases a format; `-m slow` runs thousands.
+all. By default some hundred cases a format; `-m fuzz` runs thousands.
 """
 
 import json
@@ -248,7 +248,7 @@ def test_a_sentence_of_100000_words_is_refused_with_its_line(tmp_path: Path, nam
         list(read_documents(path, CONTRACT))
 
 
-SIZES = [pytest.param(60, id="some"), pytest.param(1000, id="many", marks=pytest.mark.slow)]
+SIZES = [pytest.param(60, id="some"), pytest.param(1000, id="many", marks=pytest.mark.fuzz)]
 
 
 @pytest.mark.parametrize("number", SIZES)
@@ -285,6 +285,7 @@ def is_msgpack(value: object) -> bool:
     return "\\ud" not in text and "0" * 29 not in text
 
 
+@pytest.mark.slow  # spaCy is not among the developers' extras
 @pytest.mark.parametrize("number", SIZES)
 def test_a_damaged_docbin(bench: Bench, number: int) -> None:
     spacy = pytest.importorskip("spacy")
