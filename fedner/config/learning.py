@@ -102,9 +102,9 @@ class TrainingConfig:
     partial: Partial = Partial.marginal
     """Where a document's annotators did not look for some types: `marginal` lets an `O` be any tag of those (partial
     annotation likelihood), `ignore` takes every `O` at its word, which teaches that they are not entities."""
-    distil_weight: float = 0.0
-    """Weight of keeping to the model that a round began with, on what such an `O` may be (>= 0; 1 is the expected
-    cross-entropy under that model); needs `partial=marginal`. After Wang et al. 2023."""
+    distil_weight: float = 1.0
+    """With `partial=marginal`, weight of keeping to the model that a round began with on what such an `O` may be (>= 0;
+    1 makes the expected cross-entropy under that model, 0 is the marginal loss alone). After Wang et al. 2023."""
     optimizer_state: OptimizerState = OptimizerState.reset
     """Forget or keep AdamW's moments between rounds at a site."""
     precision: Precision = Precision.auto
@@ -128,5 +128,3 @@ class TrainingConfig:
             require(getattr(self, name) >= 0, f"training.{name}", "0 or more", getattr(self, name))
         alone = "0 with training.prox_mu or training.scaffold"
         require(not self.dyn_alpha or not (self.prox_mu or self.scaffold), "training.dyn_alpha", alone, self.dyn_alpha)
-        unused = self.distil_weight > 0 and self.partial is Partial.ignore
-        require(not unused, "training.distil_weight", "0 with training.partial=ignore", self.distil_weight)

@@ -115,7 +115,7 @@ def train_alone(
     training = replace(config.training, optimizer_state=OptimizerState.keep, prox_mu=0.0, scaffold=False, dyn_alpha=0.0)
     if federated is None and learner.name:
         # Nobody tells a site that starts from nothing what its O hides: left open, it would be guessed at random.
-        training = replace(training, partial=Partial.ignore, distil_weight=0.0)
+        training = replace(training, partial=Partial.ignore)
     num_rounds = config.federation.rounds if federated is None else config.experiment.fine_tune_rounds
     started = time.monotonic()
     set_state(workspace.tagger.model, workspace.initial_state(config.seed) if federated is None else federated)

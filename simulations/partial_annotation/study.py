@@ -28,7 +28,7 @@ from fedner.metrics import DocumentCounts, arm_interval, gap_closed_interval
 from fedner.results import load_run, read_json, write_json
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
-NAIVE = ("training.partial=ignore", "training.distil_weight=0")
+NAIVE = ("training.partial=ignore",)
 ALL = tuple(f"partition.annotated.site-{site}=[PER,ORG,LOC,MISC]" for site in range(4))
 MISC_AT_ONE_SITE = tuple(
     f"partition.annotated.site-{site}=[{types}]"

@@ -130,7 +130,7 @@ def test_a_fit_goes_down_the_gradient_of_the_marginal_loss(
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     encoded = encoded_of(tagger, partly)
-    config = replace(config, batch_size=encoded.num_windows, precision=Precision.fp32)
+    config = replace(config, batch_size=encoded.num_windows, precision=Precision.fp32, distil_weight=0.0)
     batch = collate(encoded, np.arange(encoded.num_windows), CPU)
     model = copy.deepcopy(tagger.model).eval()
     p = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits.flatten(0, 1)[batch.positions].softmax(-1)
@@ -147,7 +147,7 @@ def test_sums_of_a_shard_that_annotates_everything_are_those_of_the_plain_loss(
     tagger: Tagger, documents: tuple[Document, ...], config: TrainingConfig
 ):
     start, digests = get_state(tagger.model), set()
-    for settings in (config, replace(config, partial=Partial.ignore), replace(config, distil_weight=1.0)):
+    for settings in (config, replace(config, partial=Partial.ignore), replace(config, distil_weight=0.0)):
         set_state(tagger.model, start)
         fit(tagger, encoded_of(tagger, documents), settings, seed=0, site="a", round_number=1, rounds=1)
         digests.add(digest(get_state(tagger.model)))
