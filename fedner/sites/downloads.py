@@ -25,6 +25,7 @@ OFFERED = (
     "contract.yaml",
     "environment.json",
     "history.jsonl",
+    "audit.jsonl",
     "result.json",
     "test_counts.safetensors",
 )
