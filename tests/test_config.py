@@ -98,7 +98,8 @@ def rich_config() -> Config:
 def test_every_option_of_every_group_survives_json(group: str, kind: str) -> None:
     option = CLASSES_BY_GROUP[group][kind](**REQUIRED.get(kind, {}))
     training = {"training": {"dyn_alpha": 0.1}} if kind == AggregationKind.feddyn else {}
-    config = from_plain(plain_config(**{group: {"kind": str(kind)} | REQUIRED.get(kind, {}), **training}))
+    partition = {"partition": {"kind": "natural"}} if kind == DataKind.at_sites else {}
+    config = from_plain(plain_config(**{group: {"kind": str(kind)} | REQUIRED.get(kind, {}), **training, **partition}))
     assert getattr(config, group) == option
     again = loads(dumps(config))
     assert again == config
