@@ -28,6 +28,7 @@ example: fedner data check data=files data.train=[train.conll] data.dev=[dev.con
     --min-words     sentences shorter than this are not compared (8)
     --rare          types with fewer entities in a split are named (10)
     --plain-share   words annotated elsewhere are named if plain in more than this share of their places (0.1)
+    --write-excluded  a new file for the ids of dev and test documents that lie in train, for data.exclude_documents
   --contract, --site  with audit: the text that a site file names; with check: what it makes of the site's own types
                     under the contract, with counts before and after and examples of the text, for the site's own
                     terminal only
@@ -93,6 +94,7 @@ def _audit(arguments: list[str], as_json: bool) -> None:
     from fedner.config.site import read_site
     from fedner.data.auditing import AuditOptions, audit
     from fedner.data.corpus import SPLITS, Corpus, Shard
+    from fedner.data.exclusion import write_excluded
     from fedner.data.labels import LabelContract, read_contract
     from fedner.data.loading import load_corpus
     from fedner.data.mapping import read_site_shard
@@ -102,6 +104,8 @@ def _audit(arguments: list[str], as_json: bool) -> None:
 
     def tell(name: str, contract: LabelContract, text: Corpus | Shard) -> None:
         report = audit(name, contract, {split: text.split(split) for split in SPLITS}, options)
+        if chosen.write_excluded is not None:
+            write_excluded((*report.leaked("dev"), *report.leaked("test")), chosen.write_excluded)
         if as_json:
             print_json(report.to_json())
         else:
@@ -127,7 +131,7 @@ def _audit_parser() -> Parser:
     from fedner.data.auditing import AuditOptions
 
     parser = Parser(prog="fedner data audit", allow_abbrev=False)
-    for name in ("--contract", "--site"):
+    for name in ("--contract", "--site", "--write-excluded"):
         parser.add_argument(name, metavar="FILE")
     for each in fields(AuditOptions):
         parser.add_argument(f"--{each.name.replace('_', '-')}", type=type(each.default), default=each.default)

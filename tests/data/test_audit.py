@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -207,6 +208,29 @@ def test_the_verb_audits_a_configured_corpus(capsys: pytest.CaptureFixture[str])
     assert told["num_documents"] == {"train": 4, "dev": 4, "test": 4}
     # below 1000 entities are all five types in all three splits
     assert len(told["scarce_types"]) == 15
+
+
+def test_what_the_audit_writes_down_is_left_out_and_the_rest_is_clean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(*texts: str) -> str:
+        return "".join(f"-DOCSTART- O\n\n{''.join(f'{word} O{chr(10)}' for word in text.split())}\n" for text in texts)
+
+    texts = {"train": ("a b c d", "e f g h"), "dev": ("i j k l",), "test": ("m n o p", "e f g h", "q r s t")}
+    for split, content in texts.items():
+        (tmp_path / f"{split}.conll").write_text(rows(*content))
+    excluded = str(tmp_path / "leaked.txt")
+    files = [f"data.{split}=[{tmp_path}/{split}.conll]" for split in texts]
+    overrides = ["data=files", *files, "+data.contract.types.DRUG=medicine"]
+    data_verb(["audit", *overrides, "--json", "--write-excluded", excluded])
+    (leaked,) = json.loads(capsys.readouterr().out)["leaked"]["test"]
+    assert Path(excluded).read_text() == f"{leaked}\n"
+    data_verb(["audit", *overrides, f"data.exclude_documents={excluded}", "--json"])
+    told = capsys.readouterr()
+    again = json.loads(told.out)
+    assert again["num_documents"] == {"train": 2, "dev": 1, "test": 2}
+    assert again["leaked"] == {"dev": [], "test": []}
+    assert "Documents left out by data.exclude_documents: 1 test." in told.err
 
 
 def test_the_verb_wants_contract_and_site_together() -> None:

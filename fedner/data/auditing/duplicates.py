@@ -1,14 +1,14 @@
 """Texts that stand in a corpus twice, word for word or nearly so.
 
 Nearly: at least a given Jaccard similarity between the sets of word shingles (runs of words). MinHash with banding
-finds the candidates (Broder 1997, "On the resemblance and containment of documents"; Leskovec et al., "Mining of Massive
-Datasets", ch. 3), and each candidate is then compared shingle by shingle, so that no pair is reported that is not one.
+finds the candidates (Broder 1997, "On the resemblance and containment of documents"; Leskovec et al., "Mining of
+Massive Datasets", ch. 3), and each is then compared shingle by shingle, so that no pair is reported that is not one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from fedner.data.corpus import SPLITS, Document
 from fedner.errors import ConfigError
@@ -147,7 +147,7 @@ def _candidate_index(threshold: float) -> Callable[[int, frozenset[bytes]], list
     def meet(number: int, shingles: frozenset[bytes]) -> list[int]:
         sketch = empty.copy()
         sketch.update_batch(sorted(shingles))
-        met = [int(other) for other in index.query(sketch)]
+        met = cast(list[int], index.query(sketch))
         index.insert(number, sketch)
         return met
 
