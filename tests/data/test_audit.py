@@ -87,6 +87,25 @@ def test_copies_planted_in_generated_notes_are_found() -> None:
     assert set(after.leaked("test")) == {"copy/1", "copy/7", "copy/33"}
 
 
+@pytest.mark.parametrize("threshold", [0.3, 0.6])
+def test_candidates_lose_nothing_that_comparing_all_pairs_finds(threshold: float) -> None:
+    corpus = load_corpus(SyntheticData(contract=SYNTHETIC, train_documents=20, dev_documents=4, test_documents=8))
+    texts = [
+        (Place("train", each.id, number), sentence.words)
+        for each in corpus.train
+        for number, sentence in enumerate(each.sentences)
+    ]
+    sets = [set(zip(words, words[1:], words[2:], strict=False)) or {words} for _, words in texts]
+    later = {
+        max(texts[i][0], texts[j][0], key=lambda place: place.rank)
+        for i in range(len(texts))
+        for j in range(i)
+        if len(sets[i] & sets[j]) >= threshold * len(sets[i] | sets[j])
+    }
+    assert later
+    assert {each.place for each in find_duplicates(texts, threshold, 3)} == later
+
+
 def test_a_lower_threshold_finds_what_is_farther() -> None:
     report = audited(options=AuditOptions(threshold=0.6), **planted())
     assert len(report.leaked("test")) == 15
