@@ -107,6 +107,8 @@ class DataConfig:
     """The same for the dev split, which is scored after every round (> 0); None keeps all."""
     sample_seed: int = 0
     """Seed of that choice; kept apart from the run seed so that every seed trains on the same text."""
+    exclude_documents: str | None = None
+    """File with one document id a line, of documents to leave out on reading; `fedner data audit` writes one."""
 
     def __post_init__(self) -> None:
         for name in ("train_sentences", "dev_sentences"):
@@ -225,7 +227,7 @@ class AtSitesData(DataConfig):
     kind: DataKind = DataKind.at_sites
 
     def __post_init__(self) -> None:
-        for name in ("train_sentences", "dev_sentences"):
+        for name in ("train_sentences", "dev_sentences", "exclude_documents"):
             wanted = "null with data=at_sites, where each site decides what it brings"
             require(getattr(self, name) is None, f"data.{name}", wanted, getattr(self, name))
 

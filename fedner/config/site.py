@@ -152,9 +152,10 @@ def _seen_from(config: SiteConfig, folder: Path) -> SiteConfig:
     data, audit = config.data, config.audit
     files = {name: [str(folder / each) for each in getattr(data, name)] for name in ("train", "dev", "test")}
     contract = None if data.contract_file is None else str(folder / data.contract_file)
+    excluded = None if data.exclude_documents is None else str(folder / data.exclude_documents)
     anchor = None if audit.anchor is None else str(folder / audit.anchor)
     return replace(
         config,
-        data=replace(data, **files, contract_file=contract),
+        data=replace(data, **files, contract_file=contract, exclude_documents=excluded),
         audit=replace(audit, path=str(folder / audit.path), anchor=anchor),
     )

@@ -18,6 +18,7 @@ from fedner.config import (
 )
 from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
+from fedner.data.exclusion import leave_out
 from fedner.data.labels import LabelContract, contract_from_config, suggestion
 from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
 from fedner.data.reading.hub import HubSplit, open_splits
@@ -91,6 +92,7 @@ def load_with_reports(config: DataConfig, require: Sequence[str] = SPLITS) -> Lo
     else:
         pieces = open_pieces(config, contract)
         corpus = _collect(pieces, config, contract)
+    corpus = _without_excluded(corpus, config)
     corpus = replace(
         corpus,
         train=sample(corpus.train, config.train_sentences, config.sample_seed, "train"),
@@ -189,6 +191,12 @@ def _collect(pieces: Sequence[Piece], config: DataConfig, contract: LabelContrac
     train, dev, test = (tuple(splits[split]) for split in SPLITS)
     notice = CONLL2003_NOTICE if isinstance(config, Conll2003Data) else ""
     return Corpus(corpus_name(config), contract, train, dev, test, notice)
+
+
+def _without_excluded(corpus: Corpus, config: DataConfig) -> Corpus:
+    remaining = leave_out({split: corpus.split(split) for split in SPLITS}, config.exclude_documents)
+    notice = " ".join(each for each in (corpus.notice, remaining.notice) if each)
+    return replace(corpus, **remaining.documents, notice=notice)
 
 
 def corpus_name(config: DataConfig) -> str:

@@ -5,15 +5,19 @@ file, line and the closest known name. What they yield is then mapped, document 
 become one; entities that touch stay apart, as each keeps its B-.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from fedner.config import FilesData
 from fedner.config.site import SiteConfig, SiteLabels
 from fedner.data.corpus import SPLITS, Document, Sentence, Shard
+from fedner.data.exclusion import leave_out
 from fedner.data.labels import EntityType, LabelContract, suggestion
 from fedner.data.loading import Piece, log_changes, open_pieces, sample
 from fedner.errors import DataError, LabelError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,17 @@ def read_site_shard(site: SiteConfig, contract: LabelContract) -> Shard:
         splits[piece.split] += (mapping.apply(document, piece.split) for document in piece.documents)
         log_changes(piece.report)
     data = site.data
-    for split, documents in splits.items():
+    remaining = leave_out(splits, data.exclude_documents)
+    if remaining.notice:
+        _LOG.warning("%s: %s", site.site, remaining.notice)
+    for split, documents in remaining.documents.items():
         if not documents:
             raise DataError(f"wanted documents in the {split} split of '{site.site}', found none; set data.{split}")
     return Shard(
         site.site,
-        sample(splits["train"], data.train_sentences, data.sample_seed, "train"),
-        sample(splits["dev"], data.dev_sentences, data.sample_seed, "dev"),
-        tuple(splits["test"]),
+        sample(remaining.documents["train"], data.train_sentences, data.sample_seed, "train"),
+        sample(remaining.documents["dev"], data.dev_sentences, data.sample_seed, "dev"),
+        remaining.documents["test"],
     )
 
 

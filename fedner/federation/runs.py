@@ -282,7 +282,7 @@ def absolute_paths(config: Config, folder: Path) -> Config:
     """
     plain = to_plain(config)
     data, model = plain["data"], plain["model"]
-    for key in ("root", "contract_file"):
+    for key in ("root", "contract_file", "exclude_documents"):
         if data.get(key):
             data[key] = str(folder / data[key])
     for key in ("train", "dev", "test"):

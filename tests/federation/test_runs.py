@@ -129,6 +129,7 @@ def test_environment_says_what_ran():
 def test_relative_paths_are_seen_from_the_given_folder(tmp_path: Path, config: Config):
     plain = to_plain(config)
     plain["data"] = {"kind": "files", "train": ["a.conll"], "dev": ["/abs/b.conll"], "contract_file": "c.yaml"}
+    plain["data"]["exclude_documents"] = "ids.txt"
     plain["federation"]["public_dev"] = ["p.conll"]
     (tmp_path / "encoder").mkdir()
     plain["model"]["name"] = "encoder"
@@ -136,6 +137,7 @@ def test_relative_paths_are_seen_from_the_given_folder(tmp_path: Path, config: C
     data = to_plain(seen)["data"]
     assert (data["train"], data["dev"]) == ([str(tmp_path / "a.conll")], ["/abs/b.conll"])
     assert data["contract_file"] == str(tmp_path / "c.yaml")
+    assert data["exclude_documents"] == str(tmp_path / "ids.txt")
     assert seen.model.name == str(tmp_path / "encoder")
     assert seen.federation.public_dev == [str(tmp_path / "p.conll")]
     assert seen.output == str(tmp_path / "runs")
