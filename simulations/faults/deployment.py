@@ -16,27 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedner.config import Config, dumps
+from fedner.federation.app_bundle import description
 
 SCRIPTS = Path(sys.executable).parent
-PYPROJECT = """
-[project]
-name = "fedner-run"
-version = "1.0.0"
-description = "Runs the installed fedner"
-license = "Apache-2.0"
-
-[tool.flwr.app]
-publisher = "fedner"
-
-[tool.flwr.app.components]
-serverapp = "fedner.federation.server_app:app"
-clientapp = "fedner.federation.client_app:app"
-
-[tool.flwr.app.config]
-config = ""
-folder = ""
-resume = false
-"""
 
 
 @dataclass
@@ -62,7 +44,7 @@ class Deployment:
         """Start `flwr run`, following its log."""
         app = self.folder / "app"
         app.mkdir(exist_ok=True)
-        (app / "pyproject.toml").write_text(PYPROJECT)
+        (app / "pyproject.toml").write_text(description())
         given = f"config = '''{dumps(config)}'''\nfolder = '{self.folder}'\nresume = {str(resume).lower()}\n"
         (self.folder / "run.toml").write_text(given)
         command = ["flwr", "run", str(app), "ours", "--stream", "--run-config", str(self.folder / "run.toml")]

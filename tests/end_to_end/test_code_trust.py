@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deployment import PYPROJECT, Deployment, deployment, free_port, wait_until
+from deployment import Deployment, deployment, free_port, wait_until
 
 from fedner.config import Config, dumps, from_plain
 from fedner.data.labels import contract_from_config, write_contract
+from fedner.federation.app_bundle import description
 from fedner.federation.audit_check import verify
 
 EVIL = """
@@ -62,7 +63,7 @@ def submit(running: Deployment, app: Path) -> None:
 
 def app_folder(root: Path, tampered: bool) -> Path:
     root.mkdir()
-    text = PYPROJECT
+    text = description()
     if tampered:
         text = text.replace('clientapp = "fedner.federation.client_app:app"', 'clientapp = "evil:app"')
         (root / "evil.py").write_text(EVIL.format(marker=str(root.parent / "marker")))

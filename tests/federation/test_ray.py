@@ -12,30 +12,13 @@ from time import sleep
 import pytest
 
 from fedner.config import Config, dumps
+from fedner.federation.app_bundle import description
 from fedner.federation.local_grid import run_in_process
 from fedner.federation.runs import open_run
 from fedner.results import read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra fedner[ray]")]
 
-PYPROJECT = """
-[project]
-name = "fedner-run"
-version = "1.0.0"
-description = "Runs the installed fedner"
-license = "Apache-2.0"
-
-[tool.flwr.app]
-publisher = "tests"
-
-[tool.flwr.app.components]
-serverapp = "fedner.federation.server_app:app"
-clientapp = "fedner.federation.client_app:app"
-
-[tool.flwr.app.config]
-config = ""
-folder = ""
-"""
 SCRIPTS = Path(sys.executable).parent
 SETTINGS = {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -86,7 +69,7 @@ def wait_for(port: int, superlink: subprocess.Popen) -> None:
 def flwr_run(config: Config, nodes: int, folder: Path, environment: dict[str, str]) -> str:
     app = folder / "app"
     app.mkdir()
-    (app / "pyproject.toml").write_text(PYPROJECT)
+    (app / "pyproject.toml").write_text(description())
     (folder / "run.toml").write_text(f"config = '''{dumps(config)}'''\nfolder = '{folder}'\n")
     resources = f"num-supernodes={nodes} client-resources-num-cpus=1"
     command = ["flwr", "run", str(app), "ours", "--stream"]
