@@ -1,4 +1,4 @@
-"""Make what compose.yaml mounts: `python docker/example.py` writes kits, site files and invented text to docker/example.
+"""Make what compose.yaml mounts: `python docker/example.py` writes kits, site files and invented text to example/.
 
 kits/example/   what `fedner provision` issues for federation.yaml
 site-NAME/      the site file and the text of each site, under /site in its container
