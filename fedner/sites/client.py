@@ -24,6 +24,7 @@ from fedner.sites.flower import (
     open_state,
     script,
 )
+from fedner.sites.health import note_port
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
 from fedner.sites.supervise import Program, Supervisor
@@ -47,6 +48,7 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
     shard = read_own_shard(site_file, kit.contract_file)
     with open_state(state):
         port, secret = free_port(), new_secret(state)
+        note_port(state, port)
         write_node_config(state / "node.toml", kit, site_file, state)
         programs = (_supernode(kit, key, state / "node.toml", port, secret), _worker(port, secret))
         log = state / "log" / "client.log"

@@ -13,6 +13,7 @@ from fedner.sites.downloads import summaries
 from fedner.sites.federation_file import read_revoked
 from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, new_secret, open_state, superexec
 from fedner.sites.gates import token_digest
+from fedner.sites.health import note_port
 from fedner.sites.keys import fingerprint, public_line, read_public
 from fedner.sites.kit import Kit
 from fedner.sites.lines import tell
@@ -37,6 +38,7 @@ def serve(kit: Kit, state: Path, host: str, control_host: str) -> bool:
     with open_state(state):
         runs, secret = state / "runs", new_secret(state)
         runs.mkdir(exist_ok=True)
+        note_port(state, kit.ports.health)
         settings = ServerSettings(
             host=host,
             control_host=control_host,
