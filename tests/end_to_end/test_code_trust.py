@@ -88,7 +88,7 @@ def has(running: Deployment, event: str) -> bool:
     return any(line["event"] == event for line in trail(running))
 
 
-@pytest.mark.slow
+@pytest.mark.deploy
 def test_a_tampered_app_is_refused_recorded_and_nothing_of_it_runs(running: Deployment):
     submit(running, app_folder(running.folder / "tampered", tampered=True))
     wait_until(lambda: has(running, "app refused"), 300)
@@ -104,7 +104,7 @@ def test_a_tampered_app_is_refused_recorded_and_nothing_of_it_runs(running: Depl
     assert verify(running.folder / "north" / "audit.jsonl").sound
 
 
-@pytest.mark.slow
+@pytest.mark.deploy
 def test_the_same_processes_then_answer_an_honest_app(running: Deployment):
     (running.folder / "runs" / "real").rename(running.folder / "refused-run")
     submit(running, app_folder(running.folder / "honest", tampered=False))
