@@ -11,8 +11,6 @@ from simulation import WORKERS, Bench, Run
 NAMED = {fault.name: fault for fault in FAULTS}
 IN_CI = (
     "reply: garbage, one of ten sites",
-    "reply: twice",
-    "SIGTERM to all its processes",
     "server killed (-9) while it checkpoints",
     "disk full while it checkpoints",
     "site's process killed (-9), every site mandatory, retry",
