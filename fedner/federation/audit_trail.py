@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fedner.disk import flush_folder
 from fedner.errors import AuditError
 from fedner.federation.audit_entries import Entry, TornLine, TrailOpened
 
@@ -87,7 +88,7 @@ class Trail:
                 head, lines = _chained(last, (*opening, *_sealing(torn), *entries))
                 _write(file, b"".join([b"" if starts_line else b"\n", *lines]))
             if last is None:
-                _flush_folder(self.path.parent)
+                flush_folder(self.path.parent)
             if self.anchor is not None:
                 with _locked(self.anchor) as file:
                     _write(file, f"{head}\n".encode())
@@ -173,11 +174,3 @@ def _write(file: int, content: bytes) -> None:
     while left:
         left = left[os.write(file, left) :]
     os.fsync(file)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,6 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
+from fedner.disk import flush_file, flush_folder
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.federation.aggregation import AggregationState
 from fedner.results import RoundResult, best_round, read_json, round_from_json, round_to_json, write_json
@@ -137,21 +138,6 @@ def load_best(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
 def best_rounds_kept(rounds: Sequence[RoundResult], kept: int = KEPT) -> tuple[int, ...]:
     """Return the best rounds as seen from each of the newest checkpoints: a run may go back to any of them."""
     return tuple(sorted({best_round(rounds[: len(rounds) - back]) for back in range(min(kept, len(rounds)))}))
-
-
-def flush_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def flush_file(path: Path) -> None:
-    """Make a file's content survive a power failure."""
-    with path.open("rb") as content:
-        os.fsync(content.fileno())
 
 
 def _name(number: int) -> str:

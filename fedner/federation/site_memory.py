@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
+from fedner.disk import flush_file, flush_folder
 from fedner.errors import FederationError, StateError
 from fedner.federation import array_format
-from fedner.federation.checkpoints import KEPT, flush_file, flush_folder
+from fedner.federation.checkpoints import KEPT
 from fedner.federation.node_config import MEMORY, MEMORY_OF_RUNS, UNFLUSHED
 from fedner.state import State, digest
 

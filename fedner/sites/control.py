@@ -33,10 +33,11 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
 from fedner.config import Config, dumps
+from fedner.disk import file_digest
 from fedner.errors import ConfigError, FederationError
 from fedner.federation.app_bundle import app_bundle
 from fedner.federation.run_config import nodes_text
-from fedner.sites.downloads import PREFIX, OfferedFile, RunSummary, file_digest
+from fedner.sites.downloads import PREFIX, OfferedFile, RunSummary
 from fedner.sites.flower import needed
 from fedner.sites.kit import Kit
 from fedner.sites.token import control_token

@@ -4,7 +4,6 @@ Answers JSON and files behind the control API's own listener, TLS and token. Not
 and what aggregations keep stay on the server, and a name that is not a plain one is not found.
 """
 
-import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from fedner.disk import file_digest
 from fedner.federation.events import RoundEvaluated
 from fedner.federation.runs import RunDirectory
 
@@ -122,12 +122,6 @@ def offered(directory: Path) -> list[OfferedFile]:
         OfferedFile(str(path.relative_to(directory)), path.stat().st_size, file_digest(path))
         for path in _paths(directory)
     ]
-
-
-def file_digest(path: Path) -> str:
-    """Return a file's SHA-256 (hex)."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _paths(directory: Path) -> list[Path]:

@@ -5,7 +5,6 @@ kit, so the signature shows that the kit is whole and from one hand; the fingerp
 """
 
 import gzip
-import hashlib
 import io
 import re
 import tarfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedner.data.labels import read_contract
+from fedner.disk import file_digest
 from fedner.errors import FednerError
 from fedner.sites.certificates import Authority, certificate_fingerprint, read_certificates, signed_by
 from fedner.sites.keys import PRIVATE_MODE, is_private
@@ -58,7 +58,7 @@ def seal(folder: Path, signer: Authority) -> None:
     secret = any(path.suffix in _SECRET for path in files.values())
     for path in (folder, *(each for each in folder.iterdir() if each.is_dir())):
         path.chmod(0o700 if secret else 0o755)
-    sums = "".join(f"{_digest(path)}  {name}\n" for name, path in files.items()).encode()
+    sums = "".join(f"{file_digest(path)}  {name}\n" for name, path in files.items()).encode()
     (folder / SUMS).write_bytes(sums)
     (folder / SIGNATURE).write_bytes(signer.sign(sums))
     archive = archive_of(folder)
@@ -121,7 +121,7 @@ def _check_files(kit: Kit, sums: str) -> list[str]:
         path = kit.folder / name
         if name not in files:
             problems.append(f"{path}: wanted this file, found none; ask for the kit again")
-        elif path.is_symlink() or _digest(path) != digest:
+        elif path.is_symlink() or file_digest(path) != digest:
             problems.append(f"{path}: wanted the file as it was issued, found it altered; ask for the kit again")
     if kit.party is not Party.site:
         # A public key that slips in would be registered as a site's, a token would be taken for the coordinator's.
@@ -150,11 +150,6 @@ def _files(folder: Path) -> Mapping[str, Path]:
     paths = (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: named[name] for name in sorted(named) if name not in (SUMS, SIGNATURE)}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mode(path: Path) -> int:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fedner.disk import flush_file, flush_folder
 from fedner.errors import ConfigError, RunError
-from fedner.federation.checkpoints import flush_file, flush_folder
 
 
 @contextmanager
