@@ -86,8 +86,8 @@ def _untold(study: Study) -> Iterator[str]:
 def _joining(study: Study, federated: Mean, local: Mean) -> str:
     difference = study.differences.get("federated-local") or Difference(federated.f1 - local.f1, Interval(), None)
     return (
-        f"{_opening(study, judge(difference))}: on the pooled test set the federated model scored F1 {wording.score(federated.f1)}, "
-        f"a site's own model {wording.score(local.f1)} on average "
+        f"{_opening(study, judge(difference))}: on the pooled test set the federated model scored F1 "
+        f"{wording.score(federated.f1)}, a site's own model {wording.score(local.f1)} on average "
         f"({_difference(study, difference)})."
     )
 
