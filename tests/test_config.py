@@ -213,6 +213,7 @@ def test_an_ill_typed_value_is_refused_by_its_full_name(path: str, value: object
         ("model.max_length", 7),
         ("model.max_length", 513),
         ("model.overlap_words", -1),
+        ("model.context_words", -1),
         ("model.dropout", 1.0),
         ("partition.sites", 0),
         ("partition.min_train_documents", 0),

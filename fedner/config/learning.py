@@ -19,6 +19,8 @@ class ModelConfig:
     """Window length in word pieces, special tokens included (8 to 512)."""
     overlap_words: int = 16
     """Words that neighbouring windows of a long sentence share as context (>= 0)."""
+    context_words: int = 0
+    """Words of the sentences before and after, of the same document, that a window shows as far as they fit (>= 0)."""
     dropout: float | None = None
     """Dropout of encoder and head, [0, 1); None keeps the encoder's own."""
     frozen: list[str] = field(default_factory=list)
@@ -31,6 +33,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         require(8 <= self.max_length <= 512, "model.max_length", "8 to 512 word pieces", self.max_length)
         require(self.overlap_words >= 0, "model.overlap_words", "0 or more words", self.overlap_words)
+        require(self.context_words >= 0, "model.context_words", "0 or more words", self.context_words)
         if self.dropout is not None:
             require(0 <= self.dropout < 1, "model.dropout", "a number in [0, 1)", self.dropout)
 

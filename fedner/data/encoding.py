@@ -5,6 +5,9 @@ cut at word boundaries into windows that share words. Each word is *owned* by ex
 has most context: only there is it trained and predicted. So no gold entity is lost and no word counts twice. Owned
 words come in text order, hence the n-th labelled position of all windows is the n-th word of the shard; that is all
 the bookkeeping there is.
+
+A window may also show words of the sentences around its own, as far as they are of the same document (Schweter and
+Akbik 2020, FLERT: Document-Level Features for Named Entity Recognition). They are context and owned elsewhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -126,12 +129,14 @@ def encode(
     contract: LabelContract,
     max_length: int,
     overlap_words: int,
+    context_words: int = 0,
 ) -> Encoded:
     """Encode documents for one tokenizer and contract.
 
     Args:
         max_length: pieces in a window, special tokens included.
         overlap_words: words that neighbouring windows share at least where they fit, at most half a window.
+        context_words: words shown before and after a window, of its document, as far as they fit.
 
     Raises:
         LabelError: a tag is not of the contract.
@@ -145,6 +150,8 @@ def encode(
     sentence_starts = _offsets(np.array([len(sentence.words) for sentence in sentences], dtype=np.int64))
     pieces = _piece_words(sentences, sentence_starts, tokenizer, room)
     windows, num_cut = _cut(sentence_starts, pieces.starts, room, overlap_words)
+    if context_words:
+        windows = _widen(windows, _document_starts(documents, sentence_starts), pieces.starts, room, context_words)
     tag_ids = _tag_ids(documents, contract)
     input_ids, labels, starts = _lay_out(pieces, windows, tag_ids, prefix, suffix)
     stats = EncodingStats(
@@ -305,6 +312,27 @@ def _own(first: Longs, end: Longs) -> tuple[Longs, Longs, Longs]:
         owner[low - begin : high - begin][better] = window
     kept, owned = np.unique(owner, return_index=True)
     return first[kept], end[kept], owned.astype(np.int64) + begin
+
+
+def _document_starts(documents: Sequence[Document], sentence_starts: Longs) -> Longs:
+    """Return [0, w0, w0 + w1, …] of the documents' words, shape (documents + 1,)."""
+    return sentence_starts[_offsets(np.array([len(document.sentences) for document in documents], dtype=np.int64))]
+
+
+def _widen(windows: _Windows, documents: Longs, piece_starts: Longs, room: int, context_words: int) -> _Windows:
+    """Let windows show words around them: half of the room left on either side, and what one side leaves, the other."""
+    first, end = windows.first, windows.end
+    document = np.searchsorted(documents, first, side="right") - 1
+    before = np.maximum(first - context_words, documents[document])
+    after = np.minimum(end + context_words, documents[document + 1])
+    spare = room - (piece_starts[end] - piece_starts[first])
+    wanted_before, wanted_after = piece_starts[first] - piece_starts[before], piece_starts[after] - piece_starts[end]
+    given_before = np.minimum(wanted_before, np.maximum(spare // 2, spare - wanted_after))
+    given_after = np.minimum(wanted_after, spare - given_before)
+    # Whole words only: the first that begins within what is given, and the last that ends within it.
+    first = np.searchsorted(piece_starts, piece_starts[first] - given_before, side="left")
+    end = np.searchsorted(piece_starts, piece_starts[end] + given_after, side="right") - 1
+    return _Windows(first.astype(np.int64), end.astype(np.int64), windows.owned)
 
 
 def _tag_ids(documents: Sequence[Document], contract: LabelContract) -> Ints:

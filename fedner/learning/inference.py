@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fedner.config import Precision, TrainingConfig
 from fedner.data.corpus import Document, Sentence
-from fedner.data.encoding import Encoded, encode
+from fedner.data.encoding import Encoded
 from fedner.errors import RunError
 from fedner.learning.batches import Batch, Indices, collate, owned_words, sorted_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision
@@ -66,7 +66,7 @@ def predict_documents(tagger: Tagger, documents: Sequence[Document], config: Tra
 
     Always in float32, so that the result is what the exported model gives elsewhere.
     """
-    encoded = encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    encoded = tagger.encode(documents)
     tags = iter(predict_tags(tagger, encoded, replace(config, precision=Precision.fp32)))
     return tuple(replace(document, sentences=tuple(_retagged(document, tags))) for document in documents)
 

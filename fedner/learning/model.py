@@ -4,7 +4,7 @@ Weights are read from safetensors only and no code that comes with a model is ev
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from transformers.utils import logging as transformers_logging
 
 from fedner.assets import ensure_model
 from fedner.config import ModelConfig
+from fedner.data.corpus import Document
+from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import ConfigError, InputError, LabelError
 from fedner.learning.growing import grow_head, knows_first_tags
@@ -33,6 +35,8 @@ from fedner.seeding import derive_seed
 
 CONTRACT_FILE = "contract.yaml"
 SETTINGS_FILE = "fedner.json"
+_LENGTHS = ("max_length", "overlap_words", "context_words")
+"""What of a tagger the settings file holds; older models have no context_words."""
 _DROPOUT_KEYS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -56,10 +60,17 @@ class Tagger:
     """Pieces in a window, special tokens included."""
     overlap_words: int = 16
     """Words that neighbouring windows of a long sentence share."""
+    context_words: int = 0
+    """Words of the sentences around that a window shows."""
     head_is_trained: bool = False
     """Whether the head came with the model rather than from the run seed."""
     personal: frozenset[str] = frozenset()
     """Names of the trained tensors that each site keeps for itself."""
+
+    def encode(self, documents: Sequence[Document]) -> Encoded:
+        """Return documents as this tagger reads them; raises as `encode`."""
+        lengths = self.max_length, self.overlap_words, self.context_words
+        return encode(documents, self.tokenizer, self.contract, *lengths)
 
 
 def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tagger:
@@ -88,8 +99,27 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
         seed_head(model, seed)
     freeze(model, config.frozen)
     model.eval()
-    personal = personal_names(model, config.personal)
-    return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, keeps_head, personal)
+    return _tagger(model, tokenizer, contract, config, keeps_head, personal_names(model, config.personal))
+
+
+def _tagger(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    contract: LabelContract,
+    config: ModelConfig,
+    head_is_trained: bool,
+    personal: frozenset[str],
+) -> Tagger:
+    return Tagger(
+        model=model,
+        tokenizer=tokenizer,
+        contract=contract,
+        max_length=config.max_length,
+        overlap_words=config.overlap_words,
+        context_words=config.context_words,
+        head_is_trained=head_is_trained,
+        personal=personal,
+    )
 
 
 def seed_head(model: PreTrainedModel, seed: int) -> None:
@@ -116,7 +146,7 @@ def save_tagger(tagger: Tagger, directory: str | Path, card: str) -> None:
         tagger.model.save_pretrained(folder)
         tagger.tokenizer.save_pretrained(folder)
     write_contract(tagger.contract, folder / CONTRACT_FILE)
-    settings = {"max_length": tagger.max_length, "overlap_words": tagger.overlap_words}
+    settings = {name: getattr(tagger, name) for name in _LENGTHS}
     (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -138,7 +168,7 @@ def load_tagger(directory: str | Path) -> Tagger:
         raise LabelError(f"{folder}: the labels in config.json are not those of {CONTRACT_FILE}; restore the pair")
     _check_lengths(config, model)
     model.eval()
-    return Tagger(model, tokenizer, contract, config.max_length, config.overlap_words, head_is_trained=True)
+    return _tagger(model, tokenizer, contract, config, head_is_trained=True, personal=frozenset())
 
 
 def model_contract(directory: str | Path) -> LabelContract:
@@ -179,10 +209,10 @@ def _read_settings(folder: Path) -> ModelConfig:
     path = folder / SETTINGS_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        lengths = int(settings["max_length"]), int(settings["overlap_words"])
+        lengths = {name: int(settings[name]) for name in _LENGTHS if name in settings or name != "context_words"}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: wanted a JSON object with max_length and overlap_words; {error!r}") from error
-    return ModelConfig(name=str(folder), max_length=lengths[0], overlap_words=lengths[1])
+    return ModelConfig(name=str(folder), **lengths)
 
 
 def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFast:

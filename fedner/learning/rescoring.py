@@ -8,7 +8,6 @@ import numpy as np
 from fedner.config import Precision, TrainingConfig
 from fedner.data.annotation import tags_without
 from fedner.data.corpus import Document
-from fedner.data.encoding import encode
 from fedner.errors import RunError
 from fedner.learning.inference import predict_tags
 from fedner.learning.model import Tagger
@@ -26,7 +25,7 @@ def count_twice(tagger: Tagger, documents: Sequence[Document], config: TrainingC
     Raises:
         RunError: seqeval finds another F1.
     """
-    encoded = encode(tuple(documents), tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    encoded = tagger.encode(tuple(documents))
     document_of = [index for index, document in enumerate(encoded.documents) for _ in document.sentences]
     hidden = [encoded.documents[index].unannotated for index in document_of]
     found = predict_tags(tagger, encoded, replace(config, precision=Precision.fp32))

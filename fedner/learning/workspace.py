@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from fedner.config import ModelConfig
 from fedner.data.corpus import Document
-from fedner.data.encoding import Encoded, encode
+from fedner.data.encoding import Encoded
 from fedner.data.labels import LabelContract
 from fedner.learning.model import Tagger, build_tagger, seed_head
 from fedner.learning.tensors import get_state, set_state
@@ -50,8 +50,7 @@ class Workspace:
         key = _content_digest(documents)
         encoded = self._by_content.get(key)
         if encoded is None:
-            tagger = self.tagger
-            encoded = encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+            encoded = self.tagger.encode(documents)
         self._by_content[key] = encoded
         self._by_content.move_to_end(key)
         # The tuple is kept with it: while it lives no other object can have its identity.

@@ -15,7 +15,6 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from fedner.cli import main
 from fedner.config import TrainingConfig
 from fedner.data.corpus import Document
-from fedner.data.encoding import encode
 from fedner.data.labels import EntityType, LabelContract, spans_of, write_contract
 from fedner.data.reading import read_documents
 from fedner.data.reading.texts import read_texts
@@ -130,7 +129,7 @@ def test_a_federation_on_chinese_letters_predicts_into_every_format(
 
     tagger = load_tagger(tmp_path / "runs" / "zh" / "model")
     config = TrainingConfig(device="cpu", threads=1)
-    encoded = encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    encoded = tagger.encode(documents)
     assert encoded.stats.unknown_words == 0  # every character has its own piece, and so its own tag
     predicted = predict_documents(tagger, documents, config)
     expected = [spans(document) for document in predicted]

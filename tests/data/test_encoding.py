@@ -123,11 +123,14 @@ def test_a_long_sentence_is_cut_and_each_word_labelled_where_it_has_most_context
     st.lists(st.lists(st.sampled_from(["a", "bb", "bbbb", "Anna", "\u200b", "bbbbbbbbbbbbbbbbb"])), max_size=4),
     st.integers(3, 14),
     st.integers(0, 12),
+    st.integers(0, 12),
 )
-def test_every_word_is_labelled_exactly_once_in_text_order(texts: list[list[str]], room: int, overlap: int) -> None:
+def test_every_word_is_labelled_exactly_once_in_text_order(
+    texts: list[list[str]], room: int, overlap: int, context: int
+) -> None:
     tags = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
     sentences = [(words, [tags[(i + len(words)) % 5] for i in range(len(words))]) for words in texts]
-    encoded = encode([document(*sentences)], CASED, CONTRACT, room, overlap)
+    encoded = encode([document(*sentences)], CASED, CONTRACT, room, overlap, context)
     gold = [tags.index(tag) for _, sentence_tags in sentences for tag in sentence_tags]
     assert encoded.labels[encoded.labels != IGNORE].tolist() == gold
     assert encoded.num_words == len(gold) == encoded.word_starts[-1]
@@ -138,6 +141,39 @@ def test_every_word_is_labelled_exactly_once_in_text_order(texts: list[list[str]
     assert owned == np.diff(encoded.word_starts).tolist()
     assert all(count > 0 for count in owned)
     assert encoded.first_windows.sum() == sum(bool(words) for words in texts)
+
+
+def test_a_window_shows_words_around_its_sentence_but_of_no_other_document() -> None:
+    texts = [document((["a", "to", "bb"], ["O"] * 3), (["Anna"], ["B-PER"]), (["to", "a", "a"], ["O"] * 3))]
+    texts.append(document((["bb"], ["O"])))
+    encoded = encode(texts, CASED, CONTRACT, 16, 2, context_words=2)
+    shown = [tokens[1:-1] for tokens, _ in windows(encoded)]
+    first, second = ["a", "to", *CASED.tokenize("bb")], CASED.tokenize("Anna")
+    assert shown == [
+        [*first, *second, "to"],
+        [*first[1:], *second, "to", "a"],
+        [*CASED.tokenize("bb"), *second, "to", "a", "a"],
+        CASED.tokenize("bb"),
+    ]
+    assert [[label for label in labels if label != IGNORE] for _, labels in windows(encoded)] == [
+        [0] * 3,
+        [1],
+        [0] * 3,
+        [0],
+    ]
+    assert encoded.word_starts.tolist() == [0, 3, 4, 7, 8]
+
+
+def test_where_context_does_not_fit_both_sides_get_half_and_what_the_other_leaves() -> None:
+    text = document((["a", "to"], ["O"] * 2), (["to"], ["O"]), (["a", "a", "to", "to", "to"], ["O"] * 5))
+    encoded = encode([text], CASED, CONTRACT, 8, 2, context_words=9)
+    # Room for six pieces of one word each. The second sentence has five to give away: two before it, as there are no
+    # more, and so three after it. The first has four, all after it; the third one, before it.
+    assert [tokens[1:-1] for tokens, _ in windows(encoded)] == [
+        ["a", "to", "to", "a", "a", "to"],
+        ["a", "to", "to", "a", "a", "to"],
+        ["to", "a", "a", "to", "to", "to"],
+    ]
 
 
 def test_a_sentence_of_100_000_words_is_cut_into_about_as_many_windows_as_its_length_asks() -> None:

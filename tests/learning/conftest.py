@@ -8,7 +8,7 @@ import torch
 
 from fedner.config import ModelConfig, TrainingConfig
 from fedner.data.corpus import Document, Sentence
-from fedner.data.encoding import Encoded, encode
+from fedner.data.encoding import Encoded
 from fedner.data.labels import EntityType, LabelContract
 from fedner.learning.batches import collate, training_order
 from fedner.learning.model import Tagger, build_tagger
@@ -47,7 +47,7 @@ def tagger(contract: LabelContract) -> Tagger:
 
 @pytest.fixture
 def encoded(tagger: Tagger, documents: tuple[Document, ...]) -> Encoded:
-    return encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    return tagger.encode(documents)
 
 
 @pytest.fixture

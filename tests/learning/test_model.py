@@ -138,6 +138,17 @@ def test_a_saved_tagger_comes_back_whole(tagger: Tagger, tmp_path: Path) -> None
     assert (tmp_path / "model.safetensors").is_file()
 
 
+def test_how_text_is_cut_is_saved_and_a_model_from_before_there_was_context_has_none(
+    tagger: Tagger, tmp_path: Path
+) -> None:
+    save_tagger(replace(tagger, context_words=5), tmp_path, "# A model\n")
+    assert load_tagger(tmp_path).context_words == 5
+    settings = json.loads((tmp_path / "fedner.json").read_text())
+    del settings["context_words"]
+    (tmp_path / "fedner.json").write_text(json.dumps(settings))
+    assert load_tagger(tmp_path).context_words == 0
+
+
 def test_transformers_alone_reads_a_saved_tagger(tagger: Tagger, tmp_path: Path) -> None:
     save_tagger(tagger, tmp_path, "")
     model = AutoModelForTokenClassification.from_pretrained(tmp_path)

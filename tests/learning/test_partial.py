@@ -15,7 +15,7 @@ from seqeval.scheme import IOB2
 from fedner.config import Partial, Precision, TrainingConfig
 from fedner.data.annotation import without_types
 from fedner.data.corpus import Document
-from fedner.data.encoding import Encoded, encode
+from fedner.data.encoding import Encoded
 from fedner.learning.batches import collate, owned_words, pack
 from fedner.learning.inference import evaluate, log_probabilities, predict_tags
 from fedner.learning.model import Tagger
@@ -34,7 +34,7 @@ HIDDEN = torch.tensor([[False, False, False, True, True]] * 3)
 
 
 def encoded_of(tagger: Tagger, documents: tuple[Document, ...]) -> Encoded:
-    return encode(documents, tagger.tokenizer, tagger.contract, tagger.max_length, tagger.overlap_words)
+    return tagger.encode(documents)
 
 
 @pytest.fixture
