@@ -1,5 +1,6 @@
 """Every fedner command in the README and the docs composes; every file that they name is there."""
 
+import ast
 import json
 import re
 import shlex
@@ -7,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import flwr
 import pytest
 
 from fedner.cli import main
@@ -72,3 +74,31 @@ def test_every_event_has_an_example_line_with_its_keys():
     (block,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     examples = {line["event"]: set(line) - {"time"} for line in map(json.loads, block.splitlines())}
     assert examples == {kind.event: {entry.name for entry in fields(kind)} for kind in get_args(Event)}
+
+
+def test_every_message_in_troubleshooting_is_one_of_the_code():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+    sources = [*(ROOT / "fedner").rglob("*.py"), *(Path(flwr.__path__[0]) / place for place in FLOWERS)]
+    told = "\n".join(text for path in sources for text in texts(path))
+    assert len(cells) > 50
+    for cell in cells:
+        # What a refusal's code is stands apart in the code; so does an event's name.
+        message = re.sub(r"^(?:[a-z]+(?:-[a-z]+)?: (?=[a-z])|event=)", "", cell)
+        parts = [re.escape(part) for part in re.split("…|'…'", message) if part.strip()]
+        assert re.search("[^\n]*?".join(parts), told), cell
+
+
+FLOWERS = ("supercore/error/catalog.py", "superlink/routers/fleet/node_auth.py")
+"""Where Flower keeps what it says to a site."""
+
+
+def texts(path: Path) -> list[str]:
+    """Return the texts in a module's code, with … for what is put into them."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        pieces = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts]
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            found.append("".join(pieces).replace("\n", " "))
+    return found

@@ -46,6 +46,8 @@ class Machines:
     folder: Path
     kits: Path
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    inside: dict[str, list[str]] = field(default_factory=dict)
+    """Machine -> what its commands are started with, such as `ip netns exec NAME`."""
 
     @property
     def sites(self) -> list[str]:
@@ -57,11 +59,11 @@ class Machines:
         place.mkdir(exist_ok=True)
         with (place / "out").open("a") as out:
             self.processes[name] = subprocess.Popen(
-                [*FEDNER, *arguments], cwd=place, stdout=out, stderr=out, env=environment()
+                [*self.inside.get(name, []), *FEDNER, *arguments], cwd=place, stdout=out, stderr=out, env=environment()
             )
 
-    def start_server(self) -> None:
-        self.start("server", "server", str(self.kits / "server"), "--host", "127.0.0.1", "--state", "state")
+    def start_server(self, host: str = "127.0.0.1") -> None:
+        self.start("server", "server", str(self.kits / "server"), "--host", host, "--state", "state")
 
     def start_site(self, site: str, kit: Path | None = None, machine: str | None = None) -> None:
         """Start a site; with another kit, or as another machine that calls itself so."""
@@ -87,7 +89,7 @@ class Machines:
         return int(re.findall(rf"event=started process={process} pid=(\d+)", self.said(name))[-1])
 
     def ask(self, verb: str, *arguments: str) -> str:
-        command = [*FEDNER, verb, str(self.kits / "coordinator"), *arguments]
+        command = [*self.inside.get("server", []), *FEDNER, verb, str(self.kits / "coordinator"), *arguments]
         return subprocess.run(
             command, cwd=self.folder, env=environment(), capture_output=True, text=True, check=True
         ).stdout
@@ -102,6 +104,12 @@ class Machines:
             return any(line["event"] == event and number in (None, line["round"]) for line in self.history(run))
 
         wait_until(happened, SECONDS)
+
+    def result(self, run: str) -> dict:
+        """Wait until a run has come to its end, and return what came of it."""
+        path = self.folder / "server" / "state" / "runs" / run / "result.json"
+        wait_until(path.exists, SECONDS)
+        return json.loads(path.read_text())
 
     def trail(self, site: str) -> list[dict]:
         path = self.folder / "text" / site / "audit.jsonl"
@@ -120,10 +128,10 @@ class Machines:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "NO_PROXY": "*", "OMP_NUM_THREADS": "1"}
 
 
-def new_federation(folder: Path, write_site, more: tuple[str, ...] = ()) -> Machines:
+def new_federation(folder: Path, write_site, more: tuple[str, ...] = (), host: str = "127.0.0.1") -> Machines:
     """Write the sites' text and issue the kits, of sites without text as well; start nothing."""
     shards = load_sites(config().data, config().partition).shards
     for shard in shards:
@@ -131,7 +139,7 @@ def new_federation(folder: Path, write_site, more: tuple[str, ...] = ()) -> Mach
     write_contract(contract_from_config(config().data.contract), folder / "labels.yaml")
     ports = {name: free_port() for name in ("fleet", "control", "runtime", "health")}
     federation = {
-        "name": "notes", "server": {"hosts": ["127.0.0.1"], "ports": ports}, "contract": "labels.yaml",
+        "name": "notes", "server": {"hosts": [host], "ports": ports}, "contract": "labels.yaml",
         "sites": [{"name": name} for name in (*(shard.site for shard in shards), *more)],
     }  # fmt: skip
     (folder / "federation.yaml").write_text(yaml.safe_dump(federation))

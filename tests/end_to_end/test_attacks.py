@@ -320,12 +320,6 @@ def submit(machines: Machines, name: str, *overrides: str) -> None:
     machines.ask("submit", *OVERRIDES, *overrides, f"name={name}")
 
 
-def result(machines: Machines, run: str) -> dict:
-    path = machines.folder / "server" / "state" / "runs" / run / "result.json"
-    wait_until(path.exists, SECONDS)
-    return json.loads(path.read_text())
-
-
 def test_a_run_that_the_policies_forbid_is_refused_before_any_work_and_written_down(machines):
     submit(machines, "mischief", "federation.wait_seconds=20")
     assert "handshake: wanted 2 sites within 20 s" in machines.ask("logs", "mischief")  # which ends with the run
@@ -345,7 +339,7 @@ def test_a_second_machine_with_the_same_key_is_kept_out_and_the_run_ends_with_th
     site = machines.sites[0]
     machines.start_site(site, machine="double")
     submit(machines, "fault-double")
-    assert result(machines, "fault-double")["state_digest"] == simulated
+    assert machines.result("fault-double")["state_digest"] == simulated
     wait_until(lambda: "died process=supernode" in machines.said("double"), SECONDS)
     assert "[code: 2004]" in machines.logged("double")
     machines.kill("double")
@@ -360,7 +354,7 @@ def test_a_link_that_is_cut_for_a_minute_in_mid_round_costs_nothing(machines, si
     time.sleep(CUT_SECONDS)
     assert not any(line["event"] == "round evaluated" and line["round"] == 2 for line in machines.history("fault-link"))
     link.mend()
-    assert result(machines, "fault-link")["state_digest"] == simulated
+    assert machines.result("fault-link")["state_digest"] == simulated
 
 
 def test_a_site_that_is_killed_in_mid_round_comes_back_as_itself_and_costs_nothing(machines, simulated):
@@ -369,7 +363,7 @@ def test_a_site_that_is_killed_in_mid_round_comes_back_as_itself_and_costs_nothi
     wait_until(lambda: asked_to_train(machines, site, "fault-site", 2), SECONDS)
     machines.kill(site)
     machines.start_site(site, kit=behind_a_link(machines, site))
-    assert result(machines, "fault-site")["state_digest"] == simulated
+    assert machines.result("fault-site")["state_digest"] == simulated
     assert verify(machines.folder / "text" / site / "audit.jsonl").sound
 
 
@@ -393,7 +387,7 @@ def test_a_site_whose_disk_is_full_does_nothing_that_it_cannot_write_down_and_go
     (first, *_) = [line for line in machines.history("fault-disk") if line["event"] == "reply refused"]
     assert first["site"] == site
     assert "audit" in first["reason"]
-    assert result(machines, "fault-disk")["state_digest"] == simulated
+    assert machines.result("fault-disk")["state_digest"] == simulated
     assert verify(machines.folder / "text" / site / "audit.jsonl").sound
 
 
@@ -409,7 +403,7 @@ def test_a_server_that_is_killed_in_mid_run_goes_on_to_the_same_bytes_and_a_revo
     machines.until_said("server", f"event=site-shut-out site={GUEST}")
     machines.until_said("server", "event=site-online", online + 2)
     machines.ask("submit", "--resume", "fault-server")
-    assert result(machines, "fault-server")["state_digest"] == simulated
+    assert machines.result("fault-server")["state_digest"] == simulated
     assert [name for name, _ in members(machines)] == machines.sites
     assert verify(machines.folder / "server" / "state" / "runs" / "fault-server" / "audit.jsonl").sound
     with fleet(machines, guest_key(machines)) as client:
