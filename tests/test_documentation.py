@@ -102,3 +102,13 @@ def texts(path: Path) -> list[str]:
         if isinstance(node, ast.JoinedStr | ast.Constant):
             found.append("".join(pieces).replace("\n", " "))
     return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page):
+    tests = {path.relative_to(ROOT / "tests").as_posix(): path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    text = page.read_text(encoding="utf-8").replace("`e2e/", "`end_to_end/")
+    for file, name in re.findall(r"`((?:\w+/)*test_\w+\.py)(?:::(test_\w+))?", text):
+        bodies = [body for path, body in tests.items() if path == file or path.endswith(f"/{file}")]
+        wanted = f"def {name}(" if name else "def test_"
+        assert any(wanted in body for body in bodies), f"{file}::{name}"
