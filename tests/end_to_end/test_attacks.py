@@ -52,10 +52,11 @@ pytestmark = [
     pytest.mark.deploy,
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # connections that a server hung up on
 ]
-ROUNDS, EPOCHS = 3, 8
+ROUNDS, EPOCHS = 2, 8
 OVERRIDES = [
     "model=tiny_random", "training.lr=0.01", "training.threads=1", f"training.epochs={EPOCHS}",
     f"federation.rounds={ROUNDS}", "federation.min_sites=2", "federation.missed_quorum=retry", "federation.retries=20",
+    "federation.deadline_seconds=240",
 ]  # fmt: skip
 CUT_SECONDS = 60.0
 GUEST = "guest"
