@@ -23,10 +23,10 @@ class Loopback:
     state: InMemoryNodeState = field(default_factory=lambda: InMemoryNodeState(InMemoryObjectStore()))
     task: Task = field(default_factory=Task)
 
-    def PushMessages(self, request: PushAppMessagesRequest) -> PushAppMessagesResponse:
+    def PushMessages(self, request: PushAppMessagesRequest) -> PushAppMessagesResponse:  # noqa: N802 - Flower calls it so
         return runtime_handlers.push_messages(request, self.state, self.task)
 
-    def PushObject(self, request: PushObjectRequest) -> PushObjectResponse:
+    def PushObject(self, request: PushObjectRequest) -> PushObjectResponse:  # noqa: N802
         taken = runtime_handlers.push_object(request, self.state, self.task)
         if self.lost == 0:
             return taken
