@@ -92,7 +92,7 @@ def test_every_message_in_troubleshooting_is_one_of_the_code():
 
 
 SPEAKING = ("cli", "config", "federation", "sites")
-FLOWERS = ("supercore/error/catalog.py", "superlink/routers/fleet/node_auth.py")
+FLOWERS = ("supercore/error/catalog.py", "supercore/retry/http_retry.py", "superlink/routers/fleet/node_auth.py")
 """Where fedner and Flower keep what they say to a coordinator or a site."""
 
 
