@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,7 +16,7 @@ from fedner.config.data import FilesData
 from fedner.config.learning import Precision
 from fedner.config.plain import refuse_unsafe
 from fedner.config.policy import SitePolicy
-from fedner.config.strict_yaml import StrictLoader
+from fedner.config.strict_yaml import read_yaml
 from fedner.config.suggesting import keys_of, with_suggestion
 from fedner.errors import ConfigError
 
@@ -101,12 +100,7 @@ def read_site(path: str | Path) -> SiteConfig:
             message names file and key.
     """
     place = Path(path)
-    try:
-        plain: Any = yaml.load(place.read_text(encoding="utf-8-sig"), Loader=StrictLoader)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{place}: no such site file") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{place}: wanted a YAML site file, found {' '.join(str(error).split())}") from error
+    plain: Any = read_yaml(place, "a site file")
     if not isinstance(plain, dict):
         raise ConfigError(f"{place}: wanted a site file with `site`, `data` and `labels`, found no such keys")
     try:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 import yaml
 
 from fedner.config import ContractConfig
-from fedner.config.strict_yaml import StrictLoader
+from fedner.config.strict_yaml import read_yaml
 from fedner.errors import LabelError
 
 SCHEME = "IOB2"
@@ -140,12 +140,7 @@ def read_contract(path: str | Path) -> LabelContract:
     Raises:
         LabelError: the file is missing, is not such YAML, or its types cannot be a contract.
     """
-    try:
-        content: object = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=StrictLoader)
-    except FileNotFoundError as error:
-        raise LabelError(f"{path}: no such contract file; check data.contract_file") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LabelError(f"{path}: wanted a YAML contract file, found {' '.join(str(error).split())}") from error
+    content = read_yaml(path, "a contract file (data.contract_file)", LabelError)
     try:
         return _contract_of(content)
     except LabelError as error:

@@ -19,8 +19,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
+from fedner.config.strict_yaml import read_yaml
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import LabelError
 
@@ -78,14 +77,7 @@ def read_statement(path: str | Path) -> Statement:
     Raises:
         LabelError: the file is missing or not such YAML.
     """
-    try:
-        content: object = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise LabelError(f"{path}: no such file; wanted what a site tells of its types") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LabelError(
-            f"{path}: wanted YAML with `site` and `types`, found {' '.join(str(error).split())}"
-        ) from error
+    content = read_yaml(path, "what a site tells of its types", LabelError)
     fields = cast(dict[object, Any], content) if isinstance(content, dict) else {}
     site, types = fields.get("site"), fields.get("types")
     if isinstance(types, list):

@@ -6,7 +6,6 @@
 <study>/model/  report/
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from fedner.config import Arm, Config, differences
 from fedner.data.labels import LabelContract, write_contract
+from fedner.disk import safe_name
 from fedner.errors import RunDirectoryError
 from fedner.federation.runs import environment, read_config, write_config
 from fedner.results import write_json
@@ -67,9 +67,7 @@ def run_directory(study: Path, unit: Unit, seed: int, lr: float) -> Path:
     """Return where a run of the study lies; site names may hold anything, so they are made safe and kept distinct."""
     folder = study / "arms" / unit.arm.value
     if unit.site:
-        safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in unit.site)
-        distinct = safe if safe == unit.site else f"{safe}-{hashlib.sha256(unit.site.encode()).hexdigest()[:8]}"
-        folder = folder / distinct
+        folder = folder / safe_name(unit.site)
     return folder / f"seed-{seed}-lr-{lr:g}"
 
 

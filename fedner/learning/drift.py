@@ -12,7 +12,7 @@ is the mean of g + c - c_i. Said with gradients it holds for AdamW as well, whos
 FedDyn's h_i becomes h_i - alpha (w - x). Gradients are clipped after the terms have been added.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,12 +78,12 @@ class Drift:
             f"{CONTROL}/{name}": value.cpu().numpy() for name, value in zip(self.names, self.next_own(), strict=False)
         }
 
-    def change(self, server: State, used: UsedRows | None) -> State:
-        """Return SCAFFOLD's c_i after the round minus before it, by name and in the shapes of the server's c."""
+    def change(self, server: State, after: Mapping[str, NDArray[np.float32]], used: UsedRows | None) -> State:
+        """Return SCAFFOLD's c_i after the round, as it is remembered, minus before it, in the shapes of c."""
         change: State = {name: np.zeros_like(array) for name, array in server.items()}
-        for name, before, after in zip(self.names, self.own, self.next_own(), strict=True):
+        for name, before in zip(self.names, self.own, strict=True):
             rows = used.rows if used is not None and name == used.name else ...
-            change[name][rows] = (after - before).cpu().numpy()
+            change[name][rows] = after[f"{CONTROL}/{name}"] - before.cpu().numpy()
         return change
 
     def _distances(self) -> tuple[Tensor, ...]:

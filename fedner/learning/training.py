@@ -118,9 +118,9 @@ def fit(
                 known = Remembered(memory, embedding_name(tagger.model), used)
                 state = _prepare(tagger, encoded, config, known, control, open_tags)
                 loss_sum = _run_steps(state, batches, (round_number, rounds), site, progress)
-                if config.scaffold and control is not None:
-                    change = state.drift.change(control, used)
                 memory = _remember(state, memory, len(batches))
+                if config.scaffold and control is not None:
+                    change = state.drift.change(control, memory.control, used)
         finally:
             tagger.model.eval()
     sums = _sums(encoded, config, batches, loss_sum, time.perf_counter() - started, memory)

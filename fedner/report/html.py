@@ -12,7 +12,7 @@ from fedner.report.sentences import Verdict, summarise
 from fedner.report.study import Study
 
 BADGES = {
-    Verdict.gain: ("▲", "Joining paid"),
+    Verdict.gain: ("▲", "Joining paid overall"),
     Verdict.unclear: ("■", "Unclear"),
     Verdict.loss: ("▼", "Joining did not pay"),
 }

@@ -85,17 +85,26 @@ def _untold(study: Study) -> Iterator[str]:
 
 def _joining(study: Study, federated: Mean, local: Mean) -> str:
     difference = study.differences.get("federated-local") or Difference(federated.f1 - local.f1, Interval(), None)
-    opening = {
+    return (
+        f"{_opening(study, judge(difference))}: on the pooled test set the federated model scored F1 "
+        f"{wording.score(federated.f1)}, a site's own model {wording.score(local.f1)} on average "
+        f"({_difference(study, difference)})."
+    )
+
+
+def _opening(study: Study, verdict: Verdict) -> str:
+    """Return what the pooled test set says, held back where a site's own text does not say it as well."""
+    sites = {judge(difference) for difference in study.per_site.values()}
+    if verdict is Verdict.gain and Verdict.loss in sites:
+        return "Joining paid overall, but not for every site"
+    if verdict is Verdict.gain and Verdict.unclear in sites:
+        return "Joining paid overall, but not clearly for every site"
+    return {
         Verdict.gain: "Joining paid",
         Verdict.unclear: "It is unclear whether joining paid",
         Verdict.loss: "Joining did not pay",
         Verdict.none: "No verdict, for want of an interval",
-    }[judge(difference)]
-    return (
-        f"{opening}: on the pooled test set the federated model scored F1 {wording.score(federated.f1)}, "
-        f"a site's own model {wording.score(local.f1)} on average "
-        f"({_difference(study, difference)})."
-    )
+    }[verdict]
 
 
 def _single_arm(study: Study) -> str:

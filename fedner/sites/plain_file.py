@@ -4,7 +4,7 @@ Nothing is converted and nothing is acted on: no object tags, no interpolation, 
 """
 
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,10 +14,10 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 import yaml
 
 from fedner.config.plain import refuse_unsafe
+from fedner.config.strict_yaml import read_yaml
 from fedner.data.labels import suggestion
 from fedner.errors import ConfigError
 
-LIMIT_BYTES = 1_000_000
 T = TypeVar("T")
 
 _NAMES = {str: "text (in quotes, if it looks like a number)", int: "a whole number", bool: "true or false"}
@@ -36,9 +36,9 @@ def read_typed(path: Path, schema: type[T], what: str, given: Mapping[str, objec
         ConfigError: the file is missing, too long or no such YAML, a key is unknown or missing, or a value is ill-typed
             or out of range; the message names file and key.
     """
-    given = given or {}
+    plain = read_yaml(path, what)
     try:
-        return _dataclass(schema, _read(path, what), "", given)
+        return _dataclass(schema, plain, "", given or {})
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -48,20 +48,6 @@ def write_plain(path: Path, content: Mapping[str, object], opening: str = "") ->
     text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=1_000_000)
     comment = "".join(f"# {line}\n" for line in opening.splitlines())
     path.write_text(comment + text, encoding="utf-8")
-
-
-def _read(path: Path, what: str) -> object:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LIMIT_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"wanted {what}, found none ({error.strerror})") from error
-    if len(content) > LIMIT_BYTES:
-        raise ConfigError(f"wanted {what} of at most {LIMIT_BYTES:,} bytes, found more")
-    try:
-        return yaml.load(content.decode("utf-8-sig"), Loader=_StrictLoader)  # a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"wanted {what} in YAML, found {' '.join(str(error).split())}") from error
 
 
 def _dataclass(schema: type[T], plain: object, key: str, given: Mapping[str, object]) -> T:
@@ -118,17 +104,3 @@ def _found(plain: object) -> str:
         return "a list" if isinstance(plain, list) else "keys and values"
     shown = repr(plain)
     return shown if len(shown) <= 80 else f"{shown[:77]}…"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build one mapping."""
-        seen: set[object] = set()
-        for name, _ in cast(list[tuple[yaml.Node, yaml.Node]], node.value):
-            if isinstance(name, yaml.ScalarNode):
-                if name.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{name.value!r} given twice", name.start_mark)
-                seen.add(name.value)
-        return super().construct_mapping(node, deep)

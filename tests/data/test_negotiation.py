@@ -81,8 +81,9 @@ def test_statements_are_read_in_each_form(tmp_path: Path):
         ("types: [DRUG]", "wanted `site: NAME`"),
         ("site: north\ntypes: {DRUG: {count: many}}", "types.DRUG: wanted a meaning"),
         ("site: north\ntypes: {DRUG: {counts: 3}}", "types.DRUG: wanted a meaning"),
-        ("site: north\ntypes: {NO: x, no: y}", "types.False: wanted a meaning"),
-        ("site: [", "wanted YAML"),
+        ("site: north\ntypes: {NO: x, PER: y}", "types.False: wanted a meaning"),
+        ("site: [", "wanted what a site tells of its types in YAML"),
+        ("site: north\nsite: south\ntypes: [DRUG]", "'site' is given twice"),
     ],
 )
 def test_a_statement_that_is_none_is_refused_with_its_file(tmp_path: Path, text: str, message: str):

@@ -37,7 +37,7 @@ def test_the_interval_alone_decides_the_verdict(low: float | None, high: float |
 @pytest.mark.parametrize(
     ("low", "high", "opening"),
     [
-        (0.01, 0.1, "Joining paid: "),
+        (0.01, 0.1, "Joining paid overall, but not clearly for every site: "),
         (-0.01, 0.1, "It is unclear whether joining paid: "),
         (-0.1, -0.01, "Joining did not pay: "),
         (None, None, "No verdict, for want of an interval: "),
@@ -59,18 +59,22 @@ def test_a_comparison_without_differences_gets_no_verdict(comparison: Plain) -> 
 
 def test_for_whom_names_the_sites_of_each_verdict(comparison: Plain) -> None:
     # conftest: differences of about +0.041, +0.037 and -0.015, each with a margin of 0.03.
+    assert says(comparison).startswith("Joining paid overall, but not clearly for every site: ")
     expected = "2 of 3 gained (site-0 and site-1); 1 of 3 unclear (site-2); none clearly lost"
     assert expected in says(comparison)
 
 
 def test_for_whom_says_all_where_it_is_all(comparison: Plain) -> None:
     comparison["differences"]["per_site"]["site-2"] |= {"low": 0.01, "high": 0.02}
-    assert "own model: all 3 gained; none clearly lost." in says(comparison)
+    told = says(comparison)
+    assert told.startswith("Joining paid: ")
+    assert "own model: all 3 gained; none clearly lost." in told
 
 
 def test_a_site_that_lost_is_named(comparison: Plain) -> None:
     comparison["differences"]["per_site"]["site-2"] |= {"low": -0.06, "high": -0.01}
     told = says(comparison)
+    assert told.startswith("Joining paid overall, but not for every site: ")
     assert "1 of 3 lost (site-2)" in told
     assert "none clearly lost" not in told
 

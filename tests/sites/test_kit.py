@@ -62,7 +62,7 @@ def test_a_kit_is_read_back_as_it_was_written(tmp_path, changes):
         ("site: north", "site: ../north", "site: wanted 1 to 63 letters"),
         ("site: north", "site: 0123", "site: wanted text (in quotes, if it looks like a number), found 83"),
         ("site: north", "site: ${oc.env:HOME}", "site: wanted a plain value"),
-        ("site: north", "site: north\nsite: south", "'site' given twice"),
+        ("site: north", "site: north\nsite: south", "'site' is given twice"),
         ("site: north", "site: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("site: north", "site: &a [*a, *a]", "site: wanted text (in quotes, if it looks like a number), found a list"),
         ("schema: 1", "schema: 2", "schema: wanted 1, the layout that this fedner knows, found 2"),

@@ -1,10 +1,9 @@
 """Events -> named numbers, one set a round: what TensorBoard, MLflow and W&B draw, under the same names everywhere."""
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fedner.disk import safe_name
 from fedner.federation.events import Event, ReplyAccepted, RoundEvaluated, RoundStarted, RunFinished
 
 
@@ -56,7 +55,7 @@ def _of_round(event: RoundEvaluated) -> dict[str, float]:
         "round/sites_missing": len(event.missing),
         "round/sites_refused": len(event.refused),
     }
-    types = {f"dev_f1/{_safe(name)}": f1 for name, f1 in event.dev_types.items()}
+    types = {f"dev_f1/{safe_name(name)}": f1 for name, f1 in event.dev_types.items()}
     return {name: value for name, value in scored.items() if value is not None} | counted | types
 
 
@@ -64,7 +63,7 @@ def _of_sites(replies: Mapping[str, ReplyAccepted]) -> dict[str, float]:
     found: dict[str, float] = {}
     for site, reply in sorted(replies.items()):
         for name in ("loss", "examples", "weight", "norm", "steps", "seconds"):
-            found[f"site_{name}/{_safe(site)}"] = getattr(reply, name)
+            found[f"site_{name}/{safe_name(site)}"] = getattr(reply, name)
     return found
 
 
@@ -75,10 +74,4 @@ def _of_test(event: RunFinished) -> dict[str, float]:
         "test/recall": event.test_recall,
         "test/best_round": event.best_round,
     }
-    return pooled | {f"test_f1/{_safe(site)}": f1 for site, f1 in event.test_sites.items()}
-
-
-def _safe(name: str) -> str:
-    """Return a name with the characters that all trackers take, still different for different names."""
-    safe = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return pooled | {f"test_f1/{safe_name(site)}": f1 for site, f1 in event.test_sites.items()}
