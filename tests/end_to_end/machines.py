@@ -19,7 +19,7 @@ from fedner.data.sites import load_sites
 from fedner.sites.provision import issue
 
 FEDNER = [sys.executable, "-c", "from fedner.cli import main; raise SystemExit(main())"]
-SECONDS = 1200.0
+SECONDS = 2400.0
 
 
 def config(rounds: int = 2, **training: object) -> Config:
