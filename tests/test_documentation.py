@@ -1,5 +1,6 @@
 """Every fedner command in the README and the docs composes; every file that they name is there."""
 
+import ast
 import json
 import re
 import shlex
@@ -7,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import flwr
 import pytest
 
 from fedner.cli import main
@@ -72,3 +74,44 @@ def test_every_event_has_an_example_line_with_its_keys():
     (block,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     examples = {line["event"]: set(line) - {"time"} for line in map(json.loads, block.splitlines())}
     assert examples == {kind.event: {entry.name for entry in fields(kind)} for kind in get_args(Event)}
+
+
+def test_every_message_in_troubleshooting_is_one_of_the_code():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+    sources = [path for part in SPEAKING for path in (ROOT / "fedner" / part).rglob("*.py")]
+    sources += [Path(flwr.__path__[0]) / place for place in FLOWERS]
+    told = [text for path in sources for text in texts(path)]
+    assert len(cells) > 50
+    for cell in cells:
+        # What a refusal's code is stands apart in the code; so does an event's name.
+        message = re.sub(r"^(?:[a-z]+(?:-[a-z]+)?: (?=[a-z])|event=)", "", cell)
+        parts = [part for part in re.split("…|'…'", message) if part.strip()]
+        pattern = re.compile(".*?".join(map(re.escape, parts)))
+        assert any(parts[0] in text and pattern.search(text) for text in told), cell
+
+
+SPEAKING = ("cli", "config", "federation", "sites")
+FLOWERS = ("supercore/error/catalog.py", "supercore/retry/http_retry.py", "superlink/routers/fleet/node_auth.py")
+"""Where fedner and Flower keep what they say to a coordinator or a site."""
+
+
+def texts(path: Path) -> list[str]:
+    """Return the texts in a module's code, with … for what is put into them."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            pieces = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts]
+            found.append("".join(pieces).replace("\n", " "))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page):
+    tests = {path.relative_to(ROOT / "tests").as_posix(): path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    text = page.read_text(encoding="utf-8").replace("`e2e/", "`end_to_end/")
+    for file, name in re.findall(r"`((?:\w+/)*test_\w+\.py)(?:::(test_\w+))?", text):
+        bodies = [body for path, body in tests.items() if path == file or path.endswith(f"/{file}")]
+        wanted = f"def {name}(" if name else "def test_"
+        assert any(wanted in body for body in bodies), f"{file}::{name}"

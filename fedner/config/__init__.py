@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fedner.config.checks import require
+from fedner.config.checks import is_run_name, require
 from fedner.config.data import (
     DATA_CLASSES,
     PARTITION_CLASSES,
@@ -174,6 +174,9 @@ class Config:
         wanted = "none with federation.public_dev, data.unseen or arm fine_tuned, which need a whole model"
         require(not (self.model.personal and unfit), "model.personal", wanted, self.model.personal)
         at_sites = isinstance(self.data, AtSitesData)
+        wanted = "1 to 128 letters, digits, '.', '_' and '-', the first no '.' or '-', with data=at_sites"
+        named = self.name is None or is_run_name(self.name)
+        require(not at_sites or named, "name", wanted, self.name)
         wanted = "natural with data=at_sites, whose sites are what they are"
         kind = self.partition.kind
         require(not at_sites or kind is PartitionKind.natural, "partition.kind", wanted, kind)

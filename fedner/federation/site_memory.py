@@ -15,7 +15,6 @@ A power failure costs such a run its rounds so far, see `run_of_study`.
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
+from fedner.config.checks import is_run_name
 from fedner.disk import flush_file, flush_folder
 from fedner.errors import FederationError, StateError
 from fedner.federation import array_format
@@ -33,7 +33,6 @@ from fedner.federation.checkpoints import KEPT
 from fedner.federation.node_config import MEMORY, MEMORY_OF_RUNS, UNFLUSHED
 from fedner.state import State, digest
 
-_RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _TRAINING = "training"
 _PERSONAL = "personal"
 _ROUND = "of-round"
@@ -56,7 +55,7 @@ def settle(context: Context, run: str, seed: int, contract: str) -> None:
     root = context.node_config.get(MEMORY_OF_RUNS)
     if not root:
         return
-    if not _RUN_NAME.fullmatch(run):
+    if not is_run_name(run):
         raise FederationError("wanted a run's name of letters, digits, '.', '_' and '-', found another")
     apart = hashlib.sha256(f"{run}/{seed}/{contract}".encode()).hexdigest()[:8]
     context.node_config[MEMORY] = str(Path(str(root)) / f"{run}-{apart}")

@@ -25,6 +25,7 @@ from flwr.supercore.auth import load_superexec_auth_secret
 from flwr.supercore.constant import TaskType
 from flwr.supercore.fab import Fab
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -44,6 +45,8 @@ from fedner.federation.gate import Gate, gate_of, trail_of
 from fedner.federation.messages import Failure
 
 POLL_SECONDS = 0.5
+PUSHES = 5
+"""How often a reply is handed to the SuperNode at most."""
 _ACQUIRE = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 _LOG = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ def _work(address: str, token: str) -> None:
         heartbeat.start()
         message, context, run, fab = pull_task_input(client)
         reply = answer(message, context, _told(run, fab), fab.content)
-        push_message(client, reply, context)
+        push_reply(client, reply, context)
         status, details = SubStatus.COMPLETED, ""
     except Exception:  # one task must not end the process that the next ones need
         _LOG.exception("a task of the SuperNode failed")
@@ -112,6 +115,24 @@ def _work(address: str, token: str) -> None:
         if heartbeat.is_running:
             heartbeat.stop()
         client.close()
+
+
+def push_reply(client: RuntimeHttpClient, reply: Message, context: Context) -> None:
+    """Hand a reply to the SuperNode, again if that breaks off; it asks only for the pieces that it lacks.
+
+    Flower sends a piece again when the answer to it was lost, and takes the refusal of one that lies there already for
+    a failure. Left at that, the SuperNode would wait for the other pieces for ever, and answer nothing any more.
+
+    Raises:
+        ObjectPushError: it broke off every time.
+    """
+    for left in reversed(range(PUSHES)):
+        try:
+            return push_message(client, reply, context)
+        except ObjectPushError:
+            if left == 0:
+                raise
+            _LOG.warning("a reply was not taken whole; handing over the rest")
 
 
 def _told(run: Run, fab: Fab) -> ToldApp:

@@ -22,7 +22,6 @@ from fedner.sites.flower import (
     needed,
     new_secret,
     open_state,
-    script,
 )
 from fedner.sites.health import note_port
 from fedner.sites.kit import Kit
@@ -60,7 +59,7 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
 
 def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) -> Program:
     command = [
-        script("flower-supernode"),
+        *(sys.executable, "-P", "-m", "fedner.sites.supernode"),
         *("--superlink", kit.address(kit.ports.fleet)),
         *("--root-certificates", str(needed(kit.ca_certificate).resolve())),
         *("--auth-supernode-private-key", str(needed(key).resolve())),

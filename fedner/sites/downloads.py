@@ -4,7 +4,6 @@ Answers JSON and files behind the control API's own listener, TLS and token. Not
 and what aggregations keep stay on the server, and a name that is not a plain one is not found.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from fedner.config.checks import is_run_name
 from fedner.disk import file_digest
 from fedner.federation.events import RoundEvaluated
 from fedner.federation.runs import RunDirectory
@@ -30,7 +30,6 @@ OFFERED = (
     "test_counts.safetensors",
 )
 """Files of a run directory that are handed out, and with them everything in its `model` folder."""
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _paths(directory: Path) -> list[Path]:
 
 def _run(runs: Path, request: Request) -> RunDirectory | None:
     name = request.path_params["name"]
-    if not _NAME.fullmatch(name) or not (runs / name / "history.jsonl").is_file():
+    if not is_run_name(name) or not (runs / name / "history.jsonl").is_file():
         return None
     return RunDirectory(runs / name)
 

@@ -14,8 +14,10 @@ from filelock import FileLock, Timeout
 from fedner.errors import ConfigError, RunDirectoryError
 from fedner.sites.supervise import Program
 
-MAX_FAILURES = 5
-"""A program that dies so often in a row will not stay up by itself; somebody has to look."""
+MAX_FAILURES = 7
+"""A program that dies so often in a row will not stay up by itself; somebody has to look. The waits between make more
+than the minute for which the server still takes a SuperNode that was killed for connected, and turns its successor
+away."""
 _SCRIPTS = Path(sys.executable).parent
 
 

@@ -127,9 +127,14 @@ class Supervisor:
         signal_group(one.process.pid, signal.SIGKILL)  # what it had started cannot go on without it
         steady = time.monotonic() - one.started > STEADY_SECONDS
         one.failures = 1 if steady else one.failures + 1
-        wait = 0.0 if steady else min(2.0 ** (one.failures - 1), LONGEST_WAIT_SECONDS)
+        wait = 0.0 if steady else wait_seconds(one.failures)
         tell("died", process=one.program.name, status=one.process.returncode, restart_in_seconds=f"{wait:g}")
         one.process, one.due = None, time.monotonic() + wait
+
+
+def wait_seconds(failures: int) -> float:
+    """Return how long a program is waited with after so many deaths in a row, the last one soon after its start."""
+    return min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS)
 
 
 def end(processes: Iterable[subprocess.Popen[bytes] | None]) -> None:

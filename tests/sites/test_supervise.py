@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, HEARTBEAT_PATIENCE
 
 from fedner.sites import supervise
-from fedner.sites.supervise import Program, Supervisor
+from fedner.sites.flower import MAX_FAILURES
+from fedner.sites.supervise import Program, Supervisor, wait_seconds
 
 SHELL = "/bin/sh"
 
@@ -69,6 +71,12 @@ def test_a_process_that_does_not_stay_up_is_given_up_and_the_others_end(tmp_path
     assert "event=given-up process=p0" in capfd.readouterr().out
     if sys.platform == "linux":
         assert not alive(tmp_path / "other")
+
+
+def test_a_site_that_was_killed_is_not_given_up_before_the_server_has_noticed():
+    # As long as its predecessor counts as connected, a SuperNode is turned away at once.
+    waited = sum(wait_seconds(failures) for failures in range(1, MAX_FAILURES))
+    assert waited > HEARTBEAT_DEFAULT_INTERVAL * HEARTBEAT_PATIENCE
 
 
 def test_what_processes_print_is_in_the_log_without_colours(tmp_path, capfd):

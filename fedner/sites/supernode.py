@@ -1,0 +1,27 @@
+"""Flower's SuperNode as a process that ends when its connection has: `python -P -m fedner.sites.supernode ARGUMENTS`.
+
+Where a link breaks off in the middle of a TLS handshake, Flower gives the connection up for good; its process stays all
+the same, since the thread that serves its runtime API does, and nobody would notice that the site is gone. Here the
+process ends, and whoever supervises it starts the next one.
+"""
+
+import os
+import traceback
+
+from flwr.supernode.cli import flower_supernode
+
+from fedner.sites.lines import tell
+
+
+def main() -> None:
+    """Run Flower's SuperNode with this process's arguments until its connection has ended; SystemExit passes."""
+    try:
+        flower_supernode()
+    except Exception:
+        traceback.print_exc()
+    tell("link-lost")
+    os._exit(1)  # the runtime API's thread would keep the process
+
+
+if __name__ == "__main__":
+    main()
