@@ -1,8 +1,11 @@
-"""What several parts do with files: make them survive a power failure, and tell whether they are what they were."""
+"""What several parts do with files: make them survive a power failure, tell whether they are what they were, and keep
+them from other eyes."""
 
 import hashlib
 import os
 from pathlib import Path
+
+PRIVATE_MODE = 0o600
 
 
 def flush_folder(folder: Path) -> None:
@@ -24,3 +27,16 @@ def file_digest(path: Path) -> str:
     """Return a file's SHA-256 (hex)."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file that only its owner can read, from its first byte on."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, PRIVATE_MODE)  # a umask can only have taken bits away, even the owner's
+        file.write(content)
+
+
+def is_private(path: Path) -> bool:
+    """Return whether nobody but a file's owner may read or write it."""
+    return path.stat().st_mode & 0o077 == 0
