@@ -196,7 +196,7 @@ def _collect(pieces: Sequence[Piece], config: DataConfig, contract: LabelContrac
 def _without_excluded(corpus: Corpus, config: DataConfig) -> Corpus:
     remaining = leave_out({split: corpus.split(split) for split in SPLITS}, config.exclude_documents)
     notice = " ".join(each for each in (corpus.notice, remaining.notice) if each)
-    return replace(corpus, **remaining.documents, notice=notice)
+    return replace(corpus, **remaining.documents, notice=notice, left_out=remaining.left_out)
 
 
 def corpus_name(config: DataConfig) -> str:
