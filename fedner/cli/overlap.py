@@ -39,6 +39,7 @@ def _fingerprint(arguments: list[str]) -> None:
     from fedner.data.labels import read_contract
     from fedner.data.mapping import read_site_shard
     from fedner.data.overlap import make_key, read_key, take_fingerprint, write_documents, write_fingerprint
+    from fedner.data.overlap.files import require_new
     from fedner.data.overlap.fingerprints import MIN_WORDS
 
     parser = Parser(prog="fedner data fingerprint", allow_abbrev=False)
@@ -61,10 +62,11 @@ def _fingerprint(arguments: list[str]) -> None:
             f"{options.site}: policy.fingerprints is false, so no fingerprint of this site's documents may leave; "
             "docs/security.md says what one shows",
         )
+    documents = options.output.with_suffix(".documents.json")
+    require_new(options.output, documents)
     key, shard = read_key(options.key), read_site_shard(site, read_contract(options.contract))
     splits = {split: shard.split(split) for split in ("train", "dev", "test")}
     taken = take_fingerprint(site.site, splits, key, options.min_words)
-    documents = options.output.with_suffix(".documents.json")
     # First what stays, as a fingerprint without it could leave and nobody could say what was found.
     write_documents(taken, documents)
     write_fingerprint(taken.fingerprint, options.output)

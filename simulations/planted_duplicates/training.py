@@ -30,9 +30,15 @@ from fedner.seeding import generator
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
 OVERRIDES = (
-    "experiment=demo", "data=files", "partition=iid", "partition.sites=4", "training.threads=1",
-    "experiment.arms=[centralized]", "experiment.seeds=[0,1,2]",
-)  # fmt: skip
+    "data=files",
+    "partition=iid",
+    "partition.sites=4",
+    "federation.rounds=5",
+    "training.lr=2e-4",
+    "training.threads=1",
+    "experiment.arms=[centralized]",
+    "experiment.seeds=[0,1,2]",
+)
 SEED = 0
 Mask = NDArray[np.bool_]
 

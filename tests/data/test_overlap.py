@@ -309,6 +309,9 @@ def test_two_sites_find_and_leave_out_what_the_other_trains_on(
     for name, site in (("north", north), ("south", south)):
         output = str(tmp_path / f"{name}.json")
         assert main(["data", "fingerprint", *site, "--key", str(key), "--output", output]) == 0
+        assert (
+            main(["data", "fingerprint", *site, "--key", str(key), "--output", output]) == 2
+        )  # nothing is overwritten
     findings, excluded = tmp_path / "findings.json", tmp_path / "south" / "elsewhere.txt"
     fingerprints = [str(tmp_path / f"{name}.json") for name in ("north", "south")]
     assert main(["data", "overlap", *fingerprints, "--output", str(findings)]) == 0

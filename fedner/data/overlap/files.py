@@ -83,6 +83,17 @@ def one_of(value: Value, known: Iterable[str]) -> str:
     return str(value.value)
 
 
+def require_new(*paths: Path) -> None:
+    """Refuse to go on where a file would be in the way of one that is written later.
+
+    Raises:
+        DataError: as said.
+    """
+    for path in paths:
+        if path.exists():
+            raise DataError("wanted a new file, found one that is there already", path)
+
+
 def write_object(path: Path, form: str, members: Mapping[str, object]) -> None:
     """Write a new file that only its owner can read.
 
