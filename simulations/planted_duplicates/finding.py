@@ -74,16 +74,15 @@ def _counts(shards: Sequence[Shard], plants: Sequence[Plant], leaked: set[str], 
         counts[f"found, {each.kind}"] += each.test in leaked
     planted = {each.test for each in chosen}
     near = {name for name, similarity in truth.items() if similarity >= NEAR}
-    least = MIN_WORDS if where is Where.other_site else 0
-    short = {each.id for shard in shards for each in shard.test if len(_words(each)) < least}
     counts["near"] = len(near)
-    counts["near, but too short for a fingerprint"] = len(near & short)
     counts["near and found"] = len(near & leaked)
     counts["all found"] = len(leaked)
     counts["found and planted"] = len(leaked & planted)
     counts["found, twice in the corpus itself"] = len(leaked & near - planted)
     for name in leaked - planted - near:
         counts[f"found at a similarity of {truth[name]:.2f}"] += 1
+    short = {each.id for shard in shards for each in shard.test if len(_words(each)) < MIN_WORDS}
+    counts["planted, but too short for a fingerprint"] = len(planted & short) if where is Where.other_site else 0
     return counts
 
 
@@ -135,25 +134,12 @@ def _told(total: Mapping[str, int]) -> dict[str, object]:
         "found": found,
         "recall": found / planted,
         "recall_by_kind": {kind: total[f"found, {kind}"] / total[f"planted, {kind}"] for kind in EDITS},
-        "near": _near(total),
+        "too_short": total["planted, but too short for a fingerprint"],
+        "near": {"documents": total["near"], "recall": total["near and found"] / total["near"]},
         "all_found": total["all found"],
         "twice_in_the_corpus_itself": total["found, twice in the corpus itself"],
         "precision": right / total["all found"],
         "wrong": dict(sorted(wrong.items())),
-    }
-
-
-def _near(total: Mapping[str, int]) -> dict[str, object]:
-    """Return the same over all test documents that lie in the training text, by the comparison in full."""
-    documents, short, found = (
-        total[name] for name in ("near", "near, but too short for a fingerprint", "near and found")
-    )
-    return {
-        "documents": documents,
-        "too_short_for_a_fingerprint": short,
-        "found": found,
-        "recall": found / documents,
-        "recall_if_long_enough": found / (documents - short),
     }
 
 

@@ -6,8 +6,7 @@ the same seeds; the difference on the whole test set is the inflation, on the co
 what else the copies taught. Leaving out what the finder finds gives the score that the copies had spoilt.
 """
 
-import subprocess
-import sys
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,19 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from planting import SHARE, edited
 
-from fedner.config import Arm
+from fedner.cli.compose import run_composed
+from fedner.cli.console import watching
+from fedner.config import Arm, Config
 from fedner.data.auditing import AuditOptions
 from fedner.data.auditing.duplicates import document_texts, find_duplicates
 from fedner.data.corpus import Corpus, Document
 from fedner.data.loading import sample
 from fedner.data.sites import load_sites
+from fedner.experiments import compare
 from fedner.experiments.store import Unit, run_directory
 from fedner.federation.runs import read_config
 from fedner.metrics import DocumentCounts, arm_interval, paired_bootstrap
 from fedner.results import load_run, read_json
 from fedner.seeding import generator
 
-FEDNER = str(Path(sys.executable).parent / "fedner")
 OVERRIDES = (
     "data=files",
     "partition=iid",
@@ -84,9 +85,11 @@ def _compare(
         (folder / f"{split}.conll").write_text("".join(map(_rows, documents)), encoding="utf-8")
     files = [f"data.{split}=[{folder}/{split}.conll]" for split in splits]
     types = [f"+data.contract.types.{kind}=''" for kind in corpus.contract.type_names]
-    call = [FEDNER, "compare", *OVERRIDES, *files, *types, f"name={name}", f"output={runs}", *overrides]
-    subprocess.run(call, check=True)
-    return runs / name
+    given = [*OVERRIDES, *files, *types, f"name={name}", f"output={runs}", *overrides]
+    configs: list[Config] = []
+    run_composed("config", given, configs.append)
+    with watching() as progress:
+        return compare(configs[0], shlex.join(["fedner", "compare", *given]), progress)
 
 
 def _rows(document: Document) -> str:
