@@ -1,9 +1,13 @@
-"""What several parts do with files: name them, make them survive a power failure, tell whether they were altered."""
+"""What several parts do with files: name them, make them survive a power failure, tell whether they were altered, and keep
+them from other eyes.
+"""
 
 import hashlib
 import os
 import re
 from pathlib import Path
+
+PRIVATE_MODE = 0o600
 
 
 def flush_folder(folder: Path) -> None:
@@ -31,3 +35,16 @@ def safe_name(name: str) -> str:
     """Return a name that files, folders and trackers take anywhere, still different for different names."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file that only its owner can read, from its first byte on."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, PRIVATE_MODE)  # a umask can only have taken bits away, even the owner's
+        file.write(content)
+
+
+def is_private(path: Path) -> bool:
+    """Return whether nobody but a file's owner may read or write it."""
+    return path.stat().st_mode & 0o077 == 0

@@ -41,7 +41,10 @@ def test_a_documented_command_composes(command, tmp_path, monkeypatch):
     words = shlex.split(command.partition(">")[0])[1:]
     verb = words.pop(0)
     if verb == "data":
-        assert words.pop(0) in ("check", "stats", "audit")
+        action = words.pop(0)
+        if action in ("fingerprint", "overlap", "lookup"):
+            pytest.skip("needs files; tests/data/test_overlap.py runs these")
+        assert action in ("check", "stats", "audit")
     overrides = [word for word in words if word not in ("…", "--toml", "--keys")]
     if "--write-excluded" in overrides:
         position = overrides.index("--write-excluded")

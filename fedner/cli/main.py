@@ -19,7 +19,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "compare": (experiments.compare, "compare centralized, federated and local training on the same data"),
     "report": (experiments.report, "draw the report of a run or comparison again"),
     "config": (experiments.config, "print the resolved configuration"),
-    "data": (text.data, "check, count or audit what a corpus holds: data check, data stats, data audit"),
+    "data": (text.data, "check, count or audit what a corpus holds; find what other sites hold too"),
     "contract": (contract, "come to a label contract, and see what became of it: propose, diff"),
     "predict": (models.predict, "mark the entities in new text with a trained model"),
     "evaluate": (models.evaluate, "score a trained model on labelled files"),

@@ -1,4 +1,4 @@
-"""Verbs about text: data check, data stats, data audit."""
+"""Verbs about text: data check, data stats, data audit; overlap.py has those about several sites' text."""
 
 import sys
 from dataclasses import fields
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fedner.cli.compose import run_composed
 from fedner.cli.console import print_json, stdout, tell_notices
 from fedner.cli.models import Parser
+from fedner.cli.overlap import OVERLAP, overlap_verb
 from fedner.config import Config
 from fedner.errors import ConfigError, DataError
 
@@ -34,17 +35,22 @@ example: fedner data check data=files data.train=[train.conll] data.dev=[dev.con
                     terminal only
   --json            one line of JSON, without any text
 overrides are those of `fedner simulate`; only the data group matters here.
+
 """
 
 
 def data(arguments: list[str]) -> None:
-    """`fedner data check | stats | audit`."""
+    """`fedner data check | stats | audit | fingerprint | overlap | lookup`."""
     if not arguments or "--help" in arguments or "-h" in arguments:
-        print(DATA, end="")
+        print(DATA + OVERLAP, end="")
         return
     actions = {"check": _check, "stats": _stats}
+    if arguments[0] in ("fingerprint", "overlap", "lookup"):
+        overlap_verb(arguments[0], arguments[1:])
+        return
     if arguments[0] not in (*actions, "audit"):
-        raise ConfigError(f"data: wanted check, stats or audit, found '{arguments[0]}'")
+        wanted = "check, stats, audit, fingerprint, overlap or lookup"
+        raise ConfigError(f"data: wanted {wanted}, found '{arguments[0]}'")
     as_json = "--json" in arguments
     rest = [argument for argument in arguments[1:] if argument != "--json"]
     if arguments[0] == "audit":

@@ -291,6 +291,9 @@ class ExperimentConfig:
     """Document resamples behind every interval (>= 100)."""
     confidence: float = 0.95
     """Coverage of the intervals, (0, 1)."""
+    check_test: bool = True
+    """Look whether test documents lie in training text, exactly or nearly, and say so in the report; takes about a
+    second for a thousand documents, and the extra `audit`."""
 
     def __post_init__(self) -> None:
         require(len(self.arms) > 0, "experiment.arms", "at least one arm", self.arms)

@@ -127,6 +127,9 @@ class SitePolicy:
     """How sizes of splits, and examples and words seen in training, are told: `exact`, `rounded` up, or `none`."""
     sentences_step: int = 100
     """What sizes are rounded up to a multiple of, with `sentences: rounded` (> 1)."""
+    fingerprints: bool = False
+    """Whether `fedner data fingerprint` may make a file of signatures of the site's documents, by which documents that
+    other sites have too are found; docs/security.md says what it shows."""
     hours: list[str] = field(default_factory=list)
     """When training and scoring may begin, in the site's local time, as in `mon-fri 20:00-06:00`, `sun 00:00-24:00` or
     `22:00-05:00`; a window that ends before it begins goes on after midnight. Empty allows all times."""

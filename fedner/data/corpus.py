@@ -51,7 +51,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Pooled text under one label contract; `notice` is what the user must be told about it, such as its licence."""
+    """Pooled text under one label contract; `notice` is what the user must be told about it, such as its licence.
+
+    `left_out` counts, by split, the documents that `data.exclude_documents` kept out of it.
+    """
 
     name: str
     contract: LabelContract
@@ -59,6 +62,7 @@ class Corpus:
     dev: tuple[Document, ...]
     test: tuple[Document, ...]
     notice: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def split(self, name: str) -> tuple[Document, ...]:
         """Return the documents of `train`, `dev` or `test`."""

@@ -196,7 +196,8 @@ def _collect(pieces: Sequence[Piece], config: DataConfig, contract: LabelContrac
 def _without_excluded(corpus: Corpus, config: DataConfig) -> Corpus:
     remaining = leave_out({split: corpus.split(split) for split in SPLITS}, config.exclude_documents)
     notice = " ".join(each for each in (corpus.notice, remaining.notice) if each)
-    return replace(corpus, **remaining.documents, notice=notice)
+    train, dev, test = (remaining.documents[split] for split in SPLITS)
+    return replace(corpus, train=train, dev=dev, test=test, notice=notice, left_out=remaining.left_out)
 
 
 def corpus_name(config: DataConfig) -> str:

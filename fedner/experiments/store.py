@@ -25,7 +25,7 @@ from fedner.state import State, digest
 
 STATE_FILE = "best.safetensors"
 
-_FREE_EXPERIMENT = ("arms", "seeds", "lr_grid", "bootstrap_samples", "confidence")
+_FREE_EXPERIMENT = ("arms", "seeds", "lr_grid", "bootstrap_samples", "confidence", "check_test")
 FREE_KEYS = (
     "name", "output", "seed", "tracking", "federation.spill_bytes", *(f"experiment.{key}" for key in _FREE_EXPERIMENT),
 )  # fmt: skip

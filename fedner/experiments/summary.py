@@ -11,6 +11,7 @@ import numpy as np
 
 from fedner.assets import MINILM_NOTICE
 from fedner.config import Arm, Config, ExperimentConfig, to_plain
+from fedner.data.auditing.leakage import Leakage, Unchecked, check_leakage
 from fedner.data.corpus import SPLITS, num_sentences
 from fedner.data.encoding import EncodingStats
 from fedner.data.partition import describe
@@ -54,7 +55,7 @@ def write_metrics(
     content = {
         "schema": SCHEMA,
         "contract": {"hash": contract.digest, "types": list(contract.type_names)},
-        "data": {"corpus": sites.corpus.name} if workspace is None else _data(sites, workspace),
+        "data": _untold_data(finished, sites) if workspace is None else _data(sites, workspace, experiment),
         "arms": _arms(finished),
         "summary": {} if missing or not by_document else _summary(finished, sites, experiment),
         "intervals": intervals,
@@ -92,7 +93,12 @@ def notices(config: Config, sites: Sites) -> list[str]:
     return told + ([MINILM_NOTICE] if config.model.name == "minilm" else [])
 
 
-def _data(sites: Sites, workspace: Workspace) -> dict[str, Any]:
+def _untold_data(finished: Finished, sites: Sites) -> dict[str, Any]:
+    leakage = Leakage(_num_documents(finished, sites), left_out=0, leaked=None, unchecked=Unchecked.at_sites)
+    return {"corpus": sites.corpus.name, "leakage": leakage.to_json()}
+
+
+def _data(sites: Sites, workspace: Workspace, experiment: ExperimentConfig) -> dict[str, Any]:
     stats = describe(sites.shards, sites.corpus.contract)
     return {
         "corpus": sites.corpus.name,
@@ -100,7 +106,15 @@ def _data(sites: Sites, workspace: Workspace) -> dict[str, Any]:
         "partition": stats.to_json(),
         "unseen": {shard.site: num_sentences(shard.test) for shard in sites.unseen},
         "encoding": {split: asdict(stats) for split, stats in _encoding(sites, workspace).items()},
+        "leakage": _leakage(sites, experiment.check_test).to_json(),
     }
+
+
+def _leakage(sites: Sites, wanted: bool) -> Leakage:
+    """Return whether any site's test text, or an unseen site's, lies in any site's training text."""
+    train = [document for shard in sites.shards for document in shard.train]
+    test = [document for shard in (*sites.shards, *sites.unseen) for document in shard.test]
+    return check_leakage(train, test, sites.corpus.left_out.get("test", 0), wanted)
 
 
 def _encoding(sites: Sites, workspace: Workspace) -> dict[str, EncodingStats]:

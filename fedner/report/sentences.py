@@ -68,6 +68,7 @@ def _support(study: Study, judged: bool) -> Iterator[str]:
     if not study.synthetic and study.complete:
         yield from _pooling(study)
     yield from _untold(study)
+    yield from _clean(study)
     yield from _how_sure(study)
 
 
@@ -81,6 +82,26 @@ def _untold(study: Study) -> Iterator[str]:
             verb = "keeps" if len(sites) == 1 else "keep"
             named = wording.listed(sorted(sites))
             yield f"{named} {verb} {split} scores back, all or those of some types; pooled {split} scores are without."
+
+
+def _clean(study: Study) -> Iterator[str]:
+    """Yield whether the test set holds what was trained on."""
+    leakage = study.leakage
+    if leakage is None:
+        return
+    before = f" {wording.number(leakage.left_out)} were left out before." if leakage.left_out else ""
+    total = wording.counted(leakage.documents, "document")
+    if leakage.unchecked is not None:
+        yield f"Whether test documents lie in training text was not checked: {leakage.unchecked}.{before}"
+    elif not leakage.leaked:
+        yield f"The test set is clean: of its {total} none lies in any site's training text, exactly or nearly.{before}"
+    else:
+        verb = "lies" if leakage.leaked == 1 else "lie"
+        yield (
+            f"The test set is not clean: of its {total} {wording.number(leakage.leaked)} {verb} in a site's training "
+            "text, exactly or nearly, and scores with them are too good; data.exclude_documents leaves them "
+            f"out.{before}"
+        )
 
 
 def _joining(study: Study, federated: Mean, local: Mean) -> str:

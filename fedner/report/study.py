@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fedner.data.auditing.leakage import Leakage
 from fedner.data.corpus import SPLITS
 from fedner.data.encoding import EncodingStats
 from fedner.errors import FednerError, RunDirectoryError
@@ -114,6 +115,7 @@ class Study:
     `intervals` are by arm, `local_intervals` and `fine_tuned_intervals` by the site that trained the model; `unseen`
     sites trained none. `per_site` holds federated minus the site's own local model, on the site's own test shard,
     `per_site_fine_tuned` the site's fine-tuned model minus federated. `matrix` has every model on every site's text.
+    `leakage` says whether test documents lie in training text; None where an earlier fedner wrote the file.
     `tuning` holds dev F1 by arm (or `local/site-0`) and learning rate, as written.
     `missing` names the runs that an interrupted comparison still lacks.
     """
@@ -125,6 +127,7 @@ class Study:
     partition: Mapping[str, SiteData]
     unseen: tuple[str, ...]
     encoding: Mapping[str, EncodingStats]
+    leakage: Leakage | None
     centralized: Runs
     federated: Runs
     local: Mapping[str, Runs]
@@ -194,6 +197,7 @@ def parse_study(content: Plain) -> Study:
         partition={site["site"]: _site_data(site) for site in partition.get("sites") or ()},
         unseen=tuple(_section(data, "unseen")),
         encoding=_each(_section(data, "encoding"), lambda stats: EncodingStats(**stats)),
+        leakage=Leakage.from_json(data["leakage"]) if data.get("leakage") else None,
         centralized=_runs(_section(arms, "centralized")),
         federated=_runs(_section(arms, "federated")),
         local=_each(_section(_section(arms, "local"), "sites"), _runs),

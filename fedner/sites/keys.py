@@ -5,7 +5,6 @@ as one OpenSSH line. P-384 is what Flower itself makes.
 """
 
 import base64
-import os
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,10 +20,10 @@ from cryptography.hazmat.primitives.serialization import (
     ssh_key_fingerprint,
 )
 
+from fedner.disk import write_private
 from fedner.errors import ConfigError
 from fedner.sites.kit import check_name
 
-PRIVATE_MODE = 0o600
 _LIMIT_BYTES = 20_000
 
 
@@ -105,19 +104,6 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{path}: wanted {wanted} of type ecdsa, found another type; Flower takes no other")
     return key
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner can read, from its first byte on."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, PRIVATE_MODE)  # a umask can only have taken bits away, even the owner's
-        file.write(content)
-
-
-def is_private(path: Path) -> bool:
-    """Return whether nobody but a file's owner may read or write it."""
-    return path.stat().st_mode & 0o077 == 0
 
 
 def _read(path: Path, wanted: str) -> bytes:

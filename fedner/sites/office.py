@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 from fedner.data.labels import read_contract, suggestion
+from fedner.disk import write_private
 from fedner.errors import ConfigError
 from fedner.sites.certificates import (
     Authority,
@@ -32,7 +33,7 @@ from fedner.sites.federation_file import (
     write_federation,
     write_revoked,
 )
-from fedner.sites.keys import fingerprint, private_text, public_line, read_public, write_private
+from fedner.sites.keys import fingerprint, private_text, public_line, read_public
 from fedner.sites.kit import Kit, Party, write_kit
 from fedner.sites.readme import TRANSITION, readme, site_example
 from fedner.sites.sealing import archive_of, seal

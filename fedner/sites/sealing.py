@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedner.data.labels import read_contract
-from fedner.disk import file_digest
+from fedner.disk import PRIVATE_MODE, file_digest, is_private
 from fedner.errors import FednerError
 from fedner.sites.certificates import Authority, certificate_fingerprint, read_certificates, signed_by
-from fedner.sites.keys import PRIVATE_MODE, is_private
 from fedner.sites.kit import Kit, Party, read_kit
 
 SUMS = "SHA256SUMS"

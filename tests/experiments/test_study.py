@@ -70,6 +70,14 @@ def test_all_arms_are_scored_on_the_same_entities(study):
     assert len(supports) == 1
 
 
+def test_whether_the_test_text_was_trained_on_is_looked_for(study):
+    data = metrics(study)["data"]
+    leakage = data["leakage"]
+    assert leakage["documents"] == data["splits"]["test"]["documents"]
+    assert (leakage["leaked"], leakage["left_out"], leakage["unchecked"]) == (0, 0, None)
+    assert "The test set is clean" in (study / "report" / "report.md").read_text()
+
+
 def test_what_the_encoder_sees_is_told_for_every_split(study):
     data = metrics(study)["data"]
     assert list(data["encoding"]) == ["train", "dev", "test"]

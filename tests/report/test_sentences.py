@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -157,3 +158,25 @@ def test_sites_that_keep_scores_back_are_named(comparison: Plain) -> None:
     run["untold"] = {"site-0": "its policy keeps the counts of DOSE", "site-1": "its policy keeps the counts"}
     assert "site-1 keeps dev scores back" in says(comparison)
     assert "site-0 and site-1 keep test scores back" in says(comparison)
+
+
+@pytest.mark.parametrize(
+    ("leaked", "left_out", "unchecked", "told"),
+    [
+        (0, 0, None, "The test set is clean: of its 231 documents none lies in any site's training text, exactly or"),
+        (0, 3, None, "exactly or nearly. 3 were left out before."),
+        (1, 0, None, "The test set is not clean: of its 231 documents 1 lies in a site's training text"),
+        (12, 3, None, "not clean: of its 231 documents 12 lie in .*leaves them out. 3 were left out before."),
+        (None, 0, "off", "in training text was not checked: experiment.check_test is off."),
+        (None, 0, "no_library", r"was not checked: that needs datasketch, as pip install 'fedner\[audit\]' brings it."),
+        (None, 0, "at_sites", "was not checked: the text lies at the sites"),
+    ],
+)
+def test_whether_the_test_set_is_clean_is_said_in_one_sentence(
+    comparison: Plain, leaked: int | None, left_out: int, unchecked: str | None, told: str
+) -> None:
+    assert "test set is" not in says(comparison)
+    comparison["data"]["leakage"] = {
+        "documents": 231, "left_out": left_out, "leaked": leaked, "unchecked": unchecked, "threshold": 0.8, "shingle": 3
+    }  # fmt: skip
+    assert re.search(told, says(comparison))

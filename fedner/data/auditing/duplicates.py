@@ -117,7 +117,7 @@ def _before(
 
 def _likeness(texts: Sequence[Words], threshold: float, shingle: int) -> Likeness:
     alike: dict[Words, dict[Words, float]] = {words: {} for words in texts}
-    sets = [_shingles(words, shingle) for words in texts]
+    sets = [shingles_of(words, shingle) for words in texts]
     # The index meets a text before it holds it, so that each pair is compared once.
     meet = _candidate_index(threshold)
     for this, shingles in enumerate(sets):
@@ -128,7 +128,8 @@ def _likeness(texts: Sequence[Words], threshold: float, shingle: int) -> Likenes
     return alike
 
 
-def _shingles(words: Words, length: int) -> frozenset[bytes]:
+def shingles_of(words: Words, length: int) -> frozenset[bytes]:
+    """Return the runs of `length` words of a text, as bytes; a shorter text is one run."""
     runs = (words[start : start + length] for start in range(max(1, len(words) - length + 1)))
     return frozenset("\n".join(run).encode("utf-8", "surrogatepass") for run in runs)
 
