@@ -169,13 +169,15 @@ def _run_line(progress: "RunProgress") -> str:
 
 
 def _site_line(site: "SiteInRun") -> str:
+    from fedner.report import wording
     from fedner.sites.watching import words
 
     said = [words.at_work(site)]
     said += [f"last counted in round {site.counted}"] if site.counted is not None else []
     if site.refusals:
         last = site.refusals[-1]
-        said.append(f"refused {site.num_refusals} times, last in round {last.round} ({last.phase}): {last.reason}")
+        number = wording.counted(site.num_refusals, "refusal")
+        said.append(f"{number}, the last in round {last.round} ({last.phase}): {last.reason}")
     said += [f"test F1 {site.test_f1:.3f}"] if site.test_f1 is not None else []
     return f"{site.name}: {'; '.join(said)}"
 

@@ -86,10 +86,12 @@ def test_a_site_that_left_is_away_and_one_that_is_asked_no_more_rests():
     assert view.progress.sites == 2
 
 
-def test_lines_of_another_version_are_passed_over():
+def test_lines_of_another_version_are_passed_over_and_counted():
     lines = [{"time": "2026-03-02T08:00:00+00:00", "event": "coffee"}, {**half_way()[0], "more": 1}, half_way()[1]]
     del lines[2]["dev_sentences"]
-    assert run_view(lines).progress.planned == 5
+    view = run_view(lines)
+    assert view.progress.planned == 5
+    assert view.notes == ("another version of fedner wrote 2 lines of its history; they are left out here",)
 
 
 @given(NAMES, st.sampled_from([1, 5, 9, 10, 17, 24, 28]))

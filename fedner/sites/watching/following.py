@@ -75,12 +75,14 @@ class History:
         self._sites: dict[str, _Site] = {}
         self._notes: list[str] = []
         self._test_f1: float | None = None
+        self._unread = 0
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """Take the next line of history.jsonl; one of a version that this one does not know is passed over."""
+        """Take the next line of history.jsonl; one that only another version knows is counted and passed over."""
         self._began = self._began or str(line["time"])
         event = read_event(line)
         if event is None:
+            self._unread += 1
             return
         if isinstance(event, RunStarted | RunResumed | RoundStarted | RoundEvaluated):
             self._planned = event.rounds
@@ -119,8 +121,12 @@ class History:
             asked=len(asked),
             answered=sum(site.doing is Doing.answered for site in asked),
         )
-        notes = (*self._notes, *([f"{status}: {details}"] if details and not finished else []))
-        return RunView(progress=progress, sites=tuple(map(self._site_view, sorted(self._sites))), notes=notes)
+        notes = [*self._notes]
+        if details and not finished:
+            notes.append(f"{status}: {details}")
+        if self._unread:
+            notes.append(f"another version of fedner wrote {self._unread} lines of its history; they are left out here")
+        return RunView(progress=progress, sites=tuple(map(self._site_view, sorted(self._sites))), notes=tuple(notes))
 
     def _seconds_left(self, now: datetime) -> float | None:
         if self._planned is None or self._since is None or self._phase in (Phase.test, Phase.done):
