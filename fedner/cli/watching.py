@@ -15,11 +15,14 @@ from rich.text import Text
 from fedner.cli.console import print_json, stderr, stdout
 from fedner.cli.models import option_parser
 from fedner.errors import ConfigError
+from fedner.report import wording
+from fedner.report.study import showable
+from fedner.sites.watching import words
 
 if TYPE_CHECKING:
     from fedner.sites.control import Control
     from fedner.sites.kit import Kit
-    from fedner.sites.watching.view import RunProgress, RunView, SiteInRun, Status
+    from fedner.sites.watching.view import RunProgress, RunView, SiteConnection, SiteInRun, Status
 
 FOLLOW_SECONDS = 2.0
 ROUNDS_SHOWN = 10
@@ -117,7 +120,7 @@ def _follow_on_screen(look: Look, events: Events) -> None:
         while True:
             for event in events():
                 console.print(_event_line(event), markup=False, soft_wrap=True)
-            screen.update(Text("\n".join(status_lines(look())), overflow="ellipsis", no_wrap=True), refresh=True)
+            screen.update(Text("\n".join(status_lines(look()))), refresh=True)
             time.sleep(FOLLOW_SECONDS)
 
 
@@ -145,41 +148,44 @@ def _lasting_run(run: "RunView") -> "RunView":
 
 
 def status_lines(status: "Status") -> list[str]:
-    """Return what the terminal shows: sites, earlier runs, and the newest with its rounds and sites."""
-    from fedner.sites.watching import words
-
+    """Return what the terminal shows: the runs, the rounds of the newest, the sites, and what went wrong."""
     whose = f" as site {status.viewer} sees it" if status.viewer else ""
     lines = [f"federation {status.federation}{whose}: {status.online} of {status.registered} sites online"]
-    lines += [
-        f"site {site.name}: {words.connected(site)}, {words.last_seen(site, status.moment)}" for site in status.sites
-    ]
     lines += [_run_line(run.progress) for run in reversed(status.runs)]
-    for run in status.runs[:1]:
-        lines += [f"  {words.round_words(entry)}" for entry in run.progress.rounds[-ROUNDS_SHOWN:]]
-        lines += [f"  {_site_line(site)}" for site in run.sites]
-        lines += [f"  {note}" for note in run.notes[-ROUNDS_SHOWN:]]
+    newest = status.runs[0] if status.runs else None
+    if newest is not None:
+        lines += [f"  {words.round_words(entry)}" for entry in newest.progress.rounds[-ROUNDS_SHOWN:]]
+    connections = {site.name: site for site in status.sites}
+    at_work = {site.name: site for site in newest.sites} if newest is not None else {}
+    for name in sorted(connections.keys() | at_work.keys()):
+        said = _connection_words(connections.get(name), status.moment) + _work_words(at_work.get(name))
+        lines.append(f"site {name}: {'; '.join(said)}")
+    if newest is not None:
+        lines += [f"run {newest.progress.name}: {note}" for note in newest.notes[-ROUNDS_SHOWN:]]
     return [_printable(line) for line in lines]
 
 
 def _run_line(progress: "RunProgress") -> str:
-    from fedner.sites.watching import words
-
     said = [words.headline(progress), words.scores(progress), words.time_left(progress)]
     return _printable(f"run {progress.name}: {'; '.join(each for each in said if each)}")
 
 
-def _site_line(site: "SiteInRun") -> str:
-    from fedner.report import wording
-    from fedner.sites.watching import words
+def _connection_words(site: "SiteConnection | None", moment: str) -> list[str]:
+    if site is None:
+        return ["not registered any more"]
+    return [f"{words.connected(site)}, {words.last_seen(site, moment)}"]
 
+
+def _work_words(site: "SiteInRun | None") -> list[str]:
+    if site is None:
+        return []
     said = [words.at_work(site)]
     said += [f"last counted in round {site.counted}"] if site.counted is not None else []
     if site.refusals:
         last = site.refusals[-1]
         number = wording.counted(site.num_refusals, "refusal")
         said.append(f"{number}, the last in round {last.round} ({last.phase}): {last.reason}")
-    said += [f"test F1 {site.test_f1:.3f}"] if site.test_f1 is not None else []
-    return f"{site.name}: {'; '.join(said)}"
+    return said + ([f"test F1 {wording.score(site.test_f1)}"] if site.test_f1 is not None else [])
 
 
 def _event_line(event: dict[str, Any]) -> str:
@@ -192,8 +198,6 @@ def _event_line(event: dict[str, Any]) -> str:
 
 def _printable(line: str) -> str:
     """Return a line in which nothing can drive the terminal: reasons come from sites, and those from anybody."""
-    from fedner.report.study import showable
-
     return showable(" ".join(line.splitlines()))
 
 

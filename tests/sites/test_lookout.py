@@ -81,8 +81,8 @@ def test_sites_are_seen_as_flower_knows_them_and_runs_as_it_runs_them(state, run
     assert (told.registered, told.online) == (3, 1)
     assert abs((_moment(told.moment) - _moment(told.sites[1].seen)).total_seconds()) < 30  # it has just called
     assert [(run.progress.name, run.progress.status) for run in told.runs] == [
-        ("wards", "pending"), ("second", "pending"),
-    ]  # fmt: skip
+        ("second", "pending"), ("wards", "pending"),
+    ]  # fmt: skip  # the newest first
 
 
 def test_the_server_looks_no_more_often_for_many_who_look(state, runs, monkeypatch):

@@ -146,3 +146,18 @@ def test_what_a_site_says_cannot_drive_a_terminal():
     shown = status_lines(hostile("\x1b[2J gone\r\nsite north: offline"))
     assert not any(ord(letter) < 32 for line in shown for letter in line)
     assert sum("gone site north: offline" in line for line in shown) == 2  # of the site, and among the notes
+
+
+def test_the_terminal_shows_runs_and_sites_each_in_a_line():
+    assert status_lines(seen_by(status(), "north")) == [
+        "federation nord as site north sees it: 2 of 3 sites online",
+        "run first: round 3 of 5: training, 1 of 2 sites answered; dev F1 0.500, best 0.600 in round 1; "
+        "2 min 05 s left",
+        "  round 1: dev F1 0.600, loss 0.5000, 2 sites counted, 30 s",
+        "  round 2: dev F1 0.500, loss 0.5000, 2 sites counted, 1 min 00 s",
+        "site north: online, seen 12 s ago; has trained in round 3; last counted in round 2",
+    ]
+    assert (
+        "site east: offline, never seen; suspended; 2 refusals, the last in round 2 (train): diverged: the training "
+        "loss is not finite"
+    ) in status_lines(status())

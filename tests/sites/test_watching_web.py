@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 from watched import half_way, hostile, run_view, status
 
+from fedner.cli import main, watching
 from fedner.errors import ConfigError, FederationError
 from fedner.sites.gates import token_digest
 from fedner.sites.keys import make_key, read_private
@@ -232,6 +235,30 @@ def test_a_site_looks_with_its_own_key_and_another_key_is_told_what_to_do(issued
             look()
     with watching_site(kit, kit.site_key, place) as look, pytest.raises(FederationError, match="no answer from"):
         look()
+
+
+@pytest.mark.parametrize(("option", "told"), [([], 2), (["--json"], 2)])
+def test_a_site_follows_and_is_told_of_what_changes_alone(issued, monkeypatch, capsys, option, told):
+    monkeypatch.setattr(watching, "FOLLOW_SECONDS", 0.01)
+    before, after = status(run_view(half_way()[:9])), federation_status()
+    to_show = iter([before, before, replace(before, moment="2026-03-02T10:00:00+00:00"), after, after])
+
+    def look() -> Status:
+        found = next(to_show, None)
+        if found is None:
+            raise HTTPException(503)
+        return found
+
+    app = Starlette(routes=[web.status_route(look, web.basic(viewers_of(issued, digest=False)))])
+    with served(app, issued) as port:
+        kit = str(issued / "site-north")
+        assert main(["status", kit, "--at", f"127.0.0.1:{port}", "--follow", *option]) == 1
+    said, error = capsys.readouterr()
+    assert "does not say how things stand (503)" in error
+    lines = [line for line in said.splitlines() if line.startswith(("run first:", "{"))]
+    assert len(lines) == told
+    assert "round 3" in lines[-1] if not option else json.loads(lines[-1])["runs"][0]["progress"]["round"] == 3
+    assert not re.search(r"Alderbrook|south|east", said)
 
 
 @pytest.mark.parametrize(("port", "wanted"), [(9092, "another port than the one for fleet"), (0, "1 to 65535")])

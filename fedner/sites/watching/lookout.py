@@ -74,11 +74,13 @@ class Lookout:
         found = every[-LIMIT:]
         self._followed = {path: each for path, each in self._followed.items() if path in found}
         views = [_view(self._follow(path), RunDirectory(path.parent), processes, now) for path in found]
+        begun = {view.progress.name: view.progress.began or "" for view in views}
         # Runs without a directory: not begun yet, or ended before, as one whose configuration is refused.
         bare = processes.keys() - {path.parent.name for path in every}
         views += [History(name).view(False, _status(run), run.status.details, now)
                   for name, run in processes.items() if name in bare]  # fmt: skip
-        return sorted(views, key=lambda view: view.progress.began or "", reverse=True)
+        begun |= {name: processes[name].pending_at for name in bare}
+        return sorted(views, key=lambda view: begun[view.progress.name], reverse=True)
 
     def _processes(self) -> dict[str, Run]:
         """Return the newest of Flower's runs of each name."""

@@ -41,10 +41,11 @@ def _tiles(progress: RunProgress) -> list[tuple[str, str, str]]:
     """Return the headline numbers: name, value, and what stands below it."""
     last = progress.rounds[-1] if progress.rounds else None
     planned = f"of {progress.planned}" if progress.planned else ""
+    best = "" if progress.best_f1 is None else f"round {progress.best_round}"
     tiles = [
         ("Rounds done", str(len(progress.rounds)), planned),
         ("Dev F1", wording.score(last.dev_f1 if last else None), f"round {last.round}" if last else ""),
-        ("Best dev F1", wording.score(progress.best_f1), f"round {progress.best_round}" if progress.best_f1 else ""),
+        ("Best dev F1", wording.score(progress.best_f1), best),
     ]
     if progress.test_f1 is not None:
         return [*tiles, ("Test F1", wording.score(progress.test_f1), "pooled test set")]

@@ -33,7 +33,11 @@ def scores(progress: RunProgress) -> str:
     """Return the pooled scores so far: dev F1 of the last round, of the best, and at the end test F1."""
     last = progress.rounds[-1].dev_f1 if progress.rounds else None
     said = [f"dev F1 {wording.score(last)}"] if last is not None else []
-    said += [f"best {wording.score(progress.best_f1)} in round {progress.best_round}"] if progress.best_f1 else []
+    said += (
+        [f"best {wording.score(progress.best_f1)} in round {progress.best_round}"]
+        if progress.best_f1 is not None
+        else []
+    )
     said += [f"test F1 {wording.score(progress.test_f1)}"] if progress.test_f1 is not None else []
     return ", ".join(said)
 
