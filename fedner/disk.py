@@ -1,6 +1,4 @@
-"""What several parts do with files: name them, make them survive a power failure, tell whether they were altered, and keep
-them from other eyes.
-"""
+"""What several parts do with files: name them, make them last, tell whether they were altered, keep them private."""
 
 import hashlib
 import os

@@ -63,3 +63,17 @@ def round_line(entry: RoundResult, rounds: int) -> str:
         f"{entry.seconds:.1f} s",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def seconds_left(before: Sequence[float], number: int, rounds: int, elapsed: float) -> float | None:
+    """Return how long the rest of a run should take at the mean of the rounds so far; None before the first.
+
+    Args:
+        before: wall time of each whole round, seconds.
+        number: the running round, of `rounds`.
+        elapsed: seconds since it began.
+    """
+    if not before:
+        return None
+    mean = sum(before) / len(before)
+    return max(0.0, mean - elapsed) + mean * (rounds - number)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from fedner.progress import Progress, round_line
+from fedner.progress import Progress, round_line, seconds_left
 from fedner.results import RoundResult
 
 BAR_WIDTH = 16
@@ -55,11 +55,8 @@ class Standing:
 
     def seconds_left(self) -> float | None:
         """Return how long the rest of the run should take at the mean of the rounds so far; None before the first."""
-        if not self.before:
-            return None
-        mean = sum(entry.seconds for entry in self.before) / len(self.before)
-        this = max(0.0, mean - (time.monotonic() - self.began))
-        return this + mean * (self.rounds - self.number)
+        before = [entry.seconds for entry in self.before]
+        return seconds_left(before, self.number, self.rounds, time.monotonic() - self.began)
 
     def scores(self) -> str:
         """Return dev F1 of the last round and of the best."""
@@ -97,7 +94,7 @@ class Lines:
         """Print what the round brought, and how long the rest should take."""
         before = self._standing.before if self._standing else ()
         left = Standing(entry.round + 1, rounds, (*before, entry)).seconds_left() or 0.0
-        rest = f", {_duration(left)} left" if entry.round < rounds else ""
+        rest = f", {duration(left)} left" if entry.round < rounds else ""
         self._console.print(f"  {round_line(entry, rounds)}{rest}", markup=False)
 
 
@@ -134,7 +131,7 @@ class Screen(Lines):
         line.append(f"  {done}/{total} {what}" if total else "  waiting")
         if standing is not None:
             left = standing.seconds_left()
-            cells = [f"{_duration(left)} left" if left is not None else "", standing.scores()]
+            cells = [f"{duration(left)} left" if left is not None else "", standing.scores()]
             line.append("".join(f"  {cell}" for cell in cells if cell))
         # The terminal writes ^C behind the line; where that wrapped, the line could not be wiped.
         line.truncate(max(8, self._console.width - 4), overflow="ellipsis")
@@ -155,7 +152,8 @@ class Screen(Lines):
         self._standing, self._done = None, (0, 0, "")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"

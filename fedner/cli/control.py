@@ -1,14 +1,10 @@
-"""Verbs of the coordinator at a running server: submit, status, logs, stop, fetch, connect."""
+"""Verbs of the coordinator at a running server: submit, logs, stop, fetch, connect."""
 
 import json
-import sys
 import tempfile
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +15,8 @@ from fedner.config import Config
 from fedner.errors import ConfigError, FederationError
 
 if TYPE_CHECKING:
-    from fedner.sites.control import Control, SubmittedRun
+    from fedner.sites.control import Control
     from fedner.sites.kit import Kit
-
-FOLLOW_SECONDS = 2.0
 
 
 def submit(arguments: list[str]) -> None:
@@ -63,60 +57,6 @@ def _composed(options: Namespace, kit: "Kit", control: "Control") -> list[Config
             start, any_number = ("--from", folder), True
         run_composed("submit", [*start, *options.overrides], configs.append)
     return [for_sites(config, kit, any_number) for config in configs]
-
-
-def status(arguments: list[str]) -> None:
-    """`fedner status`."""
-    parser = _parser("status", "Show a server's sites and runs.", "fedner status kits/nord/coordinator --follow")
-    parser.add_argument("--follow", action="store_true", help="and then a line for everything that happens in a run")
-    options = parser.parse_args(arguments)
-    with _connected(options) as (_, control):
-        submitted = control.submitted()
-        _print_status(control, submitted, options.json)
-        if options.follow:
-            _follow(control, options.json)
-
-
-def _print_status(control: "Control", submitted: "list[SubmittedRun]", as_json: bool) -> None:
-    sites, runs = control.sites(), control.runs()
-    if as_json:
-        print_json(
-            {
-                "sites": [asdict(site) for site in sites],
-                "runs": [asdict(run) for run in runs],
-                "submitted": [asdict(run) for run in submitted],
-            }
-        )
-        return
-    for site in sites:
-        seen = f"since {datetime.fromtimestamp(site.seen, UTC):%Y-%m-%d %H:%M} UTC" if site.seen else "never seen"
-        print(f"site {site.name}: {'online' if site.online else f'offline, {seen}'}")
-    newest = {run.name: run for run in reversed(submitted)}
-    for run in runs:
-        process = newest.pop(run.name, None)
-        stands = "finished" if run.finished else process.status if process else "not running"
-        print(f"run {run.name}: {stands}, {run.rounds} of {run.wanted} rounds")
-    for name, process in newest.items():
-        print(f"run {name or process.number}: {process.status}, no round yet {process.details}".rstrip())
-
-
-def _follow(control: "Control", as_json: bool) -> None:
-    """Print the events of runs as they come, until interrupted; a run that is finished is passed over."""
-    told = {run.name: len(control.history(run.name)) for run in control.runs()}
-    while True:
-        for run in control.runs():
-            events = control.history(run.name, told.get(run.name, 0))
-            told[run.name] = told.get(run.name, 0) + len(events)
-            for event in events:
-                print_json({"run": run.name, **event}) if as_json else print(_event_line(run.name, event))
-        sys.stdout.flush()
-        time.sleep(FOLLOW_SECONDS)
-
-
-def _event_line(run: str, event: dict[str, object]) -> str:
-    plain = {key: value for key, value in event.items() if key not in ("time", "event") and value not in (None, "")}
-    about = " ".join(f"{key}={value}" for key, value in plain.items() if isinstance(value, str | int | float))
-    return f"{event['time']} {run}: {event['event']} {about}"
 
 
 def logs(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
-from fedner.cli import control, experiments, models, policy, running, text
+from fedner.cli import control, experiments, models, policy, running, text, watching
 from fedner.cli.contract import contract
 from fedner.cli.matrix import matrix
 from fedner.cli.provision import provision
@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "client": (running.client, "take part in a federation as a site"),
     "units": (running.units, "write the systemd unit of a server or a site"),
     "submit": (control.submit, "start a run at the sites of a federation"),
-    "status": (control.status, "show a server's sites and runs"),
+    "status": (watching.status, "show a server's sites and runs, and follow them; a site sees its own"),
     "logs": (control.logs, "print what a run logs"),
     "stop": (control.stop, "stop a run"),
     "fetch": (control.fetch, "copy a run's model and result here and write its report"),

@@ -23,11 +23,14 @@ def server(arguments: list[str]) -> None:
     parser.add_argument(
         "--control-host", default=LOOPBACK, help="address where the coordinator's commands connect (default: loopback)"
     )
+    parser.add_argument("--web", type=int, metavar="PORT", help="serve a page to watch by, over TLS (default: none)")
+    parser.add_argument("--web-host", default=LOOPBACK, help="address where that page is served (default: loopback)")
     options = parser.parse_args(arguments)
     from fedner.sites.kit import read_kit
-    from fedner.sites.server import serve
+    from fedner.sites.server import Web, serve
 
-    if not serve(read_kit(options.kit), options.state.resolve(), options.host, options.control_host):
+    web = None if options.web is None else Web(options.web_host, options.web)
+    if not serve(read_kit(options.kit), options.state.resolve(), options.host, options.control_host, web):
         raise FederationError(f"the server does not stay up; {options.state / 'log' / 'server.log'} says more")
 
 

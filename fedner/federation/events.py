@@ -1,10 +1,12 @@
 """What happens in a federation, one dataclass per kind: each becomes one line of history.jsonl.
 
-`round_evaluated` and `run_finished` make the two lines that sum up a round and a run from what was found.
+`read_event` reads such a line again; `round_evaluated` and `run_finished` make the two that sum up a round and a run
+from what was found.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, cast, get_args
 
 from fedner.results import RoundResult, RunResult, best_round, is_silence
 
@@ -224,6 +226,23 @@ Event = (
     | RunFinished
     | TrackerFailed
 )
+
+
+_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in get_args(Event)}
+
+
+def read_event(line: Mapping[str, Any]) -> Event | None:
+    """Return the event of a line of history.jsonl, or None for one that this version does not know in full."""
+    kind = _KINDS.get(line["event"])
+    if kind is None:
+        return None
+    names = [entry.name for entry in fields(kind) if entry.init and entry.name in line]
+    values: dict[str, Any] = {name: line[name] for name in names}
+    values |= {name: tuple(cast("list[Any]", value)) for name, value in values.items() if isinstance(value, list)}
+    try:
+        return kind(**values)
+    except TypeError:
+        return None
 
 
 def round_evaluated(rounds: Sequence[RoundResult], planned: int) -> RoundEvaluated:

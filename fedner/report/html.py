@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fedner.report import facts, tables, wording
@@ -25,11 +25,7 @@ def render_html(study: Study, drawings: Mapping[str, Drawing], compact: Mapping[
         drawings: name -> figure.
         compact: the same figures, drawn for a telephone.
     """
-    # Every value is escaped; only the figures, which matplotlib wrote and escaped, and our own style sheet are not.
-    templates = Environment(
-        loader=PackageLoader("fedner.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+    templates = page_templates()
     statement = summarise(study)
     return templates.get_template("report.html").render(
         study=study,
@@ -44,8 +40,25 @@ def render_html(study: Study, drawings: Mapping[str, Drawing], compact: Mapping[
         compact=compact,
         svg=lambda drawing: Markup(drawing.inline),
         tables=tables,
-        style=Markup(templates.get_template("style.css").render()),
+        style=style_sheet(templates),
     )
+
+
+def page_templates(package: str | None = None) -> Environment:
+    """Return the report's templates, and those of another package that draws a page in the same look.
+
+    Every value is escaped; only figures, which matplotlib wrote and escaped, and our own style sheet are not.
+    """
+    loaders = [PackageLoader(name) for name in (package, "fedner.report") if name]
+    return Environment(
+        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+def style_sheet(templates: Environment) -> Markup:
+    """Return the style sheet of the report's look."""
+    return Markup(templates.get_template("style.css").render())
 
 
 def tiles(study: Study) -> list[tuple[str, str, str, str]]:

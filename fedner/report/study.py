@@ -185,7 +185,7 @@ def read_study(directory: Path) -> Study:
 
 def parse_study(content: Plain) -> Study:
     """Return the typed form of the content of metrics.json."""
-    plain = _showable(content)
+    plain = showable(content)
     arms, summary = _section(plain, "arms"), _section(plain, "summary")
     intervals, differences, data = (_section(plain, key) for key in ("intervals", "differences", "data"))
     gap, partition = summary.get("gap_closed"), _section(data, "partition")
@@ -222,14 +222,14 @@ def parse_study(content: Plain) -> Study:
     )
 
 
-def _showable(value: Any) -> Any:
+def showable(value: Any) -> Any:
     """Return JSON content with every character that must not reach a page or a terminal written as its escape."""
     if isinstance(value, str):
         return _UNSHOWABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
-    if isinstance(value, list):
-        return [_showable(entry) for entry in value]
+    if isinstance(value, list | tuple):
+        return [showable(entry) for entry in value]
     if isinstance(value, Mapping):
-        return {_showable(key): _showable(entry) for key, entry in value.items()}
+        return {showable(key): showable(entry) for key, entry in value.items()}
     return value
 
 

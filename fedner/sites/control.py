@@ -4,7 +4,6 @@ Flower's own control API does what it can do; run directories come by `downloads
 over TLS, checked against the kit's CA, and shows the coordinator's token. A proxy is taken from HTTPS_PROXY.
 """
 
-import json
 import os
 import ssl
 from collections.abc import Iterator
@@ -40,19 +39,12 @@ from fedner.federation.run_config import nodes_text
 from fedner.sites.downloads import PREFIX, OfferedFile, RunSummary
 from fedner.sites.flower import needed
 from fedner.sites.kit import Kit
+from fedner.sites.submission import name_of
 from fedner.sites.token import control_token
+from fedner.sites.watching.view import Status, read_status
 
 LIMIT = 200
 """So many runs are looked at, the newest first."""
-
-
-@dataclass(frozen=True)
-class SiteStatus:
-    """A site as the server knows it; `seen` is when it was last heard of, seconds since 1970, 0 for never."""
-
-    name: str
-    online: bool
-    seen: float
 
 
 @dataclass(frozen=True)
@@ -126,10 +118,9 @@ class Control:
         runs = self._flower.ListRuns(ListRunsRequest(limit=LIMIT)).run_dict.values()
         return [_submitted(run) for run in sorted(runs, key=lambda run: run.pending_at, reverse=True)]
 
-    def sites(self) -> list[SiteStatus]:
-        """Return the sites that may take part, by name."""
-        found = [SiteStatus(node.name, node.status == "online", node.online_until) for node in self._nodes()]
-        return sorted(found, key=lambda site: site.name)
+    def status(self) -> Status:
+        """Return how sites and runs stand."""
+        return read_status(self._get("status").json())
 
     def runs(self) -> list[RunSummary]:
         """Return the server's run directories, the oldest first."""
@@ -227,13 +218,5 @@ def _refusal(error: httpx.HTTPStatusError, place: str) -> FederationError | Conf
 
 def _submitted(run: Run) -> SubmittedRun:
     status = run.status.sub_status or run.status.status
-    return SubmittedRun(run.run_id, _name(run), status.removeprefix("finished:"), run.status.details)
-
-
-def _name(run: Run) -> str:
-    """Return fedner's name of a run, which its config has; another app's run has none."""
-    try:
-        config = json.loads(run.override_config["config"].string)
-        return str(config.get("name") or "")
-    except (json.JSONDecodeError, AttributeError):
-        return ""
+    name = name_of(run.override_config["config"].string)
+    return SubmittedRun(run.run_id, name, status.removeprefix("finished:"), run.status.details)

@@ -81,6 +81,11 @@ class TokenAuthn(ControlAuthnPlugin):
         """Say whether this is the token, in the same time for any other."""
         return hmac.compare_digest(token_digest(token), self._digest)
 
+    def bearer(self, authorization: str) -> bool:
+        """Say whether an Authorization header shows this token."""
+        scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "bearer" and self.accepts(token)
+
     def validate_tokens_in_metadata(
         self, metadata: Sequence[tuple[str, str | bytes]]
     ) -> tuple[bool, AccountInfo | None]:

@@ -101,6 +101,14 @@ must reach {host} at port {ports.fleet}; nobody needs to reach it.
 ```sh
 fedner client {path} --site site.yaml
 ```
+
+## Watch
+
+```sh
+fedner status {path} --follow
+```
+
+shows the federation's runs, and of sites yours alone.
 """
 
 _KEY_INSIDE = """\

@@ -6,8 +6,10 @@ STATE/log/server.log  what the processes print
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from fedner.config.checks import require
 from fedner.errors import ConfigError
 from fedner.sites.downloads import summaries
 from fedner.sites.federation_file import read_revoked
@@ -15,14 +17,23 @@ from fedner.sites.flower import MAX_FAILURES, environment, health_of, needed, ne
 from fedner.sites.gates import token_digest
 from fedner.sites.health import note_port
 from fedner.sites.keys import fingerprint, public_line, read_public
-from fedner.sites.kit import Kit
+from fedner.sites.kit import Kit, Ports
 from fedner.sites.lines import tell
-from fedner.sites.settings import ServerSettings, write_settings
+from fedner.sites.settings import ServerSettings, WebSettings, write_settings
 from fedner.sites.supervise import Program, Supervisor
 from fedner.sites.token import control_token
+from fedner.sites.watching.passes import viewing_token
 
 
-def serve(kit: Kit, state: Path, host: str, control_host: str) -> bool:
+@dataclass(frozen=True)
+class Web:
+    """Where the page to watch by listens: an address of this machine, and a port."""
+
+    host: str
+    port: int
+
+
+def serve(kit: Kit, state: Path, host: str, control_host: str, web: Web | None) -> bool:
     """Run the server of a kit until told to stop; return False where its processes do not stay up.
 
     Args:
@@ -30,16 +41,20 @@ def serve(kit: Kit, state: Path, host: str, control_host: str) -> bool:
         state: the folder that everything lies in that has to outlive the process.
         host: where the sites' listener listens; an address of this machine.
         control_host: where the coordinator's listener listens.
+        web: where the page to watch by listens; None is for no page.
 
     Raises:
         RunDirectoryError: another server works with `state`.
         ConfigError: the kit lacks what a server needs.
     """
+    if web is not None:
+        _require_free(web, kit.ports)
     with open_state(state):
         runs, secret = state / "runs", new_secret(state)
         runs.mkdir(exist_ok=True)
         note_port(state, kit.ports.health)
         settings = ServerSettings(
+            federation=kit.federation,
             host=host,
             control_host=control_host,
             ports=kit.ports,
@@ -50,11 +65,12 @@ def serve(kit: Kit, state: Path, host: str, control_host: str) -> bool:
             secret_file=str(secret),
             token_digest=token_digest(control_token(kit)),
             sites=site_keys(kit),
+            web=None if web is None else WebSettings(**vars(web), digest=token_digest(viewing_token(kit))),
         )
         write_settings(settings, state / "superlink.json")
         log = state / "log" / "server.log"
         tell("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
-             control=f"{control_host}:{kit.ports.control}", log=log)  # fmt: skip
+             control=f"{control_host}:{kit.ports.control}", **_where(web), log=log)  # fmt: skip
         _tell_unfinished(runs)
         superlink = Program(
             "superlink", [sys.executable, "-P", "-m", "fedner.sites.superlink", str(state / "superlink.json")]
@@ -76,6 +92,17 @@ def site_keys(kit: Kit) -> dict[str, str]:
     out = {each.fingerprint for each in read_revoked(kit.revoked_file)} if kit.revoked_file.is_file() else set[str]()
     allowed = {site: key for site, key in keys.items() if fingerprint(key) not in out}
     return {site: public_line(key, site).decode().strip() for site, key in allowed.items()}
+
+
+def _where(web: Web | None) -> dict[str, str]:
+    return {} if web is None else {"web": f"{web.host}:{web.port}"}
+
+
+def _require_free(web: Web, ports: Ports) -> None:
+    """Refuse a port that is none, or another listener's."""
+    require(1 <= web.port <= 65535, "--web", "a port from 1 to 65535", web.port)
+    taken = next((name for name, port in vars(ports).items() if port == web.port), None)
+    require(taken is None, "--web", f"another port than the one for {taken}, as the kit says", web.port)
 
 
 def _tell_unfinished(runs: Path) -> None:

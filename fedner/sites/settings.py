@@ -9,13 +9,23 @@ from fedner.sites.kit import Ports
 
 
 @dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """Where the page to watch by listens; `digest` is the SHA-256 of the coordinator's viewing token."""
+
+    host: str
+    port: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """Where the SuperLink listens, who may come, and what it keeps where.
 
     `sites` has each site's public key as one OpenSSH line; `token_digest` is the SHA-256 of the coordinator's token;
-    `secret_file` holds what the process that runs apps has to show.
+    `secret_file` holds what the process that runs apps has to show. There is a page to watch by only where `web` is.
     """
 
+    federation: str
     host: str
     control_host: str
     ports: Ports
@@ -26,6 +36,7 @@ class ServerSettings:
     secret_file: str
     token_digest: str
     sites: dict[str, str]
+    web: WebSettings | None
 
 
 def write_settings(settings: ServerSettings, path: Path) -> None:
@@ -37,4 +48,5 @@ def write_settings(settings: ServerSettings, path: Path) -> None:
 def read_settings(path: Path) -> ServerSettings:
     """Read what `write_settings` wrote."""
     plain = read_json(path)
-    return ServerSettings(**{**plain, "ports": Ports(**plain["ports"])})
+    web = None if plain["web"] is None else WebSettings(**plain["web"])
+    return ServerSettings(**{**plain, "ports": Ports(**plain["ports"]), "web": web})

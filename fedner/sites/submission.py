@@ -1,5 +1,6 @@
 """A composed configuration -> the one that a federation's sites are asked to run."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
 
@@ -39,3 +40,11 @@ def for_sites(config: Config, kit: Kit, any_number: bool) -> Config:
         data=replace(config.data, contract=agreed, contract_file=None),
         federation=federation,
     )
+
+
+def name_of(config: str) -> str:
+    """Return fedner's name of a run, which the JSON of its config has; that of another app has none."""
+    try:
+        return str(json.loads(config).get("name") or "")
+    except (json.JSONDecodeError, AttributeError):
+        return ""

@@ -4,6 +4,7 @@
     control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
     runtime   loopback: the processes that run the server's app; one of them shows a secret to be given work
     health    loopback: 200 at /health
+    web       TLS, where it is asked for: the page to watch by, for the coordinator and the sites
 
 The app behind them is Flower's own, started from its own parts rather than by `flower-superlink`, which would put all
 of it at one port, and would let whoever reaches it start runs. This is the one place that leans on how Flower puts its
@@ -16,7 +17,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fedner.errors import ConfigError, FednerError
@@ -39,6 +41,9 @@ from fedner.sites.gates import Gate, TokenAuthn
 from fedner.sites.lines import tell
 from fedner.sites.registration import registration
 from fedner.sites.settings import ServerSettings, read_settings
+from fedner.sites.watching.lookout import Lookout
+from fedner.sites.watching.passes import Viewer, Viewers
+from fedner.sites.watching.web import basic, page_app, page_config, status_route
 
 LOOPBACK = "127.0.0.1"
 ONLINE_SECONDS = 5.0
@@ -123,8 +128,15 @@ class _Listener(uvicorn.Server):
 
 async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> None:
     ports, tls = settings.ports, _Tls(settings.certificate, settings.key)
-    ours = downloads(Path(settings.runs), authn.accepts)
-    asked = registration(app.state.linkstate_factory.state())
+    state = app.state.linkstate_factory.state()
+    look = Lookout(settings.federation, Path(settings.runs), state)
+    viewers = Viewers(federation=settings.federation, sites=settings.sites)
+
+    def coordinator(authorization: str) -> Viewer | None:
+        return Viewer(None) if authn.bearer(authorization) else None
+
+    ours = Starlette(routes=[*downloads(Path(settings.runs), authn.accepts).routes, status_route(look, coordinator)])
+    asked = Starlette(routes=[*registration(state).routes, status_route(look, basic(viewers))])
     listeners = {
         _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),
         _Listener(_config(Gate(app, ()), "off")): _listen(LOOPBACK, ports.health),
@@ -133,6 +145,14 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> N
             settings.control_host, ports.control
         ),
     }
+    if settings.web is not None:
+        # Drawing needs matplotlib, which a server without the page should not hold in memory.
+        from fedner.sites.watching.page import render_page
+
+        page = page_app(look, replace(viewers, digest=settings.web.digest), render_page)
+        listeners[_Listener(page_config(page, tls.certificate, tls.key))] = _listen(
+            settings.web.host, settings.web.port
+        )
 
     def stop() -> None:
         for listener in listeners:
@@ -141,7 +161,7 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    watch = asyncio.create_task(_watch(app.state.linkstate_factory.state()))
+    watch = asyncio.create_task(_watch(state))
     try:
         await asyncio.gather(*(listener.serve([listening]) for listener, listening in listeners.items()))
     finally:

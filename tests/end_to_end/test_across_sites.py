@@ -46,7 +46,7 @@ def test_a_run_across_sites_ends_with_the_bytes_of_the_simulation_and_its_report
     assert (fetched / weights).read_bytes() == (tmp_path / "simulated" / weights).read_bytes()
     assert (fetched / "report" / "index.html").is_file()
     stands = json.loads(machines.ask("status", "--json"))
-    assert [run["finished"] for run in stands["runs"]] == [True]
+    assert [(run["progress"]["status"], len(run["sites"])) for run in stands["runs"]] == [("finished", 2)]
     assert all(site["online"] for site in stands["sites"])
 
 

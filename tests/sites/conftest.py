@@ -1,6 +1,7 @@
 """Kits issued for a small federation, and a real TLS server on loopback that bears their certificate."""
 
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ import pytest
 
 from fedner.sites.keys import make_site_key
 from fedner.sites.provision import issue
+
+# `watched.py` has a history that several tests look at.
+sys.path.append(str(Path(__file__).parent))
 
 HOST = "fed.example.org"
 CONTRACT = "name: notes\nversion: 1\ntypes: {DRUG: a medicine, DOSE: an amount}\n"

@@ -1,5 +1,7 @@
 """Learning curves: dev F1 after every round."""
 
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -25,9 +27,7 @@ def draw_curves(study: Study, width: float) -> Drawing | None:
         _mark_best(axes, study, curves)
         handles = [*legend_handles(list(curves)), *_draw_public(axes, study), _best_handle()]
         add_legend(drawn, handles)
-        axes.set_xlabel("Round")
-        axes.set_ylabel("Dev F1")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _label_axes(axes)
         description = "Dev F1 after every round, one line per arm; the last means are " + ", ".join(
             f"{arm} {last:.3f}" for arm, by_seed in curves.items() if (last := _last(by_seed)) is not None
         )
@@ -35,6 +35,36 @@ def draw_curves(study: Study, width: float) -> Drawing | None:
             "Thick: mean over seeds. Thin: single seeds. Each site alone: mean over the sites, each on its dev text."
         )
         return finish("curves", "Dev F1 by round", description, caption, drawn)
+
+
+def draw_rounds(curve: Mapping[int, float], best: int | None, width: float) -> Drawing | None:
+    """Draw dev F1 by round of one run that may be under way, and the best round so far; None before there is any.
+
+    Args:
+        curve: round -> F1.
+        best: the round that would be kept.
+        width: inches.
+    """
+    if not curve:
+        return None
+    with style():
+        drawn = figure(width, 3.2)
+        axes = drawn.add_subplot()
+        _draw_arm(axes, "federated", {0: dict(curve)})
+        handles = legend_handles(["federated"])
+        if best is not None and best in curve:
+            axes.plot([best], [curve[best]], "o", **_RING, markeredgecolor=ARM_COLOURS["federated"])
+            handles.append(_best_handle("Best round so far"))
+        add_legend(drawn, handles)
+        _label_axes(axes)
+        description = f"Dev F1 after every round, the last {curve[max(curve)]:.3f}."
+        return finish("rounds", "Dev F1 by round", description, "", drawn)
+
+
+def _label_axes(axes: Axes) -> None:
+    axes.set_xlabel("Round")
+    axes.set_ylabel("Dev F1")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _draw_arm(axes: Axes, arm: str, by_seed: dict[int, dict[int, float]]) -> None:
@@ -65,8 +95,8 @@ def _draw_public(axes: Axes, study: Study) -> list[Line2D]:
     )
 
 
-def _best_handle() -> Line2D:
-    return Line2D([], [], linestyle="none", marker="o", **_RING, markeredgecolor="#5b6771", label="Round kept")
+def _best_handle(label: str = "Round kept") -> Line2D:
+    return Line2D([], [], linestyle="none", marker="o", **_RING, markeredgecolor="#5b6771", label=label)
 
 
 def _last(by_seed: dict[int, dict[int, float]]) -> float | None:
