@@ -31,7 +31,7 @@ _KEYS_OF_OTHERS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the check of a kit found: what was altered, in sentences, and private keys that others can read.
+    """What the check of a kit found: what was altered, in sentences, and keys and tokens that others can read.
 
     `fingerprint` is that of the authority in the kit, which people compare.
     """
@@ -92,7 +92,7 @@ def verify(folder: Path, trusted: Path | None = None) -> Verdict:
         problems = [] if signed_by(sums, signature, signers) else [_unsigned(folder, trusted)]
         problems += _check_files(kit, sums.decode("ascii", "replace"))
     problems += _foreign_keys(kit) + _check_contract(kit)
-    exposed = (path for path in sorted(folder.glob("*.key")) if not is_private(path))
+    exposed = (path for path in sorted(folder.iterdir()) if path.suffix in _SECRET and not is_private(path))
     return Verdict(kit, certificate_fingerprint(authority), tuple(problems), tuple(exposed))
 
 
