@@ -35,8 +35,6 @@ from fedner.seeding import derive_seed
 
 CONTRACT_FILE = "contract.yaml"
 SETTINGS_FILE = "fedner.json"
-_LENGTHS = ("max_length", "overlap_words", "context_words")
-"""What of a tagger the settings file holds; older models have no context_words."""
 _DROPOUT_KEYS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -146,7 +144,11 @@ def save_tagger(tagger: Tagger, directory: str | Path, card: str) -> None:
         tagger.model.save_pretrained(folder)
         tagger.tokenizer.save_pretrained(folder)
     write_contract(tagger.contract, folder / CONTRACT_FILE)
-    settings = {name: getattr(tagger, name) for name in _LENGTHS}
+    settings = {
+        "max_length": tagger.max_length,
+        "overlap_words": tagger.overlap_words,
+        "context_words": tagger.context_words,
+    }
     (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -209,10 +211,14 @@ def _read_settings(folder: Path) -> ModelConfig:
     path = folder / SETTINGS_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        lengths = {name: int(settings[name]) for name in _LENGTHS if name in settings or name != "context_words"}
+        return ModelConfig(
+            name=str(folder),
+            max_length=int(settings["max_length"]),
+            overlap_words=int(settings["overlap_words"]),
+            context_words=int(settings.get("context_words", 0)),  # older models have none
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: wanted a JSON object with max_length and overlap_words; {error!r}") from error
-    return ModelConfig(name=str(folder), **lengths)
 
 
 def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFast:

@@ -79,7 +79,8 @@ def generate(config: SyntheticData, contract: LabelContract) -> Corpus:
         )
         for split in SPLITS
     }
-    return Corpus(name="synthetic", contract=contract, notice=NOTICE, **documents)
+    train, dev, test = (documents[split] for split in SPLITS)
+    return Corpus(name="synthetic", contract=contract, train=train, dev=dev, test=test, notice=NOTICE)
 
 
 def _split_names(seed: int) -> dict[str, _Names]:
