@@ -109,8 +109,8 @@ class TrainingConfig:
     """With `partial=marginal`, weight of keeping to the model that a round began with on what such an `O` may be (>= 0;
     1 makes the expected cross-entropy under that model, 0 is the marginal loss alone). After Wang et al. 2023."""
     optimizer_state: OptimizerState = OptimizerState.reset
-    """Forget or keep AdamW's moments between rounds at a site. Both came to the same F1 on dev (simulations/LOG.md), and
-    what is forgotten need not be kept at sites."""
+    """Forget or keep AdamW's moments between rounds at a site. Both came to the same F1 on dev (simulations/LOG.md),
+    and what is forgotten need not be kept at sites."""
     precision: Precision = Precision.auto
     """`auto` takes bf16 where the device computes it natively, else fp32."""
     device: str = "auto"
