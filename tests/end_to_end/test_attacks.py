@@ -115,7 +115,7 @@ def nobody_new(machines: Machines) -> Iterator[None]:
 
 def members(machines: Machines) -> list[tuple[str, bool]]:
     with connected(read_kit(machines.kits / "coordinator")) as control:
-        return [(site.name, site.online) for site in control.sites()]
+        return [(site.name, site.online) for site in control.status().sites]
 
 
 def guest_key(machines: Machines) -> Key:
