@@ -94,7 +94,7 @@ class Lines:
         """Print what the round brought, and how long the rest should take."""
         before = self._standing.before if self._standing else ()
         left = Standing(entry.round + 1, rounds, (*before, entry)).seconds_left() or 0.0
-        rest = f", {duration(left)} left" if entry.round < rounds else ""
+        rest = f", {_duration(left)} left" if entry.round < rounds else ""
         self._console.print(f"  {round_line(entry, rounds)}{rest}", markup=False)
 
 
@@ -131,7 +131,7 @@ class Screen(Lines):
         line.append(f"  {done}/{total} {what}" if total else "  waiting")
         if standing is not None:
             left = standing.seconds_left()
-            cells = [f"{duration(left)} left" if left is not None else "", standing.scores()]
+            cells = [f"{_duration(left)} left" if left is not None else "", standing.scores()]
             line.append("".join(f"  {cell}" for cell in cells if cell))
         # The terminal writes ^C behind the line; where that wrapped, the line could not be wiped.
         line.truncate(max(8, self._console.width - 4), overflow="ellipsis")
@@ -152,8 +152,7 @@ class Screen(Lines):
         self._standing, self._done = None, (0, 0, "")
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"

@@ -39,7 +39,7 @@ from fedner.federation.run_config import nodes_text
 from fedner.sites.downloads import PREFIX, OfferedFile, RunSummary
 from fedner.sites.flower import needed
 from fedner.sites.kit import Kit
-from fedner.sites.submission import name_of
+from fedner.sites.submission import name_of, state_of
 from fedner.sites.token import control_token
 from fedner.sites.watching.view import Status, read_status
 
@@ -217,6 +217,5 @@ def _refusal(error: httpx.HTTPStatusError, place: str) -> FederationError | Conf
 
 
 def _submitted(run: Run) -> SubmittedRun:
-    status = run.status.sub_status or run.status.status
     name = name_of(run.override_config["config"].string)
-    return SubmittedRun(run.run_id, name, status.removeprefix("finished:"), run.status.details)
+    return SubmittedRun(run.run_id, name, state_of(run.status.status, run.status.sub_status), run.status.details)

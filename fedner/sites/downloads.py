@@ -52,18 +52,17 @@ class OfferedFile:
     sha256: str
 
 
-def downloads(runs: Path, accepts: Callable[[str], bool]) -> Starlette:
+def downloads(runs: Path, shows_token: Callable[[str], bool]) -> Starlette:
     """Return the app.
 
     Args:
         runs: the folder of run directories.
-        accepts: says whether a bearer token is the coordinator's.
+        shows_token: says whether an Authorization header shows the coordinator's token.
     """
 
     def guarded(work: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not accepts(token):
+            if not shows_token(request.headers.get("authorization", "")):
                 return PlainTextResponse("wanted the coordinator's token", 401, {"WWW-Authenticate": "Bearer"})
             return await run_in_threadpool(work, request)
 

@@ -135,7 +135,7 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> N
     def coordinator(authorization: str) -> Viewer | None:
         return Viewer(None) if authn.bearer(authorization) else None
 
-    ours = Starlette(routes=[*downloads(Path(settings.runs), authn.accepts).routes, status_route(look, coordinator)])
+    ours = Starlette(routes=[*downloads(Path(settings.runs), authn.bearer).routes, status_route(look, coordinator)])
     asked = Starlette(routes=[*registration(state).routes, status_route(look, basic(viewers))])
     listeners = {
         _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),

@@ -27,7 +27,7 @@ def runs(tmp_path):
 
 def ask(runs, path: str, token: str = "secret") -> httpx.Response:
     async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(downloads(runs, lambda shown: shown == "secret"))
+        transport = httpx.ASGITransport(downloads(runs, lambda header: header == "Bearer secret"))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
             return await client.get(f"/fedner/v1/{path}")

@@ -60,3 +60,11 @@ def test_only_the_token_is_accepted():
         assert authn.validate_tokens_in_metadata(metadata) == (False, None)
     assert authn.validate_tokens_in_metadata([(ACCESS_TOKEN_KEY, "secret")] * 2) == (False, None)
     assert authn.refresh_tokens([]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "shows"),
+    [("Bearer secret", True), ("bearer secret", True), ("Basic secret", False), ("secret", False), ("Bearer ", False)],
+)
+def test_a_header_shows_the_token_as_a_bearer_or_not_at_all(header: str, shows: bool):
+    assert TokenAuthn(token_digest("secret")).bearer(header) is shows

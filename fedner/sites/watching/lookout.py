@@ -14,7 +14,7 @@ from flwr.supercore.constant import NodeStatus
 from flwr.supercore.run import Run
 
 from fedner.federation.runs import RunDirectory
-from fedner.sites.submission import name_of
+from fedner.sites.submission import name_of, state_of
 from fedner.sites.watching.following import History
 from fedner.sites.watching.view import RunView, SiteConnection, Status
 
@@ -111,8 +111,7 @@ def _view(history: History, run: RunDirectory, processes: dict[str, Run], now: d
 
 
 def _status(run: Run) -> str:
-    """Return what Flower says of a run, in a word."""
-    return (run.status.sub_status or run.status.status).removeprefix("finished:")
+    return state_of(run.status.status, run.status.sub_status)
 
 
 def _connection(node: NodeInfo) -> SiteConnection:
