@@ -27,6 +27,7 @@ from fedner.federation.rounds import (
     judge,
     missing_for_quorum,
     most_examples,
+    reach_of_control,
     reach_of_step,
     require_quorum,
     typical_update,
@@ -226,13 +227,14 @@ def _usable(
     """Yield the replies that count; one that does not is refused by name and the round goes on without it."""
     config = federation.config
     reach, factor = reach_of_step(config.training, request.arrays), config.federation.max_update_norm
+    control = reach_of_control(config.training)
     for site, message in replies:
         tally.answers += 1
         reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
         del message
         federation.progress.advanced(tally.answers, tally.asked, "sites")
         examples = most_examples(federation.declared[site], config.training)
-        limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor)
+        limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor, control=control)
         norm = reply if isinstance(reply, Failure) else judge(reply, request, limits)
         if isinstance(reply, Failure) or isinstance(norm, Failure):
             _refuse(federation, request.header.round, "train", site, str(norm), tally.refused)

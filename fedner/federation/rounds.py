@@ -15,6 +15,7 @@ from fedner.seeding import generator
 from fedner.state import State, check_like
 
 _TYPICAL_ROUNDS = 5
+_ROUNDING = 1.01  # what half precision on the wire may add to a norm
 _NORM_CHUNK = 1 << 16  # float64 copies of so many elements stay in a core's cache
 
 
@@ -97,6 +98,14 @@ def reach_of_step(training: TrainingConfig, arrays: State) -> float:
     return training.lr * (stride * math.sqrt(size) + training.weight_decay * norm_of(arrays))
 
 
+def reach_of_control(training: TrainingConfig) -> float:
+    """Return how far SCAFFOLD's control variate of a site can move in a round at most, as a Euclidean norm.
+
+    Before and after it is a mean of gradients that were clipped. Nothing is known of gradients that are not.
+    """
+    return math.inf if training.max_grad_norm is None else 2 * _ROUNDING * training.max_grad_norm
+
+
 @dataclass(frozen=True)
 class Typical:
     """What updates were like of late: Euclidean norm and optimizer steps, medians."""
@@ -163,12 +172,14 @@ class Limits:
         reach: how far one optimizer step can go.
         typical: what earlier updates were like.
         factor: how many times as far an update may go as those; None lets every update through.
+        control: how far SCAFFOLD's control variate of a site can move in a round.
     """
 
     examples: int
     reach: float
     typical: Typical | None
     factor: float | None
+    control: float = math.inf
 
     def norm(self, steps: int) -> float:
         """Return the largest norm of an update of some steps."""
@@ -206,6 +217,10 @@ def judge(reply: TrainReply, sent: TrainRequest, limits: Limits) -> Failure | fl
     if norm > most:
         asked = f"wanted an update of norm {most:.3g} or less after {reply.steps} steps (federation.max_update_norm)"
         return Failure("implausible", f"{asked}, found {norm:.3g}")
+    changed = norm_of(reply.control or {})
+    if changed > limits.control:
+        asked = f"wanted a control variate changed by {limits.control:.3g} or less (twice training.max_grad_norm)"
+        return Failure("implausible", f"{asked}, found {changed:.3g}")
     return norm
 
 

@@ -9,7 +9,8 @@ With w the weights, x those that the round began with and g the gradient of a ba
 c is the server's control variate, c_i and h_i are the site's own and stay there. After a round SCAFFOLD's c_i becomes
 the mean of the round's gradients g. With SGD that is the paper's option II, c_i - c + (x - w) / (K lr), whose last term
 is the mean of g + c - c_i. Said with gradients it holds for AdamW as well, whose steps are no multiple of gradients.
-FedDyn's h_i becomes h_i - alpha (w - x). Gradients are clipped after the terms have been added.
+FedDyn's h_i becomes h_i - alpha (w - x). Where gradients are clipped, SCAFFOLD's g is the clipped one, so that no c_i
+is longer than training.max_grad_norm and the server can hold sites to that; without it, clipping comes after the terms.
 """
 
 from collections.abc import Mapping, Sequence

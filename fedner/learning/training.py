@@ -314,9 +314,12 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
     config = state.config
     if state.drift.active or config.max_grad_norm is not None:
         state.scaler.unscale_(state.optimizer)
-    state.drift.steer()
+    if not config.scaffold:
+        state.drift.steer()
     if config.max_grad_norm is not None:
         torch.nn.utils.clip_grad_norm_([p for _, p in state.named], config.max_grad_norm, foreach=True)
+    if config.scaffold:  # control variates are means of clipped gradients
+        state.drift.steer()
     for settings in state.optimizer.param_groups:
         settings["lr"] = lr
     state.scaler.step(state.optimizer)

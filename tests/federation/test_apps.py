@@ -407,6 +407,18 @@ def test_a_site_that_sends_garbage_is_refused_then_suspended_and_spoils_nothing(
     assert [len(sites) for sites in asked] == [3, 3, 3, 2, 2]
 
 
+def test_a_site_that_sends_a_control_variate_of_garbage_is_refused(small_config, tmp_path: Path):
+    def garbage(reply: Message, number: int) -> Message:
+        if number == 1:
+            control = from_record(reply.content.array_records["control"])
+            reply.content["control"] = to_record({name: np.full_like(array, 0.1) for name, array in control.items()})
+        return reply
+
+    run_with(bent_app(garbage), small_config(training={"scaffold": True}), tmp_path / "run")
+    assert {line["site"] for line in refused(tmp_path / "run")} == {"northquay"}
+    assert "wanted a control variate changed by 2.02 or less" in refused(tmp_path / "run")[0]["reason"]
+
+
 def test_a_site_that_claims_ten_times_its_sentences_is_refused(small_config, tmp_path: Path):
     def boast(reply: Message, number: int) -> Message:
         if number == 0:

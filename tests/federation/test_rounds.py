@@ -18,6 +18,7 @@ from fedner.federation.rounds import (
     most_examples,
     norm_of,
     out_of_patience,
+    reach_of_control,
     reach_of_step,
     require_quorum,
     sample_sites,
@@ -188,6 +189,22 @@ def test_no_update_of_adamw_goes_further_than_its_reach():
         weights.grad = torch.ones(50) if jolt else 1e-6 * torch.randn(50, generator=generator)
         optimizer.step()
         assert norm_of({"w": weights.detach().numpy()}, {"w": before}) <= reach * step
+
+
+@pytest.mark.parametrize(("scale", "counts"), [(2.0, True), (2.04, False), (1e6, False)])
+def test_a_control_variate_moves_by_no_more_than_twice_the_norm_that_gradients_are_clipped_to(
+    scale: float, counts: bool
+):
+    one = {name: array + 1 / math.sqrt(7) for name, array in GLOBAL.items()}  # of norm 1
+    request = replace(REQUEST, control=GLOBAL)
+    reply = replace(GOOD, control={name: np.float32(scale) * array for name, array in one.items()})
+    found = judge(reply, request, replace(LIMITS, control=reach_of_control(TrainingConfig(max_grad_norm=1.0))))
+    assert (not isinstance(found, Failure)) is counts
+    if isinstance(found, Failure):
+        assert found.code == "implausible"
+        assert "training.max_grad_norm" in found.sentence
+    unclipped = replace(LIMITS, control=reach_of_control(TrainingConfig(max_grad_norm=None)))
+    assert not isinstance(judge(reply, request, unclipped), Failure)
 
 
 def rounds_with(*told: dict) -> list[RoundResult]:

@@ -61,6 +61,7 @@ def train(
 def test_scaffold_trains_as_if_the_difference_of_control_variates_were_in_the_loss(
     tagger: Tagger, encoded: Encoded, exact: TrainingConfig, start: State, plain_adamw: Callable[..., State]
 ) -> None:
+    exact = replace(exact, max_grad_norm=None)  # the loss that the oracle clips by is another
     own, server = noise(start, 0.01, 1), noise(start, 0.01, 2)
     wanted = plain_adamw(tagger, encoded, exact, start, 1, linear={name: server[name] - own[name] for name in start})
     memory = TrainingMemory(control={f"control/{name}": array for name, array in own.items()})
@@ -100,6 +101,20 @@ def test_with_sgd_the_control_variate_is_option_two_of_the_paper(
         np.testing.assert_allclose(
             own[name] + result.control_change[name], _all_rows(found, result, own[name]), atol=1e-6
         )
+
+
+def test_a_control_variate_is_never_longer_than_gradients_are_clipped_to(
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig, start: State
+) -> None:
+    server = {name: np.zeros_like(array) for name, array in start.items()}
+    free = train(tagger, encoded, replace(config, scaffold=True, max_grad_norm=None), start, control=server)
+    held = train(tagger, encoded, replace(config, scaffold=True, max_grad_norm=0.05), start, control=server)
+    lengths = [
+        np.sqrt(sum(np.square(array, dtype=np.float64).sum() for array in result.memory.control.values()))
+        for result in (free, held)
+    ]
+    assert lengths[0] > 0.05 * 2  # so that there is something to hold
+    assert lengths[1] <= 0.05 * (1 + 1e-5)
 
 
 def _all_rows(found: np.ndarray, result: FitResult, like: np.ndarray) -> np.ndarray:
