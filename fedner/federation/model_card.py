@@ -6,7 +6,7 @@ from safetensors import SafetensorError
 
 from fedner.config import Config
 from fedner.data.labels import LabelContract
-from fedner.errors import RunDirectoryError
+from fedner.errors import RunDirectoryError, StateError
 from fedner.learning.model import Tagger, save_tagger
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import workspace
@@ -35,7 +35,11 @@ def save_model(outcome: RunOutcome, config: Config, contract: LabelContract, dir
 
 
 def save_site_model(tagger: Tagger, config: Config, site: str, directory: Path) -> None:
-    """Write the model of one site, with the tensors that are its own, as it stands in the tagger."""
+    """Write the model of one site, with the tensors that are its own, as it stands in the tagger.
+
+    Raises:
+        StateError: it cannot be written.
+    """
     personal = ", ".join(f"`{pattern}`" for pattern in config.model.personal)
     card = f"""---
 library_name: transformers
@@ -49,7 +53,11 @@ Trained by a federation with fedner (encoder `{config.model.name}`, {config.aggr
 
 Label contract `{tagger.contract.name}` version {tagger.contract.version} (`{tagger.contract.digest[:12]}`); IOB2 tags.
 """
-    save_tagger(tagger, directory, card)
+    try:
+        save_tagger(tagger, directory, card)
+    except (OSError, SafetensorError) as error:
+        told = error.strerror if isinstance(error, OSError) else error  # names no path, since it leaves the site
+        raise StateError(f"the site's own model cannot be written ({told})") from error
 
 
 def model_card(result: RunResult, config: Config, contract: LabelContract) -> str:

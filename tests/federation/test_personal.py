@@ -11,7 +11,7 @@ from flwr.clientapp import ClientApp
 from fedner.config import Config, from_plain, to_plain
 from fedner.data.labels import contract_from_config
 from fedner.data.sites import load_sites
-from fedner.errors import ConfigError
+from fedner.errors import ConfigError, StateError
 from fedner.federation import client_app
 from fedner.federation.local_grid import (
     InlineRunner,
@@ -21,6 +21,7 @@ from fedner.federation.local_grid import (
     run_of_study,
     site_contexts,
 )
+from fedner.federation.model_card import save_site_model
 from fedner.federation.runs import create_run
 from fedner.federation.server_app import federate
 from fedner.federation.site_memory import recall_personal, remember_personal
@@ -91,6 +92,16 @@ def test_each_sites_model_scores_what_the_run_says(played: tuple[Any, Path], con
         heads.add(tagger.model.classifier.weight.detach().numpy().tobytes())
     assert len(heads) == 3
     assert not (path / "model").exists()
+
+
+def test_a_full_disk_is_told_without_a_path_where_a_site_writes_its_model(
+    config: Config, tmp_path: Path, full_disk: Any
+) -> None:
+    tagger = workspace(config.model, contract_from_config(config.data.contract)).tagger
+    with full_disk(4096), pytest.raises(StateError, match="own model cannot be written") as told:
+        save_site_model(tagger, config, "northquay", tmp_path / "model")
+    assert "File too large" in str(told.value)
+    assert str(tmp_path) not in str(told.value)
 
 
 def test_without_a_folder_the_sites_remember_just_as_well(
