@@ -1,13 +1,14 @@
 """Verbs that run a party of a federation: server, client, units."""
 
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fedner.cli.models import option_parser
 from fedner.cli.policy import dry_run
 from fedner.errors import FederationError
 
-LOOPBACK = "127.0.0.1"
+EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
 def server(arguments: list[str]) -> None:
@@ -19,12 +20,7 @@ def server(arguments: list[str]) -> None:
     )
     parser.add_argument("kit", type=Path, help="the server's kit")
     parser.add_argument("--state", type=Path, default=Path("server-state"), help="folder for database, runs and log")
-    parser.add_argument("--host", default="0.0.0.0", help="address where sites connect (default: all of IPv4; :: all)")
-    parser.add_argument(
-        "--control-host", default=LOOPBACK, help="address where the coordinator's commands connect (default: loopback)"
-    )
-    parser.add_argument("--web", type=int, metavar="PORT", help="serve a page to watch by, over TLS (default: none)")
-    parser.add_argument("--web-host", default=LOOPBACK, help="address where that page is served (default: loopback)")
+    _add_listening(parser)
     options = parser.parse_args(arguments)
     from fedner.sites.kit import read_kit
     from fedner.sites.server import Web, serve
@@ -32,6 +28,22 @@ def server(arguments: list[str]) -> None:
     web = None if options.web is None else Web(options.web_host, options.web)
     if not serve(read_kit(options.kit), options.state.resolve(), options.host, options.control_host, web):
         raise FederationError(f"the server does not stay up; {options.state / 'log' / 'server.log'} says more")
+
+
+def _add_listening(parser: ArgumentParser) -> None:
+    parser.add_argument("--host", default=EVERYWHERE, help="address where sites connect (default: all of IPv4; :: all)")
+    parser.add_argument(
+        "--control-host", default=LOOPBACK, help="address where the coordinator's commands connect (default: loopback)"
+    )
+    parser.add_argument("--web", type=int, metavar="PORT", help="serve a page to watch by, over TLS (default: none)")
+    parser.add_argument("--web-host", default=LOOPBACK, help="address where that page is served (default: loopback)")
+
+
+def _listening(options: Namespace) -> list[str]:
+    """Return what `_add_listening` read, as it was written, but for what `fedner server` does by itself."""
+    defaults = {"host": EVERYWHERE, "control_host": LOOPBACK, "web": None, "web_host": LOOPBACK}
+    given = {name: getattr(options, name) for name in defaults if getattr(options, name) != defaults[name]}
+    return [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def client(arguments: list[str]) -> None:
@@ -66,13 +78,14 @@ def units(arguments: list[str]) -> None:
     """`fedner units`."""
     parser = option_parser(
         "units",
-        "Write the systemd unit of whoever has this kit: the server, or a site.",
+        "Write the systemd unit of whoever has this kit: the server, with where it listens, or a site.",
         "fedner units /etc/fedner/site-north --site /etc/fedner/site.yaml --output .",
     )
     parser.add_argument("kit", type=Path, help="the kit, where it will lie on that machine")
     parser.add_argument("--site", type=Path, help="the site file, for a site's kit")
     parser.add_argument("--user", default="fedner", help="account that the service runs under (default: fedner)")
     parser.add_argument("--gpu", action="store_true", help="leave the service the machine's devices")
+    _add_listening(parser)
     parser.add_argument("--program", type=Path, help="the `fedner` command (default: that of this Python)")
     parser.add_argument("--output", type=Path, help="folder to write the unit to (default: print it)")
     options = parser.parse_args(arguments)
@@ -81,7 +94,7 @@ def units(arguments: list[str]) -> None:
 
     program = options.program or Path(sys.executable).parent / "fedner"
     site = options.site.resolve() if options.site else None
-    unit = unit_for(read_kit(options.kit.resolve()), site, program, options.user, options.gpu)
+    unit = unit_for(read_kit(options.kit.resolve()), site, program, options.user, options.gpu, _listening(options))
     if options.output is None:
         print(unit.text, end="")
         return

@@ -1,6 +1,7 @@
 """systemd units for a server or a site: one service, an own user, and no more of the machine than the service needs."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,16 +73,17 @@ class Unit:
     text: str
 
 
-def server_unit(kit: Kit, program: Path, user: str) -> Unit:
+def server_unit(kit: Kit, program: Path, user: str, listening: Sequence[str] = ()) -> Unit:
     """Return the unit of a federation's server.
 
     Args:
         kit: the server's, where it will lie on that machine.
         program: the `fedner` command.
         user: the account that it runs under.
+        listening: options of `fedner server` that say where it listens.
     """
     name = f"fedner-server-{kit.federation}"
-    command = [str(program), "server", str(kit.folder), "--state", f"/var/lib/{name}"]
+    command = [str(program), "server", str(kit.folder), "--state", f"/var/lib/{name}", *listening]
     return _unit(name, f"fedner server of the federation {kit.federation}", command, user, [kit.folder], gpu=False)
 
 
@@ -101,16 +103,24 @@ def client_unit(kit: Kit, site_file: Path, program: Path, user: str, gpu: bool) 
     return _unit(name, about, command, user, [kit.folder, site_file], gpu)
 
 
-def unit_for(kit: Kit, site_file: Path | None, program: Path, user: str, gpu: bool) -> Unit:
+def unit_for(
+    kit: Kit, site_file: Path | None, program: Path, user: str, gpu: bool, listening: Sequence[str] = ()
+) -> Unit:
     """Return the unit of whoever has a kit.
 
     Raises:
-        ConfigError: a site's unit lacks a site file, or a path or the user cannot stand in a unit.
+        ConfigError: a site's unit lacks a site file or is told where to listen, or a path, the user or an address
+            cannot stand in a unit.
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", user):
         raise ConfigError(f"--user: wanted the name of an account, found {user!r}")
+    broken = next((word for word in listening if not re.fullmatch(r"[\w.:-]+", word)), None)
+    if broken is not None:
+        raise ConfigError(f"wanted an address or a port to listen at, found {broken!r}")
     if kit.party is not Party.site:
-        return server_unit(kit, program, user)
+        return server_unit(kit, program, user, listening)
+    if listening:
+        raise ConfigError(f"{listening[0]}: wanted with a server's kit, as a site does not listen")
     if site_file is None:
         raise ConfigError("--site: wanted the site file, as this kit is a site's, found none")
     return client_unit(kit, site_file, program, user, gpu)

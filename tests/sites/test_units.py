@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fedner.cli.running import units
 from fedner.errors import ConfigError
 from fedner.sites.kit import Kit, Party
 from fedner.sites.units import unit_for
@@ -44,6 +45,21 @@ def test_a_site_runs_as_its_user_and_cannot_write_but_to_its_state():
     assert f"ExecStart=/opt/fedner/bin/fedner client /etc/fedner/kit --site {SITE} --state {state}" in lines
     for line in ("User=ner", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateDevices=yes"):
         assert line in lines, line
+
+
+def test_a_server_listens_where_the_unit_was_told_and_a_site_nowhere(monkeypatch, capsys):
+    monkeypatch.setattr("fedner.sites.kit.read_kit", lambda _: kit(Party.server))
+    told = ["--web", "9095", "--web-host", "::", "--control-host", "10.0.0.5"]
+    units(["/etc/fedner/kit", "--program", "/opt/fedner/bin/fedner", *told])
+    started = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ExecStart="))
+    assert started == (
+        "ExecStart=/opt/fedner/bin/fedner server /etc/fedner/kit --state /var/lib/fedner-server-cardio"
+        " --control-host 10.0.0.5 --web 9095 --web-host ::"
+    )
+    with pytest.raises(ConfigError, match="an address or a port"):
+        unit_for(kit(Party.server), None, Path("/usr/bin/fedner"), "fedner", gpu=False, listening=["--host", "a b"])
+    with pytest.raises(ConfigError, match="a site does not listen"):
+        unit_for(kit(Party.site), SITE, Path("/usr/bin/fedner"), "fedner", gpu=False, listening=["--web", "9095"])
 
 
 def test_a_graphics_card_keeps_the_devices_and_a_kit_at_home_stays_readable():
