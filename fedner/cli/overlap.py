@@ -1,11 +1,17 @@
 """Verbs about text at several sites: data fingerprint, data overlap, data lookup."""
 
+import hashlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedner.cli.console import print_json, stdout
 from fedner.cli.models import Parser
-from fedner.errors import ConfigError, PolicyError
+from fedner.errors import AuditError, ConfigError, PolicyError
+
+if TYPE_CHECKING:
+    from fedner.config.site import SiteConfig
+    from fedner.data.overlap.fingerprints import Fingerprint
 
 OVERLAP = """\
 fedner data fingerprint | overlap | lookup: do sites hold one another's documents? Without any text leaving a site
@@ -70,11 +76,33 @@ def _fingerprint(arguments: list[str]) -> None:
     # First what stays, as a fingerprint without it could leave and nobody could say what was found.
     write_documents(taken, documents)
     write_fingerprint(taken.fingerprint, options.output)
+    try:
+        _note(site, taken.fingerprint, options.output)
+    except AuditError:
+        options.output.unlink()
+        documents.unlink()
+        raise
     sizes = ", ".join(f"{number:,} {split}" for split, number in taken.fingerprint.sizes().items())
     print(f"{options.output}: {sizes} documents, key {key.id}; to whoever compares")
     print(f"{documents}: what its references mean; stays here")
     if taken.too_short:
         print(f"{taken.too_short:,} documents have fewer than {options.min_words} words and were left out")
+
+
+def _note(site: "SiteConfig", fingerprint: "Fingerprint", path: Path) -> None:
+    """Write down in the site's audit trail that a fingerprint may leave."""
+    from fedner.federation.audit_entries import Fingerprinted
+    from fedner.federation.audit_trail import trail_of
+
+    content = path.read_bytes()
+    entry = Fingerprinted(
+        file=path.name,
+        key=fingerprint.key_id,
+        documents=fingerprint.sizes(),
+        num_bytes=len(content),
+        digest=hashlib.sha256(content).hexdigest(),
+    )
+    trail_of(site).append(entry)
 
 
 def _overlap(arguments: list[str]) -> None:

@@ -77,6 +77,18 @@ class AppRefused:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fingerprinted:
+    """At a site: a file of signatures of its documents was made, to be compared with other sites'."""
+
+    event: str = field(default="fingerprinted", init=False)
+    file: str
+    key: str
+    documents: dict[str, int]
+    num_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Joined:
     """At the server: a site takes part from now on."""
 
@@ -122,4 +134,16 @@ class Received:
     digest: str
 
 
-Entry = TrailOpened | TornLine | Asked | Answered | Refused | AppRefused | Joined | TurnedAway | Sent | Received
+Entry = (
+    TrailOpened
+    | TornLine
+    | Asked
+    | Answered
+    | Refused
+    | AppRefused
+    | Fingerprinted
+    | Joined
+    | TurnedAway
+    | Sent
+    | Received
+)

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fedner.config.site import SiteConfig
 from fedner.disk import flush_folder
 from fedner.errors import AuditError
 from fedner.federation.audit_entries import Entry, TornLine, TrailOpened
@@ -95,6 +96,12 @@ class Trail:
         except OSError as error:
             raise AuditError(f"{self.path}: wanted to write the audit trail, could not ({error.strerror})") from error
         return head
+
+
+def trail_of(site: SiteConfig) -> Trail:
+    """Return a site's audit trail."""
+    told = site.audit
+    return Trail(Path(told.path), site.site, None if told.anchor is None else Path(told.anchor))
 
 
 def parse_line(raw: bytes) -> ChainedLine | None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 
 from fedner.config import Config, loads
-from fedner.config.site import MachineConfig, SiteConfig, TrailConfig, read_site
+from fedner.config.site import MachineConfig, SiteConfig, read_site
 from fedner.errors import FederationError, PolicyError
 from fedner.federation import site_policy, wire
 from fedner.federation.audit_entries import Answered, Asked, Refused
-from fedner.federation.audit_trail import Trail
+from fedner.federation.audit_trail import trail_of
 from fedner.federation.manifest import manifest
 from fedner.federation.messages import EvaluateReply, EvaluateRequest, Failure, Header, HelloReply, TrainReply
 from fedner.federation.node_config import SITE_FILE
@@ -149,12 +149,6 @@ def site_of(path: Path) -> SiteConfig:
     except OSError:
         written = 0
     return _site(path, written)
-
-
-def trail_of(site: SiteConfig) -> Trail:
-    """Return a site's audit trail."""
-    told: TrailConfig = site.audit
-    return Trail(Path(told.path), site.site, None if told.anchor is None else Path(told.anchor))
 
 
 def on_machine(config: Config, machine: MachineConfig) -> Config:

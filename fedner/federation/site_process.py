@@ -39,9 +39,10 @@ from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, 
 from fedner.config.policy import AppsPolicy
 from fedner.federation import wire
 from fedner.federation.audit_entries import AppRefused
+from fedner.federation.audit_trail import trail_of
 from fedner.federation.bundle import ToldApp, judge_bundle
 from fedner.federation.client_app import app as installed_app
-from fedner.federation.gate import Gate, gate_of, trail_of
+from fedner.federation.gate import Gate, gate_of
 from fedner.federation.messages import Failure
 
 POLL_SECONDS = 0.5

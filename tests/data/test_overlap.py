@@ -343,6 +343,26 @@ def test_without_the_policys_leave_no_fingerprint_is_made(tmp_path: Path, capsys
     assert not output.exists()
 
 
+def test_the_sites_trail_tells_what_may_leave_and_without_it_nothing_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = write_site(tmp_path, "north", "fingerprints: true", train=[invented("a")], dev=[invented("b")],
+                      test=[invented("c")])  # fmt: skip
+    key, trail, output = make_key(tmp_path / "overlap.key"), tmp_path / "north" / "audit.jsonl", tmp_path / "north.json"
+    ask = ["data", "fingerprint", *site, "--key", str(tmp_path / "overlap.key"), "--output"]
+    assert main([*ask, str(output)]) == 0
+    told = json.loads(trail.read_text().splitlines()[-1])
+    assert (told["event"], told["file"], told["key"]) == ("fingerprinted", "north.json", key.id)
+    assert told["documents"] == {"train": 1, "dev": 1, "test": 1}
+    assert told["digest"] == hashlib.sha256(output.read_bytes()).hexdigest()
+    assert main(["audit", "verify", str(trail)]) == 0
+
+    trail.write_text(trail.read_text().replace('"train": 1', '"train": 9'))
+    assert main([*ask, str(tmp_path / "again.json")]) == 1
+    assert "audit" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.glob("again*")) == []
+
+
 def test_the_key_cannot_be_given_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "fingerprint", "--key", "ab" * 32]) == 2
     assert "each with a file, or --new-key alone" in capsys.readouterr().err
