@@ -331,8 +331,8 @@ def _misfit(reply: EvaluateReply, sent: Header, contract: LabelContract) -> Fail
     wanted, found = len(contract.type_names), len(reply.counts.tp)
     if wanted != found:
         return Failure("labels", f"wanted counts of {wanted} entity types, found {found}")
-    if not set(reply.unannotated) <= set(contract.type_names):
-        return Failure("labels", f"wanted types of contract '{contract.name}' as not annotated, found others")
+    if not {*reply.unannotated, *reply.withheld} <= set(contract.type_names):
+        return Failure("labels", f"wanted types of contract '{contract.name}' as not annotated or kept, found others")
     return check_header(reply.header, sent)
 
 

@@ -131,6 +131,7 @@ def _scores(gate: Gate, site: LocalSite, request: EvaluateRequest) -> RecordDict
         num_words=0,
         seconds=0.0,
         document_counts=documents,
+        unannotated=site.shard.unannotated(request.split),
     )
     return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
 

@@ -100,6 +100,8 @@ def release_scores(
 ) -> EvaluateReply | Failure:
     """Return scores as they may leave; loss and words go only with counts of all types.
 
+    Of a type whose counts stay, it stays as well whether anybody annotated it.
+
     Args:
         policy: the site's.
         reply: all counts, those by document included.
@@ -118,6 +120,7 @@ def release_scores(
         counts=_only(reply.counts, told),
         document_counts=reply.document_counts * told[None, :, None] if by_document else None,
         withheld=tuple(name for name, tells in zip(types, told, strict=True) if not tells),
+        unannotated=tuple(name for name, tells in zip(types, told, strict=True) if tells and name in reply.unannotated),
         loss_sum=reply.loss_sum if everything else None,
         num_words=reply.num_words if everything and policy.sentences is Sizes.exact else None,
     )

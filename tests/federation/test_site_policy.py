@@ -173,6 +173,15 @@ def test_counts_of_some_types_leave_as_zeros_that_are_named(told, withheld):
     assert released.document_counts[:, 1:].sum() == 0
 
 
+def test_of_a_type_whose_counts_stay_it_stays_too_whether_it_was_annotated():
+    reply = replace(scored(), unannotated=("DOSE", "DRUG"))
+    listed = SitePolicy(test=ScoresPolicy(tell=ScoresTold.listed, types=["DRUG"]))
+    for policy, told in ((listed, ("DRUG",)), (SitePolicy(), ("DRUG", "DOSE"))):
+        released = release_scores(policy, reply, scores("test"), TYPES)
+        assert isinstance(released, EvaluateReply)
+        assert released.unannotated == told
+
+
 def test_too_little_support_for_every_type_lets_nothing_out():
     few = SitePolicy(dev=ScoresPolicy(tell=ScoresTold.supported, min_documents=4))
     assert isinstance(release_scores(few, scored(), scores("dev"), TYPES), Failure)
