@@ -44,8 +44,8 @@ class Sizes(StrEnum):
 
 @dataclass(kw_only=True)
 class ScoresPolicy:
-    """What of a split's scores may leave: counts of true and false positives and false negatives by entity type, and with
-    them whether the split annotates that type."""
+    """What of a split's scores may leave: by entity type, counts of true and false positives and false negatives, and
+    whether the split annotates it."""
 
     tell: ScoresTold = ScoresTold.all
     """`all` types; only the `listed` types; only those types that are `supported` by enough documents of the split; or
