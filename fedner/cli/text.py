@@ -89,7 +89,10 @@ def _check_site(arguments: list[str], as_json: bool) -> None:
     elif report.ok:  # else the counts are not those of the text
         for table in mapping_tables(report):
             stdout().print(table)
-        print("\n".join(f"warning: {warning}" for warning in report.warnings), end="\n" if report.warnings else "")
+        for change in report.changes:
+            print(f"as read: {change}")
+        for warning in report.warnings:
+            print(f"warning: {warning}")
     for problem in report.problems:
         print(f"problem: {problem}", file=sys.stderr)
     if not report.ok:

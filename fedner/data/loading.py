@@ -1,7 +1,7 @@
 """A data configuration -> the corpus that it means."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,8 +162,11 @@ def sample(documents: Sequence[Document], num_sentences: int | None, seed: int, 
     return tuple(documents[index] for index in sorted(kept))
 
 
-def open_pieces(config: DataConfig, contract: LabelContract) -> list[Piece]:
+def open_pieces(config: DataConfig, contract: LabelContract, dropped: Collection[str] = ()) -> list[Piece]:
     """Return the files of the corpus (splits of a hub data set), not read yet.
+
+    Args:
+        dropped: types that the caller will make nothing of, so that they stand in no other entity's way.
 
     Raises:
         DataError: a file, a folder, the data set or one of its splits cannot be found.
@@ -174,7 +177,9 @@ def open_pieces(config: DataConfig, contract: LabelContract) -> list[Piece]:
         case HubData():
             return [_hub_piece(config, contract, split) for split in open_splits(config)]
         case Conll2003Data() | FilesData() | SitesData():
-            return [_file_piece(file, contract, _options(config)) for file in corpus_files(config)]
+            options = _options(config)
+            options = replace(options, spans=replace(options.spans, dropped=frozenset(dropped)))
+            return [_file_piece(file, contract, options) for file in corpus_files(config)]
         case AtSitesData():
             raise ConfigError(
                 "data.kind: at_sites has its text at the sites of a real federation, where `fedner submit` runs it; "

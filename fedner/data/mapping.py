@@ -2,7 +2,8 @@
 
 Readers see the text under `LabelMap.own_types`, so that a type with no place to go is refused as any unknown one, with
 file, line and the closest known name. What they yield is then mapped, document by document. Several own types may
-become one; entities that touch stay apart, as each keeps its B-.
+become one; entities that touch stay apart, as each keeps its B-. A type may be told apart by an attribute of the
+annotation, as `DRUG[Negation]`; readers say which type an annotation then is.
 """
 
 import logging
@@ -24,7 +25,8 @@ _LOG = logging.getLogger(__name__)
 class OwnTypes(LabelContract):
     """The types that may stand in a site's files; unlike a contract's their names may have blanks."""
 
-    def __post_init__(self) -> None: ...
+    def __post_init__(self) -> None:
+        """Take them as they are."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class LabelMap:
     def target(self, own: str) -> str | None:
         """Return what an own type becomes; None where it is dropped."""
         return self.labels.map.get(own, own)
+
+    def dropped(self) -> frozenset[str]:
+        """Return the own types that become nothing."""
+        return frozenset(own for own, target in self.labels.map.items() if target is None)
 
     def own_types(self, split: str) -> OwnTypes:
         """Return what may stand in the files of a split: mapped types, and the contract's that were annotated."""
@@ -103,7 +109,7 @@ def own_pieces(site: SiteConfig, mapping: LabelMap) -> list[Piece]:
         replace(piece, documents=_advised(piece, mapping))
         for split in SPLITS
         if getattr(data, split)
-        for piece in open_pieces(_only(data, split), mapping.own_types(split))
+        for piece in open_pieces(_only(data, split), mapping.own_types(split), mapping.dropped())
     ]
 
 

@@ -50,6 +50,8 @@ class MappingReport:
     contract: tuple[ContractType, ...]
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    changes: tuple[str, ...]
+    """What of the files' annotation was changed or left out as they were read."""
 
     @property
     def ok(self) -> bool:
@@ -70,6 +72,7 @@ def check_mapping(site: SiteConfig, contract: LabelContract) -> MappingReport:
     """
     mapping = LabelMap(site.labels, contract)
     counts: dict[str, Counter[str]] = {}
+    changes: list[str] = []
     examples: dict[str, dict[str, None]] = {}
     problems: list[str] = []
     for piece in own_pieces(site, mapping):
@@ -78,11 +81,12 @@ def check_mapping(site: SiteConfig, contract: LabelContract) -> MappingReport:
                 _count(document, counts.setdefault(piece.split, Counter()), examples)
         except InputError as error:
             problems.append(str(error))
+        changes += (f"{piece.report.path}: {line}" for line in piece.report.lossy())
     own = tuple(_own_type(name, mapping, counts, examples) for name in _own_names(mapping, counts))
     mapped = tuple(_contract_type(name, mapping, own) for name in contract.type_names)
     # What is missing may stand where reading could not go on.
     warnings = () if problems else tuple(_warnings(own, mapped, mapping))
-    return MappingReport(site.site, contract.digest, own, mapped, tuple(problems), warnings)
+    return MappingReport(site.site, contract.digest, own, mapped, tuple(problems), warnings, tuple(changes))
 
 
 def mapping_tables(report: MappingReport) -> list[Table]:

@@ -9,7 +9,7 @@ from fedner.cli import main
 from fedner.config.site import read_site
 from fedner.data.labels import EntityType, LabelContract, write_contract
 from fedner.data.mapping import read_site_shard
-from fedner.errors import ConfigError, LabelError
+from fedner.errors import ConfigError, DataError, LabelError
 
 CONTRACT = LabelContract("letters", 1, (EntityType("DRUG", "a medicine"), EntityType("DOSE"), EntityType("DATE")))
 TEXT = "Aspirin B-MED\n100 B-STRENGTH\nmg I-STRENGTH\nBayer B-BRAND\nLtd I-BRAND\non O\nward B-WARD\nMonday B-DATE\n"
@@ -125,3 +125,70 @@ def test_the_check_reads_on_after_the_first_bad_file_and_ends_with_status_2(tmp_
     out, told = capsys.readouterr()
     assert out == ""  # numbers would not be those of the text
     assert all(f"problem: {tmp_path / 'text' / split}.conll:2: " in told for split in ("train", "dev", "test"))
+
+
+LETTER = "Aspirin now, Zocor later, no Xarelto.\n"
+BRAT = (
+    "T1\tMED 0 7\tAspirin\nT2\tMED 13 18\tZocor\nT3\tMED 29 36\tXarelto\nT4\tNOTE 0 36\n"
+    "A1\tStatus T2 planned\nA2\tNegation T3\nA3\tStatus T1 taken\nA4\tSure T1\n"
+)
+BY_ATTRIBUTE = 'map: {MED: DRUG, "MED[Negation]": null, "MED[Status=planned]": DATE, NOTE: null}'
+
+
+def annotated_site(folder: Path, labels: str, form: str) -> Path:
+    place = site_file(folder, labels)
+    place.write_text(place.read_text().replace(".conll]", "]" if form == "brat" else ".json]"))
+    for split in ("train", "dev", "test"):
+        if form == "brat":
+            (folder / "text" / split).mkdir()
+            (folder / "text" / split / "a.txt").write_text(LETTER)
+            (folder / "text" / split / "a.ann").write_text(BRAT)
+        else:
+            rows = [(0, 7, {"Status": "taken", "Sure": "1"}), (13, 5, {"Status": "planned"}), (29, 7, {"Negation": ""})]
+            found = [
+                {"id": str(number), "infons": {"type": "MED", **infons}, "text": LETTER[start : start + length],
+                 "locations": [{"offset": start, "length": length}]}
+                for number, (start, length, infons) in enumerate(rows)
+            ]  # fmt: skip
+            passage = {"offset": 0, "text": LETTER, "annotations": found}
+            document = {"id": "a", "passages": [passage]}
+            (folder / "text" / f"{split}.json").write_text(json.dumps({"documents": [document]}))
+    return place
+
+
+@pytest.mark.parametrize("form", ["brat", "bioc"])
+def test_attributes_tell_types_apart(tmp_path: Path, form: str):
+    shard = read_site_shard(read_site(annotated_site(tmp_path, BY_ATTRIBUTE, form)), CONTRACT)
+    (sentence,) = shard.train[0].sentences
+    found = {word: tag for word, tag in zip(sentence.words, sentence.tags, strict=True) if tag != "O"}
+    assert found == {"Aspirin": "B-DRUG", "Zocor": "B-DATE"}
+
+
+def test_the_first_line_of_the_map_that_holds_decides(tmp_path: Path):
+    both = BRAT + "A5\tNegation T2\n"
+    place = annotated_site(tmp_path, BY_ATTRIBUTE, "brat")
+    for split in ("train", "dev", "test"):
+        (tmp_path / "text" / split / "a.ann").write_text(both)
+    (sentence,) = read_site_shard(read_site(place), CONTRACT).train[0].sentences
+    assert [tag for tag in sentence.tags if tag != "O"] == ["B-DRUG"]
+
+
+def test_without_a_line_for_an_attribute_the_type_is_what_it_is_called(tmp_path: Path):
+    shard = read_site_shard(read_site(annotated_site(tmp_path, "map: {MED: DRUG, NOTE: null}", "brat")), CONTRACT)
+    assert [tag for tag in shard.train[0].sentences[0].tags if tag != "O"] == ["B-DRUG"] * 3
+
+
+def test_a_type_that_is_dropped_stands_in_no_others_way_and_one_that_is_kept_does(tmp_path: Path):
+    place = annotated_site(tmp_path, BY_ATTRIBUTE.replace("NOTE: null", "NOTE: DOSE"), "brat")
+    with pytest.raises(DataError, match="overlaps"):
+        read_site_shard(read_site(place), CONTRACT)
+
+
+def test_the_check_counts_types_told_apart_and_says_what_was_ignored(tmp_path: Path, capsys):
+    annotated_site(tmp_path, BY_ATTRIBUTE, "brat")
+    assert check(tmp_path) == 0
+    out = capsys.readouterr().out
+    lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines()]
+    assert ["MED[Status=planned]", "DATE", "1", "1", "1", "Zocor"] in lines
+    assert ["MED[Negation]", "(dropped)", "1", "1", "1", "Xarelto"] in lines
+    assert f"as read: {tmp_path / 'text' / 'train'}: 1 attributes were ignored" in out.replace("\n", " ")

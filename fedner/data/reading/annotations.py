@@ -10,6 +10,9 @@ policy, whose default is to refuse the file and name the place:
 - `discontinuous`: an entity has pieces with something other than blanks between them. `hull` takes all from its first
   to its last word, `drop` leaves it out.
 
+A type may be told apart by an attribute of its annotations, as BRAT and BioC have them: where the types known include
+`DRUG[Negation]` or `DRUG[Status=planned]`, a DRUG with that attribute, or that value of it, is of that type.
+
 Each change is counted in the report. Sentences are the lines of the text and of its parts, except that a line end
 within an entity ends none. Blanks at the ends of a span are left out of it.
 """
@@ -17,7 +20,8 @@ within an entity ends none. Blanks at the ends of a span are left out of it.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -39,6 +43,7 @@ Characters = tuple[int, int]
 """Start (included) and end (excluded), in Unicode code points of the text."""
 
 _LINE_ENDS = re.compile(r"[\r\n]")
+_TOLD_APART = re.compile(r"(.+)\[([^=\[\]]+)(?:=([^\[\]]*))?\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,22 @@ class SpanPolicy:
     misaligned: Misaligned = Misaligned.refuse
     nested: Nested = Nested.refuse
     discontinuous: Discontinuous = Discontinuous.refuse
+    dropped: frozenset[str] = frozenset()
+    """Types that nothing will be made of, so that they give way wherever another entity lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An entity as the source has it; `quoted` is its text in the source's own words, where it repeats it."""
+    """An entity as the source has it; `quoted` is its text in the source's own words, where it repeats it.
+
+    `attributes` are what the source says of it beside its label; an attribute without a value is empty.
+    """
 
     label: str
     pieces: tuple[Characters, ...]
     place: Place
     quoted: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +108,9 @@ def to_sentences(
     """
     words = words_of(document)
     aligned = _Words(document.text, words)
-    found = (_entity(annotation, aligned, contract, policy, report) for annotation in document.annotations)
-    entities = _apart([entity for entity in found if entity is not None], policy.nested, report)
+    named = (_by_attribute(annotation, contract, report) for annotation in document.annotations)
+    found = [_entity(annotation, aligned, contract, policy, report) for annotation in named]
+    entities = _apart([entity for entity in found if entity is not None], policy, report)
     tags = tags_of([Span(entity.label, entity.first, entity.end) for entity in entities], len(words))
     sentences = tuple(
         RawSentence(
@@ -143,6 +155,30 @@ class _Words:
     def touched(self, start: int, end: int) -> tuple[int, int]:
         """Return the range of words that have a character in common with `start` to `end`; it may be empty."""
         return bisect_right(self.ends, start), bisect_left(self.starts, end)
+
+
+def _by_attribute(annotation: Annotation, contract: LabelContract, report: ReadReport) -> Annotation:
+    """Return the annotation under the first type that an attribute makes it; those nobody asks for are counted."""
+    known = _told_apart(contract.type_names).get(annotation.label, ())
+    asked = {attribute for _, attribute, _ in known}
+    for _ in annotation.attributes.keys() - asked:
+        report.ignored["attributes"] += 1
+    for name, attribute, value in known:
+        found = annotation.attributes.get(attribute)
+        if found is not None and value in (None, found):
+            return replace(annotation, label=name)
+    return annotation
+
+
+@lru_cache(maxsize=8)
+def _told_apart(names: tuple[str, ...]) -> Mapping[str, Sequence[tuple[str, str, str | None]]]:
+    """Return label -> types that an attribute tells apart, each with the attribute and the value it wants, if any."""
+    found: dict[str, list[tuple[str, str, str | None]]] = {}
+    for name in names:
+        match = _TOLD_APART.fullmatch(name)
+        if match is not None:
+            found.setdefault(match[1], []).append((name, match[2], match[3]))
+    return found
 
 
 def _entity(
@@ -238,8 +274,17 @@ def _cut(start: int, end: int, label: str, words: _Words) -> str:
     )
 
 
-def _apart(entities: list[_Entity], nested: Nested, report: ReadReport) -> list[_Entity]:
+def _apart(entities: list[_Entity], policy: SpanPolicy, report: ReadReport) -> list[_Entity]:
     """Return the entities in order, of which no two share a word."""
+    kept = _disjoint([entity for entity in entities if entity.label not in policy.dropped], policy.nested, report)
+    starts = [entity.first for entity in kept]
+    for entity in entities:
+        if entity.label in policy.dropped:
+            _insert(entity, kept, starts)
+    return kept
+
+
+def _disjoint(entities: list[_Entity], nested: Nested, report: ReadReport) -> list[_Entity]:
     if nested is Nested.refuse:
         entities = sorted(entities, key=lambda entity: entity.characters)
         for before, after in pairwise(entities):
@@ -250,13 +295,19 @@ def _apart(entities: list[_Entity], nested: Nested, report: ReadReport) -> list[
     kept: list[_Entity] = []
     starts: list[int] = []
     for entity in sorted(entities, key=lambda entity: (sign * (entity.end - entity.first), entity.first)):
-        index = bisect_left(starts, entity.end)  # of those kept, only the one before can reach into this entity
-        if index and kept[index - 1].end > entity.first:
+        if not _insert(entity, kept, starts):
             report.change(SpanChange.overlapped, entity.place)
-        else:
-            kept.insert(index, entity)
-            starts.insert(index, entity.first)
     return kept
+
+
+def _insert(entity: _Entity, kept: list[_Entity], starts: list[int]) -> bool:
+    """Put an entity in its place if none is there; `starts` are the first words of those kept."""
+    index = bisect_left(starts, entity.end)  # of those kept, only the one before can reach into this entity
+    if index and kept[index - 1].end > entity.first:
+        return False
+    kept.insert(index, entity)
+    starts.insert(index, entity.first)
+    return True
 
 
 def _overlap(before: _Entity, after: _Entity) -> DataError:

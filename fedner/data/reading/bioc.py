@@ -2,8 +2,9 @@
 
 A document's text is put together from its passages (their sentences, where they carry the text) at the offsets that
 they name, so that the offsets of annotations hold in it as they are; what lies between passages is filled with line
-ends. No sentence goes over the end of a passage. An annotation's type is its infon `type`. Relations are counted as
-ignored, and so are annotations without a location, which say something about the document.
+ends. No sentence goes over the end of a passage. An annotation's type is its infon `type`; the others are its
+attributes. Relations are counted as ignored, and so are annotations without a location, which say something about the
+document.
 
 The `bioc` package reads the same files; ours says where in the file something is wrong, reads XML document by document,
 and resolves no entities. Source: Comeau et al. 2013, "BioC: a minimalist approach to interoperability".
@@ -19,6 +20,7 @@ from fedner.data.reading.source import Place, ReadReport
 
 BIOC_COLLECTIONS = ("documents", "PubTator3")
 """Keys under which BioC JSON keeps its documents."""
+_TYPE = "type"
 MAX_GAP = 1_000_000
 """Most characters between two passages; a larger hole comes from a damaged offset."""
 
@@ -64,7 +66,11 @@ def assemble(
 
 
 def annotation(
-    label: str | None, locations: Sequence[tuple[int, int]], quoted: str | None, place: Place, report: ReadReport
+    infons: Mapping[str, str],
+    locations: Sequence[tuple[int, int]],
+    quoted: str | None,
+    place: Place,
+    report: ReadReport,
 ) -> Iterator[Annotation]:
     """Yield the annotation with its locations (offset, length), if it has any.
 
@@ -74,9 +80,12 @@ def annotation(
     if not locations:
         report.ignored["annotations without a location"] += 1
         return
-    if not label:
+    if not infons.get(_TYPE):
         raise place.error("wanted an infon `type` that names the entity type, found none; add it")
-    yield Annotation(label, tuple((offset, offset + length) for offset, length in locations), place, quoted)
+    others = {key: value for key, value in infons.items() if key != _TYPE}
+    yield Annotation(
+        infons[_TYPE], tuple((offset, offset + length) for offset, length in locations), place, quoted, others
+    )
 
 
 def read_bioc_json(path: str | Path, encoding: str, report: ReadReport) -> Iterator[AnnotatedText]:
@@ -108,7 +117,10 @@ def _annotations(holder: Value, report: ReadReport) -> Iterator[Annotation]:
             (location.field("offset").number(), location.field("length").number())
             for location in found.list_of("locations")
         ]
-        infons = found.field("infons") if found.has("infons") else None
-        label = infons.field("type").text() if infons is not None and infons.has("type") else None
+        infons: dict[str, str] = {}
+        if found.has("infons"):
+            infons = found.field("infons").scalars((_TYPE,))
+            if found.field("infons").has(_TYPE):
+                infons[_TYPE] = found.field("infons").field(_TYPE).text()
         quoted = found.field("text").text() if found.has("text") else None
-        yield from annotation(label, locations, quoted, found.place, report)
+        yield from annotation(infons, locations, quoted, found.place, report)

@@ -82,7 +82,7 @@ def _annotations(holder: _Element, report: ReadReport) -> Iterator[Annotation]:
     report.ignored["relations"] += len(holder.all("relation"))
     for found in holder.all("annotation"):
         locations = [(location.number("offset"), location.number("length")) for location in found.all("location")]
-        yield from annotation(found.infons().get("type"), locations, found.text_of("text"), found.place, report)
+        yield from annotation(found.infons(), locations, found.text_of("text"), found.place, report)
 
 
 def _documents(path: str | Path) -> Iterator[_Element]:

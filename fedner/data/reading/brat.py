@@ -2,16 +2,18 @@ r"""BRAT standoff: a folder of texts, `x.txt` with `x.ann` beside it; each pair 
 
     T1	DRUG 0 7	Aspirin
     T2	DOSE 8 11;12 14	100 mg
+    A1	Status T1 planned
 
-Only entities (T) are read; relations, events, attributes and notes are counted as ignored. Offsets count the characters
-of the file as it stands, its line ends and byte order mark too. BRAT writes an entity that goes over a line end as
-pieces with the line end between them; those are one piece here, as are all with nothing but blanks between them.
+Entities (T) and their attributes (A, M) are read; relations, events and notes are counted as ignored. Offsets count the
+characters of the file as it stands, its line ends and byte order mark too. BRAT writes an entity that goes over a line
+end as pieces with the line end between them; those are one piece here, as are all with nothing but blanks between them.
 
 Source: https://brat.nlplab.org/standoff.html
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from fedner.data.reading.annotations import AnnotatedText, Annotation
@@ -21,10 +23,17 @@ from fedner.errors import DataError
 
 _ENTITY = re.compile(r"(T\S+)\t(\S+) (\d{1,12} \d{1,12}(?:;\d{1,12} \d{1,12})*)(?:\t(.*))?")
 _OTHER = re.compile(r"([R*EAMN#])\S*\t")
-_OTHERS = {"R": "relations", "*": "relations", "E": "events", "A": "attributes", "M": "attributes"} | {
+_OTHERS = {
+    "R": "relations",
+    "*": "relations",
+    "E": "events",
+    "A": "attributes of events",
+    "M": "attributes of events",
+} | {
     "N": "normalisations",
     "#": "notes",
 }
+_ATTRIBUTE = re.compile(r"[AM]\S*\t(\S+) (T\S+)(?: (.*))?")
 
 
 def read_brat(path: str | Path, encoding: str, report: ReadReport) -> Iterator[AnnotatedText]:
@@ -85,28 +94,40 @@ def _texts(path: Path) -> tuple[Path, list[Path]]:
 def _annotations(path: Path, encoding: str, report: ReadReport) -> Iterator[Annotation]:
     if path.stat().st_size == 0:
         return
-    names: set[str] = set()
+    entities: dict[str, Annotation] = {}
+    attributes: dict[str, dict[str, str]] = {}
     for number, line in read_lines(path, encoding):
         if not line.strip():
             continue
-        if not line.startswith("T"):
-            other = _OTHER.match(line)
-            if other is None:
-                raise DataError(
-                    f"wanted a BRAT annotation such as 'T1\\tDRUG 0 7\\tAspirin', found {line[:80]!r}", path, number
-                )
+        if line.startswith("T"):
+            entity = _entity(line, path, number)
+            if entity.place.inside in entities:
+                name = entity.place.inside
+                raise DataError(f"the name {name} is used twice; BRAT names each annotation once", path, number)
+            entities[entity.place.inside] = entity
+        elif attribute := _ATTRIBUTE.fullmatch(line):
+            attributes.setdefault(attribute[2], {})[attribute[1]] = attribute[3] or ""
+        elif other := _OTHER.match(line):
             report.ignored[_OTHERS[other[1]]] += 1
-            continue
-        match = _ENTITY.fullmatch(line)
-        if match is None:
+        else:
             raise DataError(
-                f"wanted an entity such as 'T1\\tDRUG 0 7\\tAspirin' (tabs around the middle), found {line[:80]!r}",
-                path,
-                number,
+                f"wanted a BRAT annotation such as 'T1\\tDRUG 0 7\\tAspirin', found {line[:80]!r}", path, number
             )
-        if match[1] in names:
-            raise DataError(f"the name {match[1]} is used twice; BRAT names each annotation once", path, number)
-        names.add(match[1])
-        pieces = [tuple(map(int, piece.split(" "))) for piece in match[3].split(";")]
-        place = Place(str(path), number, match[1])
-        yield Annotation(match[2], tuple((start, end) for start, end in pieces), place, match[4])
+    for name, entity in entities.items():
+        yield replace(entity, attributes=attributes.pop(name, {}))
+    for of_no_entity in attributes.values():
+        report.ignored["attributes"] += len(of_no_entity)
+
+
+def _entity(line: str, path: Path, number: int) -> Annotation:
+    match = _ENTITY.fullmatch(line)
+    if match is None:
+        raise DataError(
+            f"wanted an entity such as 'T1\\tDRUG 0 7\\tAspirin' (tabs around the middle), found {line[:80]!r}",
+            path,
+            number,
+        )
+    pieces = [tuple(map(int, piece.split(" "))) for piece in match[3].split(";")]
+    return Annotation(
+        match[2], tuple((start, end) for start, end in pieces), Place(str(path), number, match[1]), match[4]
+    )
