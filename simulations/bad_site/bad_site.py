@@ -60,19 +60,19 @@ def absent(sent: State, trained: State, chance: np.random.Generator) -> State:
 
 
 def random(sent: State, trained: State, chance: np.random.Generator) -> State:
-    return {name: chance.standard_normal(array.shape, np.float32) for name, array in sent.items()}
+    return {name: chance.standard_normal(array.shape).astype(np.float32) for name, array in sent.items()}
 
 
 def noise(sent: State, trained: State, chance: np.random.Generator) -> State:
     drawn = random(sent, trained, chance)
     wanted = 9 * _length({name: trained[name] - sent[name] for name in sent})
-    scale = np.float32(wanted / _length(drawn))
-    return {name: array + scale * drawn[name] for name, array in sent.items()}
+    scale = wanted / _length(drawn)
+    return {name: (array + scale * drawn[name]).astype(np.float32) for name, array in sent.items()}
 
 
 def reversed_by(times: float) -> Lie:
     def lie(sent: State, trained: State, chance: np.random.Generator) -> State:
-        return {name: array - np.float32(times) * (trained[name] - array) for name, array in sent.items()}
+        return {name: (array - times * (trained[name] - array)).astype(np.float32) for name, array in sent.items()}
 
     return lie
 
