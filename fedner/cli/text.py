@@ -1,6 +1,7 @@
 """Verbs about text: data check, data stats, data audit; overlap.py has those about several sites' text."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from fedner.config import Config
 from fedner.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from fedner.data.auditing import AuditReport
+    from fedner.data.auditing import AuditReport, Beliefs
+    from fedner.data.corpus import Document
+    from fedner.data.labels import LabelContract
 
 DATA = """\
 fedner data check | stats | audit: look at a corpus before training on it
@@ -29,6 +32,7 @@ example: fedner data check data=files data.train=[train.conll] data.dev=[dev.con
     --min-words     sentences shorter than this are not compared (8)
     --rare          types with fewer entities in a split are named (10)
     --plain-share   words annotated elsewhere are named if plain in more than this share of their places (0.1)
+    --model         a trained model's folder: what it contradicts with confidence is named as well
     --write-excluded  a new file for the ids of dev and test documents that lie in train, for data.exclude_documents
   --contract, --site  with audit: the text that a site file names; with check: what it makes of the site's own types
                     under the contract, with counts before and after and examples of the text, for the site's own
@@ -104,15 +108,17 @@ def _audit(arguments: list[str], as_json: bool) -> None:
     from fedner.data.auditing import AuditOptions, audit
     from fedner.data.corpus import SPLITS, Corpus, Shard
     from fedner.data.exclusion import write_excluded
-    from fedner.data.labels import LabelContract, read_contract
+    from fedner.data.labels import read_contract
     from fedner.data.loading import load_corpus
     from fedner.data.mapping import read_site_shard
 
     chosen, overrides = _audit_parser().parse_known_args(arguments)
     options = AuditOptions(**{each.name: getattr(chosen, each.name) for each in fields(AuditOptions)})
 
-    def tell(name: str, contract: LabelContract, text: Corpus | Shard) -> None:
-        report = audit(name, contract, {split: text.split(split) for split in SPLITS}, options)
+    def tell(name: str, contract: "LabelContract", text: Corpus | Shard) -> None:
+        splits = {split: text.split(split) for split in SPLITS}
+        beliefs = None if chosen.model is None else _beliefs(chosen.model, contract, splits)
+        report = audit(name, contract, splits, options, beliefs)
         if chosen.write_excluded is not None:
             write_excluded((*report.leaked("dev"), *report.leaked("test")), chosen.write_excluded)
         if as_json:
@@ -136,11 +142,28 @@ def _audit(arguments: list[str], as_json: bool) -> None:
     tell(site.site, contract, read_site_shard(site, contract))
 
 
+def _beliefs(model: str, contract: "LabelContract", splits: "Mapping[str, Sequence[Document]]") -> "dict[str, Beliefs]":
+    from fedner.config import TrainingConfig
+    from fedner.learning.inference import type_beliefs
+    from fedner.learning.model import load_tagger
+
+    tagger = load_tagger(model)
+    found, wanted = (each.type_names for each in (tagger.contract, contract))
+    if found != wanted:
+        raise ConfigError(
+            f"--model {model}: wanted a model of the text's types {', '.join(wanted)}, in this order, found one of "
+            f"{', '.join(found)}"
+        )
+    return {
+        split: type_beliefs(tagger, documents, TrainingConfig()) for split, documents in splits.items() if documents
+    }
+
+
 def _audit_parser() -> Parser:
     from fedner.data.auditing import AuditOptions
 
     parser = Parser(prog="fedner data audit", allow_abbrev=False)
-    for name in ("--contract", "--site", "--write-excluded"):
+    for name in ("--contract", "--site", "--write-excluded", "--model"):
         parser.add_argument(name, metavar="FILE")
     for each in fields(AuditOptions):
         parser.add_argument(f"--{each.name.replace('_', '-')}", type=type(each.default), default=each.default)

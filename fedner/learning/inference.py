@@ -91,6 +91,13 @@ def log_probabilities(
     return believed
 
 
+def type_beliefs(tagger: Tagger, documents: Sequence[Document], config: TrainingConfig) -> NDArray[np.float32]:
+    """Return the probability of O and of each type for each word, whatever its own tag; shape (words, 1 + types)."""
+    encoded = tagger.encode(documents)
+    tags = np.exp(log_probabilities(tagger, encoded, config, np.arange(encoded.num_windows)))
+    return np.concatenate([tags[:, :1], tags[:, 1::2] + tags[:, 2::2]], axis=1)
+
+
 def _score(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> _Scores:
     tag_ids = np.zeros(encoded.num_words, dtype=np.int64)
     loss_sum = 0.0

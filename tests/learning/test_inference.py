@@ -17,7 +17,7 @@ from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded, encode, unlabelled
 from fedner.data.labels import EntityType, LabelContract, spans_of
 from fedner.errors import RunError
-from fedner.learning.inference import evaluate, predict_documents, predict_tags
+from fedner.learning.inference import evaluate, predict_documents, predict_tags, type_beliefs
 from fedner.learning.model import Tagger, build_tagger, save_tagger
 from fedner.learning.training import fit
 
@@ -46,6 +46,17 @@ def test_each_word_gets_one_tag_whatever_its_windows(tagger: Tagger, encoded: En
     assert encoded.stats.cut_sentences > 0
     predicted = predict_tags(tagger, encoded, config)
     assert [len(tags) for tags in predicted] == [len(sentence.words) for sentence in encoded.sentences()]
+
+
+def test_beliefs_are_the_models_own_with_b_and_i_of_a_type_together(
+    tagger: Tagger, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(tagger, monkeypatch, {"x": "B-PER", "y": "I-LOC"})
+    (row_o, row_per, row_loc) = type_beliefs(tagger, [Document("d", (unlabelled(["z", "x", "y"]),))], config)
+    one, other = np.e / (np.e + 4), 1 / (np.e + 4)  # softmax of a 1 among four 0
+    np.testing.assert_allclose(row_o, [one, 2 * other, 2 * other], rtol=1e-5)
+    np.testing.assert_allclose(row_per, [other, one + other, 2 * other], rtol=1e-5)
+    np.testing.assert_allclose(row_loc, [other, 2 * other, one + other], rtol=1e-5)
 
 
 def test_a_word_far_into_a_cut_sentence_gets_the_tag_of_its_own_first_piece(

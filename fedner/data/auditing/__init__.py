@@ -1,7 +1,8 @@
 """Can the scores of a corpus be trusted, and its annotation: `fedner data audit`.
 
-A test document that also lies in the training text makes every score too good; words annotated in two ways put a
-ceiling on it; a type with a handful of entities has a score that says nothing. Nothing here changes the corpus.
+A test document that also lies in the training text makes every score too good; words annotated in two ways, or
+wrongly, put a ceiling on it; a type with a handful of entities has a score that says nothing. Nothing here changes the
+corpus.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from fedner.data.auditing.duplicates import (
     find_duplicates,
     sentence_texts,
 )
+from fedner.data.auditing.suspicion import Beliefs, Suspicion, find_suspicious
 from fedner.data.corpus import SPLITS, Document, num_words, unannotated_everywhere
 from fedner.data.labels import LabelContract
 from fedner.errors import ConfigError
@@ -86,6 +88,8 @@ class AuditReport:
     inconsistencies: tuple[Inconsistency, ...]
     scarce: tuple[ScarceType, ...]
     long: tuple[Long, ...]
+    suspicious: tuple[Suspicion, ...] | None
+    """What a model contradicts; None where none was asked."""
 
     def leaked(self, split: str) -> tuple[str, ...]:
         """Return the ids of the dev or test documents that training has seen, exactly or nearly."""
@@ -116,13 +120,21 @@ class AuditReport:
             ],
             "scarce_types": [asdict(each) for each in self.scarce],
             "long": [{"place": each.place._asdict(), "words": each.words, "usual": each.usual} for each in self.long],
+            "suspicious": None if self.suspicious is None else [_suspicion_json(each) for each in self.suspicious],
         }
 
 
 def audit(
-    name: str, contract: LabelContract, splits: Mapping[str, Sequence[Document]], options: AuditOptions
+    name: str,
+    contract: LabelContract,
+    splits: Mapping[str, Sequence[Document]],
+    options: AuditOptions,
+    beliefs: Mapping[str, Beliefs] | None = None,
 ) -> AuditReport:
     """Look through the documents of train, dev and test; the order in which they come plays no part.
+
+    Args:
+        beliefs: what a model believes of the words of each split, if one is to be asked.
 
     Raises:
         ConfigError: `datasketch` is not installed.
@@ -139,7 +151,26 @@ def audit(
         inconsistencies=tuple(find_inconsistencies(filled, options.plain_share)),
         scarce=tuple(_scarce(filled, contract, options.rare)),
         long=tuple(_long(filled)),
+        suspicious=None if beliefs is None else tuple(_suspicious(filled, beliefs, contract)),
     )
+
+
+def _suspicious(
+    splits: Mapping[str, Sequence[Document]], beliefs: Mapping[str, Beliefs], contract: LabelContract
+) -> Iterator[Suspicion]:
+    # What spoils scores comes first.
+    for split in reversed(SPLITS):
+        if split in splits:
+            yield from find_suspicious(split, splits[split], beliefs[split], contract)
+
+
+def _suspicion_json(each: Suspicion) -> dict[str, object]:
+    return {
+        "place": each.place._asdict(),
+        "annotated": each.annotated,
+        "believed": each.believed,
+        "probability": round(each.probability, 4),
+    }
 
 
 def _duplicate_json(each: Duplicate) -> dict[str, object]:
@@ -182,4 +213,7 @@ def _far_out(lengths: Iterable[tuple[Place, int]]) -> Iterator[Long]:
             yield Long(place, words, usual)
 
 
-__all__ = ["AuditOptions", "AuditReport", "Duplicate", "Inconsistency", "Long", "Place", "ScarceType", "Words", "audit"]
+__all__ = [
+    "AuditOptions", "AuditReport", "Beliefs", "Duplicate", "Inconsistency", "Long", "Place", "ScarceType", "Suspicion",
+    "Words", "audit",
+]  # fmt: skip

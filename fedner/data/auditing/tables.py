@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from fedner.data.auditing import AuditReport, Place
+from fedner.data.auditing import AuditReport, Place, Suspicion
 from fedner.data.auditing.duplicates import Duplicate, Words
+from fedner.data.corpus import SPLITS
 
 _ROWS = 10
 _LETTERS = 60
@@ -38,6 +39,8 @@ def audit_tables(report: AuditReport) -> list[Table]:
         tables.append(_inconsistencies(report))
     if report.long:
         tables.append(_long(report))
+    if report.suspicious:
+        tables += [_suspected_counts(report.suspicious), _suspected(report.suspicious)]
     return tables
 
 
@@ -86,6 +89,25 @@ def _long(report: AuditReport) -> Table:
     )
     for each in report.long[:_ROWS]:
         table.add_row(_where(each.place), f"{each.words:,}", f"{each.usual:,}")
+    return table
+
+
+def _suspected_counts(found: Sequence[Suspicion]) -> Table:
+    table = _table("the model contradicts", ("annotated", "believed", *SPLITS), numbers=SPLITS)
+    pairs = Counter((each.annotated, each.believed, each.place.split) for each in found)
+    kinds = Counter((each.annotated, each.believed) for each in found)
+    for annotated, believed in sorted(kinds, key=lambda kind: (-kinds[kind], kind)):
+        numbers = (f"{pairs[annotated, believed, split]:,}" for split in SPLITS)
+        table.add_row(escape(annotated), escape(believed), *numbers)
+    return table
+
+
+def _suspected(found: Sequence[Suspicion]) -> Table:
+    title = _title("perhaps annotated wrongly", len(found))
+    table = _table(title, ("place", "words", "annotated", "believed", "probability"), ("probability",))
+    for each in found[:_ROWS]:
+        kinds = (escape(each.annotated), escape(each.believed))
+        table.add_row(_where(each.place), _quoted(each.words), *kinds, f"{each.probability:.3f}")
     return table
 
 
