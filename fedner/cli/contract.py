@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedner.cli.console import print_json, stdout
-from fedner.cli.models import option_parser
+from fedner.cli.options import option_parser
 from fedner.errors import ConfigError
 
 CONTRACT = """\

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fedner.cli.compose import run_composed
 from fedner.cli.console import print_json, stderr
-from fedner.cli.models import option_parser
+from fedner.cli.options import option_parser
 from fedner.config import Config
 from fedner.errors import ConfigError, FederationError
 

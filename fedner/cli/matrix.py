@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedner.cli.console import print_json, stdout
-from fedner.cli.models import add_device_options, option_parser
+from fedner.cli.options import add_device_options, option_parser
 from fedner.config import TrainingConfig
 from fedner.data.corpus import Document
 from fedner.data.labels import LabelContract

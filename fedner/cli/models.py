@@ -1,6 +1,5 @@
 """Verbs about trained models and assets: predict, evaluate, assets."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedner.cli.console import print_json, stdout
+from fedner.cli.options import add_device_options, option_parser
 from fedner.config import TextFormat, TrainingConfig
 from fedner.errors import ConfigError, DataError
 
@@ -16,30 +16,6 @@ if TYPE_CHECKING:
     from fedner.data.reading import AnnotatedText
     from fedner.data.writing import MarkedText
     from fedner.learning.model import Tagger
-
-
-class Parser(argparse.ArgumentParser):
-    """Usage errors as `ConfigError`, so that every verb ends the same way."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        """Raise the usage error."""
-        raise ConfigError(f"{self.prog}: {message}; see `{self.prog} --help`")
-
-
-def option_parser(verb: str, what: str, example: str) -> Parser:
-    """Return a parser for a verb with options."""
-    return Parser(
-        prog=f"fedner {verb}",
-        description=what,
-        epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """Add where and with how many threads to compute."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads; all cores unless given")
 
 
 def predict(arguments: list[str]) -> None:

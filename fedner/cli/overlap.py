@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedner.cli.console import print_json, stdout
-from fedner.cli.models import Parser
+from fedner.cli.options import Parser
 from fedner.errors import AuditError, ConfigError, PolicyError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fedner.cli.compose import run_composed
 from fedner.cli.console import print_json
-from fedner.cli.models import option_parser
+from fedner.cli.options import option_parser
 from fedner.config import Config
 from fedner.errors import AuditError, ConfigError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedner.cli.console import print_json, stdout
-from fedner.cli.models import Parser, option_parser
+from fedner.cli.options import Parser, option_parser
 from fedner.errors import ConfigError, RunError
 
 if TYPE_CHECKING:

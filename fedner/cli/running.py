@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fedner.cli.models import option_parser
+from fedner.cli.options import option_parser
 from fedner.cli.policy import dry_run
 from fedner.errors import FederationError
 

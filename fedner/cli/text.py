@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fedner.cli.compose import run_composed
 from fedner.cli.console import print_json, stdout, tell_notices
-from fedner.cli.models import Parser
+from fedner.cli.options import Parser
 from fedner.cli.overlap import OVERLAP, overlap_verb
 from fedner.config import Config
 from fedner.errors import ConfigError, DataError

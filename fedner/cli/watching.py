@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fedner.cli.console import print_json, stderr, stdout
-from fedner.cli.models import option_parser
+from fedner.cli.options import option_parser
 from fedner.errors import ConfigError
 from fedner.report import wording
 from fedner.report.study import showable
