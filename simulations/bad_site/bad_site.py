@@ -6,8 +6,7 @@ With x the state that was sent and u the site's honest update, it sends
 
     random      numbers of the normal distribution in place of weights
     noise       x + r, where r is random and nine times as long as u: within what the server takes for plausible
-    reversed    x - u
-    reversed9   x - 9 u, plausible in length as well
+    reversed    x - 9 u, plausible in length as well
 
 The real apps run in this process, on MiniLM and CoNLL-2003; beside each rule stands the same run without the site
 (`absent`). An interrupted study goes on when started again; `--only WORD…` plays the runs whose names hold a word.
@@ -70,11 +69,8 @@ def noise(sent: State, trained: State, chance: np.random.Generator) -> State:
     return {name: (array + scale * drawn[name]).astype(np.float32) for name, array in sent.items()}
 
 
-def reversed_by(times: float) -> Lie:
-    def lie(sent: State, trained: State, chance: np.random.Generator) -> State:
-        return {name: (array - times * (trained[name] - array)).astype(np.float32) for name, array in sent.items()}
-
-    return lie
+def reversed_nine_times(sent: State, trained: State, chance: np.random.Generator) -> State:
+    return {name: (array - 9 * (trained[name] - array)).astype(np.float32) for name, array in sent.items()}
 
 
 def _length(arrays: State) -> float:
@@ -85,8 +81,7 @@ LIES: dict[str, Lie] = {
     "absent": absent,
     "random": random,
     "noise": noise,
-    "reversed": reversed_by(1),
-    "reversed9": reversed_by(9),
+    "reversed": reversed_nine_times,
 }
 
 
@@ -123,11 +118,13 @@ class Case:
         return loads(CONFIG % (RULES[self.rule], self.seed))
 
 
-# Unrelated weights are refused before any rule sees them, so that FedAvg stands for all there.
+# Unrelated weights are refused before any rule sees them, so that FedAvg stands for all there; what chance does to a run
+# is seen in three seeds of the nine.
 CASES = [
-    *(Case("fedavg", lie, seed) for seed in range(3) for lie in ("absent", "random")),
+    Case("fedavg", "random", 0),
+    *(Case("fedavg", "absent", seed) for seed in range(3)),
     *(Case(rule, "absent", 0) for rule in RULES if rule != "fedavg"),
-    *(Case(rule, lie, 0) for lie in ("noise", "reversed", "reversed9") for rule in RULES),
+    *(Case(rule, lie, 0) for lie in ("noise", "reversed") for rule in RULES),
 ]
 
 
