@@ -118,8 +118,8 @@ class Case:
         return loads(CONFIG % (RULES[self.rule], self.seed))
 
 
-# Unrelated weights are refused before any rule sees them, so that FedAvg stands for all there; what chance does to a run
-# is seen in three seeds of the nine.
+# Unrelated weights are refused before any rule sees them, so that FedAvg stands for all there. What chance does to a
+# run is seen in three seeds of the nine.
 CASES = [
     Case("fedavg", "random", 0),
     *(Case("fedavg", "absent", seed) for seed in range(3)),
