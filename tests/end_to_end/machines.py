@@ -16,6 +16,7 @@ from deployment import events, free_port, signal_tree, wait_until
 from fedner.config import Config, from_plain
 from fedner.data.labels import contract_from_config, write_contract
 from fedner.data.sites import load_sites
+from fedner.sites.kit import read_kit
 from fedner.sites.provision import issue
 
 FEDNER = [sys.executable, "-c", "from fedner.cli import main; raise SystemExit(main())"]
@@ -48,19 +49,27 @@ class Machines:
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
     inside: dict[str, list[str]] = field(default_factory=dict)
     """Machine -> what its commands are started with, such as `ip netns exec NAME`."""
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Machine -> environment variables of its own, such as HTTPS_PROXY."""
 
     @property
     def sites(self) -> list[str]:
         """The sites that have text."""
         return sorted(path.name for path in (self.folder / "text").iterdir())
 
+    @property
+    def control_port(self) -> int:
+        """Where the coordinator's commands connect."""
+        return read_kit(self.kits / "server").ports.control
+
     def start(self, name: str, *arguments: str) -> None:
         place = self.folder / name
         place.mkdir(exist_ok=True)
         with (place / "out").open("a") as out:
             self.processes[name] = subprocess.Popen(
-                [*self.inside.get(name, []), *FEDNER, *arguments], cwd=place, stdout=out, stderr=out, env=environment()
-            )
+                [*self.inside.get(name, []), *FEDNER, *arguments], cwd=place, stdout=out, stderr=out,
+                env=environment() | self.variables.get(name, {}),
+            )  # fmt: skip
 
     def start_server(self, host: str = "127.0.0.1") -> None:
         self.start("server", "server", str(self.kits / "server"), "--host", host, "--state", "state")

@@ -1,4 +1,4 @@
-"""A server and two sites, each in a network of its own, joined by links: what a site reaches, and a link that is down.
+"""A server and two sites, each in a network of its own, joined by links that are down, slow, or lead to a proxy alone.
 
 Needs root and the command `ip`; where network namespaces are not permitted this is skipped, and says so.
 """
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from machines import Machines, config, new_federation
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.deploy
 SERVER = "10.77.0.1"
 DOWN_SECONDS = 70.0
 """Longer than Flower takes to give a silent site up."""
+SLOW = "1mbit"
+TUNNEL = Path(__file__).parent / "tunnel.py"
 REACHED = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5).close()"
 
 
@@ -113,13 +116,8 @@ def test_a_site_reaches_the_sites_listener_and_nothing_else(joined):
 
 def test_a_link_that_is_down_until_the_site_is_given_up_costs_nothing(joined, tmp_path):
     machines, networks = joined
-    control = f"127.0.0.1:{read_kit(machines.kits / 'server').ports.control}"
     site = machines.sites[0]
-    overrides = [
-        "model=tiny_random", "training.lr=0.01", "training.threads=1", "federation.rounds=3", "federation.min_sites=2",
-        "federation.missed_quorum=retry", "federation.retries=20", "name=across",
-    ]  # fmt: skip
-    machines.ask("submit", "--at", control, *overrides)
+    submit(machines, "across", rounds=3)
     machines.until_event("across", "round started", 2)
     networks.at("server", "link", "set", networks.link(site), "down")
     time.sleep(DOWN_SECONDS)
@@ -127,3 +125,53 @@ def test_a_link_that_is_down_until_the_site_is_given_up_costs_nothing(joined, tm
     there = machines.result("across")
     assert there["state_digest"] == run_in_process(config(3), tmp_path / "simulated").result.state_digest
     assert machines.said("server").count(f"event=site-online site={site}") == 2
+
+
+@pytest.mark.skipif(shutil.which("tc") is None, reason="needs the command `tc`")
+def test_a_slow_link_costs_time_and_nothing_else(joined, tmp_path):
+    machines, networks = joined
+    site = machines.sites[0]
+    ends = ((site, "up0"), ("server", networks.link(site)))
+    for machine, device in ends:
+        shape = ["tbf", "rate", SLOW, "burst", "16kb", "latency", "400ms"]
+        subprocess.run([*networks.inside(machine), "tc", "qdisc", "add", "dev", device, "root", *shape], check=True)
+    try:
+        submit(machines, "slow", rounds=1)
+        there = machines.result("slow")
+    finally:
+        for machine, device in ends:
+            subprocess.run([*networks.inside(machine), "tc", "qdisc", "delete", "dev", device, "root"], check=True)
+    assert there["state_digest"] == run_in_process(config(1), tmp_path / "simulated").result.state_digest
+
+
+def test_a_site_that_gets_out_through_a_proxy_alone_takes_part(joined, tmp_path):
+    machines, networks = joined
+    site, number = machines.sites[1], 2
+    gate, port = f"10.77.{number}.1", 3128
+    fleet = read_kit(machines.kits / "server").ports.fleet
+    machines.stop(site)
+    networks.at(site, "route", "delete", "default")
+    assert not networks.reaches(site, SERVER, fleet)
+    with (tmp_path / "tunnels").open("w") as told:
+        command = [*networks.inside("server"), sys.executable, str(TUNNEL), gate, str(port)]
+        proxy = subprocess.Popen(command, stdout=told)
+    try:
+        online = machines.said("server").count(f"event=site-online site={site}")
+        machines.variables[site] = {"HTTPS_PROXY": f"http://{gate}:{port}", "NO_PROXY": "127.0.0.1"}
+        machines.start_site(site)
+        machines.until_said("server", f"event=site-online site={site}", online + 1)
+        submit(machines, "proxied", rounds=1)
+        there = machines.result("proxied")
+    finally:
+        proxy.kill()
+        proxy.wait()
+    assert there["state_digest"] == run_in_process(config(1), tmp_path / "simulated").result.state_digest
+    assert f"CONNECT {SERVER}:{fleet} HTTP/1.1" in (tmp_path / "tunnels").read_text().splitlines()
+
+
+def submit(machines: Machines, name: str, rounds: int) -> None:
+    machines.ask(
+        "submit", "--at", f"127.0.0.1:{machines.control_port}", "model=tiny_random", "training.lr=0.01",
+        "training.threads=1", f"federation.rounds={rounds}", "federation.min_sites=2", "federation.missed_quorum=retry",
+        "federation.retries=20", f"name={name}",
+    )  # fmt: skip
