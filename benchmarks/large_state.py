@@ -3,11 +3,11 @@
     python benchmarks/large_state.py --output benchmarks/results/large_state.json
 
 A server and its sites are started as their administrators would start them (`fedner server`, `client`, `submit`), on
-loopback, with a random encoder of BERT-base's size (109 M parameters, 438 MB) and a few sentences, so that a round is
+loopback, with a random encoder of BERT-base's size (109 M parameters, 436 MB) and a few sentences, so that a round is
 one optimizer step at each site and otherwise transport. Beside it, on the same machine and one after the other: the
-same run in one process (`fedner simulate`), and the bytes of a round through one TLS connection (`plain`), which is
-what no protocol can be faster than. Memory is the largest resident set seen of each process, looked at four times a
-second.
+same run in one process (`fedner simulate`), and what training sends both ways through one TLS connection (`plain`),
+which is what no protocol can be faster than (scoring takes the state to the sites once more). Memory is the largest
+resident set seen of each process, looked at four times a second.
 """
 
 import argparse
