@@ -138,10 +138,10 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> N
     ours = Starlette(routes=[*downloads(Path(settings.runs), authn.bearer).routes, status_route(look, coordinator)])
     asked = Starlette(routes=[*registration(state).routes, status_route(look, basic(viewers))])
     listeners = {
-        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): _listen(LOOPBACK, ports.runtime),
-        _Listener(_config(Gate(app, ()), "off")): _listen(LOOPBACK, ports.health),
-        _Listener(_config(_Beside(app, "/v1/fleet/", asked), "off", tls)): _listen(settings.host, ports.fleet),
-        _Listener(_config(_Beside(app, "/v1/control/", ours), "off", tls)): _listen(
+        _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): listen(LOOPBACK, ports.runtime),
+        _Listener(_config(Gate(app, ()), "off")): listen(LOOPBACK, ports.health),
+        _Listener(_config(_Beside(app, "/v1/fleet/", asked), "off", tls)): listen(settings.host, ports.fleet),
+        _Listener(_config(_Beside(app, "/v1/control/", ours), "off", tls)): listen(
             settings.control_host, ports.control
         ),
     }
@@ -150,9 +150,7 @@ async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> N
         from fedner.sites.watching.page import render_page
 
         page = page_app(look, replace(viewers, digest=settings.web.digest), render_page)
-        listeners[_Listener(page_config(page, tls.certificate, tls.key))] = _listen(
-            settings.web.host, settings.web.port
-        )
+        listeners[_Listener(page_config(page, tls.certificate, tls.key))] = listen(settings.web.host, settings.web.port)
 
     def stop() -> None:
         for listener in listeners:
@@ -203,10 +201,16 @@ def _config(app: ASGIApp, lifespan: Literal["on", "off"], tls: _Tls | None = Non
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; at `::` it takes IPv4 as well.
+
+    Raises:
+        ConfigError: the address is none of this machine's, or the port is taken.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=128)
+        both = host == "::" and socket.has_dualstack_ipv6()  # Python's own default is IPv6 alone
+        return socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
         raise ConfigError(
             f"wanted to listen at {host} port {port}, could not ({error.strerror}); another process may hold it"

@@ -1,5 +1,7 @@
 """Whose key is registered: the kit's sites and nobody else, however often the server starts."""
 
+import socket
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -7,7 +9,7 @@ from flwr.common.constant import NOOP_FLWR_AID
 from flwr.superlink.config_loader import get_federation_manager, get_objectstore_linkstate_factories
 
 from fedner.errors import ConfigError
-from fedner.sites.superlink import register
+from fedner.sites.superlink import listen, register
 
 # Flower's own migrations configure alembic in a way that alembic has come to warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")
@@ -61,3 +63,14 @@ def test_a_rotated_key_takes_the_old_ones_place(state):
 def test_what_is_no_key_is_refused_with_the_sites_name(state):
     with pytest.raises(ConfigError, match="site 'north': wanted an OpenSSH public key"):
         register(state, {"north": "ssh-nonsense AAAA"})
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine cannot listen on both")
+def test_two_colons_listen_on_both_and_one_address_on_its_own_kind_alone():
+    with listen("::", 0) as both, listen("::1", 0) as six:
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, both.getsockname()[1]), timeout=5).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", six.getsockname()[1]), timeout=5)
+        with pytest.raises(ConfigError, match="another process may hold it"):
+            listen("::", both.getsockname()[1])
