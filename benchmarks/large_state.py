@@ -35,6 +35,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from fedner.assets import ensure_model
 from fedner.results import read_json, write_json
+from fedner.sites.flower import free_port
 from fedner.sites.kit import Kit, read_kit
 from fedner.sites.provision import issue
 from fedner.sites.reach import trusting
@@ -55,19 +56,15 @@ ROLES = {
 def main() -> None:
     options = parse()
     sites = [f"site-{number}" for number in range(options.sites)]
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        folder = Path(name)
-        size = write_encoder(folder / "encoder", options.layers)
-        kits = provision(folder, sites)
-        given = (
-            "model=pretrained",
-            f"model.name={folder / 'encoder'}",
-            f"federation.rounds={options.rounds}",
-            *SETTINGS,
-        )
-        deployed, memory = deploy(folder, kits, sites, given)
-        simulated = simulate(folder, given)
-        plain = [seconds_over_tls(read_kit(kits / "server"), 2 * len(sites) * size) for _ in range(3)]
+    folder = Path(tempfile.mkdtemp(dir=options.folder))
+    print(f"working in {folder}", file=sys.stderr)
+    size = write_encoder(folder / "encoder", options.layers)
+    kits = provision(folder, sites)
+    given = ("model=pretrained", f"model.name={folder / 'encoder'}", f"federation.rounds={options.rounds}", *SETTINGS)
+    deployed, memory = deploy(folder, kits, sites, given)
+    simulated = simulate(folder, given)
+    plain = [seconds_over_tls(read_kit(kits / "server"), 2 * len(sites) * size) for _ in range(3)]
+    shutil.rmtree(folder)  # kept where something failed, for its logs
     # The first round imports a deep-learning stack at every site.
     rounds = {"deployed": deployed[1:], "simulated": simulated[1:], "plain": plain}
     middle = {name: statistics.median(seconds) for name, seconds in rounds.items()}
@@ -220,9 +217,7 @@ def wait_until(happened: Callable[[], bool], processes: list[subprocess.Popen[by
     end = time.monotonic() + SECONDS
     while not happened():
         if time.monotonic() > end or any(process.poll() is not None for process in processes):
-            raise SystemExit(
-                "the federation did not come to its end; run again with --folder and look at the logs there"
-            )
+            raise SystemExit("the federation did not come to its end; the folder named at the start has the logs")
         time.sleep(0.2)
 
 
@@ -249,12 +244,6 @@ def seconds_over_tls(kit: Kit, size: int) -> float:
                 connection.sendall(piece)
         receiver.join()
         return time.perf_counter() - start
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -46,3 +46,8 @@ def write_private(path: Path, content: bytes) -> None:
 def is_private(path: Path) -> bool:
     """Return whether nobody but a file's owner may read or write it."""
     return path.stat().st_mode & 0o077 == 0
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a file could not be written, without its path, for what is told beyond this machine."""
+    return str(error.strerror if isinstance(error, OSError) else error)

@@ -6,6 +6,7 @@ from safetensors import SafetensorError
 
 from fedner.config import Config
 from fedner.data.labels import LabelContract
+from fedner.disk import reason_of
 from fedner.errors import RunDirectoryError, StateError
 from fedner.learning.model import Tagger, save_tagger
 from fedner.learning.tensors import set_state
@@ -56,8 +57,7 @@ Label contract `{tagger.contract.name}` version {tagger.contract.version} (`{tag
     try:
         save_tagger(tagger, directory, card)
     except (OSError, SafetensorError) as error:
-        told = error.strerror if isinstance(error, OSError) else error  # names no path, since it leaves the site
-        raise StateError(f"the site's own model cannot be written ({told})") from error
+        raise StateError(f"the site's own model cannot be written ({reason_of(error)})") from error
 
 
 def model_card(result: RunResult, config: Config, contract: LabelContract) -> str:

@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from fedner.config.checks import is_run_name
-from fedner.disk import flush_file, flush_folder
+from fedner.disk import flush_file, flush_folder, reason_of
 from fedner.errors import FederationError, StateError
 from fedner.federation import array_format
 from fedner.federation.checkpoints import KEPT
@@ -136,8 +136,9 @@ def _write(context: Context, folder: Path, kind: str, round_number: int, arrays:
     try:
         _put(_file(folder, kind, round_number), arrays, flushed=not _unflushed(context))
     except (OSError, SafetensorError) as error:
-        told = error.strerror if isinstance(error, OSError) else error  # names no path, since it leaves the site
-        raise StateError(f"what the site remembers of round {round_number} cannot be written ({told})") from error
+        raise StateError(
+            f"what the site remembers of round {round_number} cannot be written ({reason_of(error)})"
+        ) from error
 
 
 def _put(path: Path, arrays: Arrays, flushed: bool) -> None:

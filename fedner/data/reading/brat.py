@@ -29,7 +29,6 @@ _OTHERS = {
     "E": "events",
     "A": "attributes of events",
     "M": "attributes of events",
-} | {
     "N": "normalisations",
     "#": "notes",
 }
