@@ -10,7 +10,7 @@ export FLWR_TELEMETRY_ENABLED := 0
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	$(BIN)/pip install --quiet --use-pep517 --constraint constraints.txt --editable '.[dev,ray]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -20,7 +20,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 $(VENV)/trackers: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb,spacy]' bioc
+	$(BIN)/pip install --quiet --use-pep517 --constraint constraints.txt --editable '.[mlflow,wandb,spacy]' bioc
 	touch $@
 
 test-slow: $(VENV)/trackers
