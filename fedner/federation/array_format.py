@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
+from typing import cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, RecordDict
@@ -18,6 +19,7 @@ from fedner.state import State
 
 _NPY = "numpy.ndarray"
 _TYPES = ("float32", "int64")
+_LONGEST_HEADER = 1024
 
 
 def to_record(arrays: Mapping[str, NDArray[np.generic]]) -> ArrayRecord:
@@ -32,6 +34,25 @@ def from_record(record: ArrayRecord) -> State:
         FederationError: an array is not in NumPy's format or its bytes do not fit its header.
     """
     return {name: _from_array(name, array) for name, array in record.items()}
+
+
+def array_of(name: str, data: memoryview) -> Array:
+    """Return bytes in NumPy's format as Flower's array, of the type and shape that they say they have; copies nothing.
+
+    Raises:
+        FederationError: they are not in that format.
+    """
+    buffer = BytesIO(data[:_LONGEST_HEADER])
+    try:
+        if npy.read_magic(buffer) != (1, 0):
+            raise ValueError("another version")
+        shape, _, dtype = npy.read_array_header_1_0(buffer)
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise FederationError(f"message: '{name}' is not in NumPy's format") from error
+    array = Array(dtype=str(dtype), shape=tuple(shape), stype=_NPY, data=b"")
+    # Flower wants `bytes` here, for sending; this array has arrived, and a copy would cost the size of a state.
+    array.data = cast(bytes, data)
+    return array
 
 
 def remember(memory: RecordDict, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -69,7 +90,7 @@ def load_array(name: str, array: Array) -> NDArray[np.generic]:
         raise FederationError(f"message: wanted '{name}' in NumPy's format, found {array.stype} of {array.dtype}")
     header = _npy_header(np.dtype(array.dtype).str, tuple(array.shape))
     size = math.prod(array.shape) * np.dtype(array.dtype).itemsize
-    if not array.data.startswith(header) or len(array.data) != len(header) + size:
+    if array.data[: len(header)] != header or len(array.data) != len(header) + size:
         raise FederationError(f"message: the bytes of '{name}' are not {array.dtype}{list(array.shape)}")
     return np.frombuffer(array.data, dtype=array.dtype, offset=len(header)).reshape(array.shape)
 

@@ -30,6 +30,7 @@ from fedner.federation.gate import gate_of
 from fedner.federation.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
 from fedner.federation.model_card import save_site_model
 from fedner.federation.node_config import CONTRACT, SITE_FILE
+from fedner.federation.parcel import is_wrapped, unwrap, wrap
 from fedner.federation.runs import package_version
 from fedner.federation.site_memory import own_folder, recall, recall_personal, remember, remember_personal, settle
 from fedner.learning.inference import evaluate
@@ -244,7 +245,10 @@ def _require_contract(asked: Header, site: LocalSite) -> None:
 
 
 def _answer(work: Callable[[Message, Context], RecordDict], message: Message, context: Context) -> Message:
+    wrapped = False
     try:
+        wrapped = is_wrapped(message.content)
+        message.content = unwrap(message.content)
         gate_of(context).came(message)
         content = work(message, context)
     except Exception as error:  # the last line of defence: nothing but the safe sentence may leave the site
@@ -254,7 +258,7 @@ def _answer(work: Callable[[Message, Context], RecordDict], message: Message, co
         gate_of(context).leaving(message, content)
     except Exception as error:
         content = _failed(error, message)
-    return Message(content, reply_to=message)
+    return Message(wrap(content) if wrapped else content, reply_to=message)
 
 
 def _failed(error: Exception, message: Message) -> RecordDict:

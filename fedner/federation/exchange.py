@@ -20,9 +20,13 @@ from fedner.federation.audit_trail import Trail
 from fedner.federation.events import Event, ReplyIgnored
 from fedner.federation.manifest import manifest
 from fedner.federation.messages import Failure
+from fedner.federation.parcel import unwrap, wrap
 from fedner.federation.patience import Nodes, Patience, Reached, Waited, give_up
 
 POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 1.0
+POLL_SHARE = 0.02
+"""Of the time waited so far: where a round takes minutes, asking twenty times a second only keeps the server busy."""
 PULLED_AT_ONCE = 4
 """Replies that are in the server's memory together, however many sites answer at the same moment."""
 LATE_SECONDS = 3600.0
@@ -99,11 +103,12 @@ class Mail:
             came = bool(replies)
             while replies:
                 reply = replies.pop(0)
+                said = _unwrapped(reply)
                 site = self._taken(reply, waiting)
                 if site is not None:
                     last = time.monotonic()
-                    yield site, reply
-                del reply
+                    yield site, said
+                del reply, said
                 if reached() is not Reached.too_few and quorum is None:
                     quorum = time.monotonic()
             if came and reached() is not Reached.target:
@@ -111,7 +116,7 @@ class Mail:
             waited = Waited(asked=_since(started) or 0.0, last_reply=_since(last), quorum=_since(quorum))
             reason = give_up(patience, waited, reached())
             if reason is None:
-                time.sleep(POLL_SECONDS)
+                time.sleep(min(LONGEST_POLL_SECONDS, max(POLL_SECONDS, POLL_SHARE * waited.asked)))
         for site in waiting.values():
             yield site, reason or GONE
 
@@ -119,7 +124,8 @@ class Mail:
         """Send to all; return message id -> site for those that Flower took."""
         order = sorted(nodes)
         kind = wire.TRAIN if phase == "train" else wire.EVALUATE
-        messages = [Message(content, nodes[site], kind, group_id=str(round_number)) for site in order]
+        sent = wrap(content) if nodes_of(self._grid) is Nodes.real else content
+        messages = [Message(sent, nodes[site], kind, group_id=str(round_number)) for site in order]
         identities = list(self._grid.push_messages(messages))
         if len(identities) != len(order):
             raise FederationError(
@@ -171,6 +177,16 @@ class Mail:
             reason = "twice: the site had answered already" if again else f"late: it came after {seconds:.0f} s"
             self._tell(ReplyIgnored(round=request.round, phase=request.phase, site=request.site, reason=reason))
         return None
+
+
+def _unwrapped(reply: Message) -> Message | Failure:
+    """Unwrap a reply in its place and return it; what cannot be unwrapped is a failure of the site."""
+    if not reply.has_error():
+        try:
+            reply.content = unwrap(reply.content)
+        except FederationError as error:
+            return Failure(error.code, str(error))
+    return reply
 
 
 def _sent(

@@ -36,6 +36,7 @@ from fedner.federation.members import Members, joined
 from fedner.federation.messages import Header, HelloRequest
 from fedner.federation.model_card import save_model
 from fedner.federation.phases import Chosen, Evaluated, Federation, Trained, evaluate_sites, train_round
+from fedner.federation.pulling import look_again_soon
 from fedner.federation.rounds import draw_spares, out_of_patience, sample_sites, suspended
 from fedner.federation.run_config import registered_nodes, resumes, run_config
 from fedner.federation.runs import (
@@ -319,6 +320,7 @@ def main(grid: Grid, context: Context) -> None:
     which under `flwr run` is the one the local SuperLink was first started in. `resume` true goes on with the run of
     that name, if there is one, after its last whole round. `nodes` says whose each node's key is (`registered_nodes`).
     """
+    look_again_soon()
     told = context.run_config
     registered = registered_nodes(str(told.get("nodes", "")))
     config = run_config(str(told.get("config", "")), str(told.get("folder", "")))

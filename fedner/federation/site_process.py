@@ -44,6 +44,7 @@ from fedner.federation.bundle import ToldApp, judge_bundle
 from fedner.federation.client_app import app as installed_app
 from fedner.federation.gate import Gate, gate_of
 from fedner.federation.messages import Failure
+from fedner.federation.pulling import look_again_soon
 
 POLL_SECONDS = 0.5
 PUSHES = 5
@@ -165,6 +166,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     if given.parent_pid is not None:
         start_parent_process_monitor(given.parent_pid)
+    look_again_soon()
     secret = given.superexec_auth_secret_file
     serve(given.runtime_api_address, None if secret is None else load_superexec_auth_secret(secret_file=str(secret)))
 

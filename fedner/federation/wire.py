@@ -2,7 +2,8 @@
 
 A request is a `config` record with the header and the resolved run config, and an `arrays` record with the global
 state. A reply is a `config` record with the header, a `metrics` record with sums and counts, and `arrays`. A site that
-could not answer sends a `failure` record with a code and a safe sentence, never exception text.
+could not answer sends a `failure` record with a code and a safe sentence, never exception text. Between machines a
+record of several arrays travels as one parcel (`parcel`).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ from fedner.federation.messages import (
 from fedner.metrics import Counts
 from fedner.state import State
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of everything below; raised when a message changes in a way that an older peer would misread."""
 
 HELLO = "query.hello"

@@ -10,11 +10,13 @@ import traceback
 
 from flwr.supernode.cli import flower_supernode
 
+from fedner.federation.pulling import look_again_soon
 from fedner.sites.lines import tell
 
 
 def main() -> None:
     """Run Flower's SuperNode with this process's arguments until its connection has ended; SystemExit passes."""
+    look_again_soon()
     try:
         flower_supernode()
     except Exception:

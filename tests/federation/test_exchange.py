@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from flwr.app import Message, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.superlink.grid import InMemoryGrid
 
@@ -120,6 +120,36 @@ def test_a_second_reply_and_one_that_nobody_asked_for_are_told_and_hurt_nobody()
 
     assert ask(Mail(Post(twice_and_unasked), told.append), Patience()) == {"east": True, "west": True}
     assert reasons(told) == [("east", 1, "twice"), ("", 0, "unasked")]
+
+
+def test_what_is_no_parcel_is_a_failure_of_the_site_that_sent_it():
+    def broken(requests: list[Message]) -> list[Message]:
+        good, bad = map(answer, requests)
+        bad.content["arrays.outline"] = ConfigRecord({"names": ["a"], "sizes": [4]})
+        bad.content["arrays"] = ConfigRecord({})
+        return [good, bad]
+
+    heard = ask(Mail(Post(broken), lambda event: None), Patience())
+    assert heard == {
+        "east": True,
+        "west": Failure("federation", "message: record 'arrays' has an outline and is no parcel"),
+    }
+
+
+def test_the_server_asks_more_rarely_the_longer_it_waits(monkeypatch):
+    clock, slept = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr("fedner.federation.exchange.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("fedner.federation.exchange.time.sleep", sleep)
+    ask(Mail(Post(lambda requests: []), lambda event: None), Patience(deadline=200))
+    assert slept[0] == 0.05, "a round of a second is not waited for longer than it takes"
+    assert slept == sorted(slept)
+    assert slept[-1] == 1.0
+    assert len(slept) < 400, "twenty times a second would be 4,000"
 
 
 def test_a_grid_tells_what_runs_its_sites():

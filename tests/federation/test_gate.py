@@ -1,6 +1,7 @@
 """Real sites with policies, in process: what they refuse, what the server does without it, what is written down."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from fedner.federation.gate import on_machine
 from fedner.federation.local_grid import InlineRunner, LocalGrid, run_in_process
 from fedner.federation.messages import Failure, Header, HelloRequest
 from fedner.federation.node_config import CONTRACT, MEMORY_OF_RUNS, SITE_FILE
+from fedner.federation.parcel import PARCEL
+from fedner.federation.patience import Nodes
 from fedner.federation.preview import preview
 from fedner.federation.runs import create_run, open_run
 from fedner.federation.server_app import federate
@@ -42,6 +45,22 @@ def write_site(folder: Path, shard, **more: object) -> Path:
     return folder / "site.yaml"
 
 
+class Machines(LocalGrid):
+    """Sites that pass for machines of their own, so that states travel as parcels."""
+
+    nodes = Nodes.real
+
+    def __init__(self, runner: InlineRunner, nodes: list[int]) -> None:
+        super().__init__(runner, nodes)
+        self.arrays: set[str] = set()
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str | None]:
+        messages = list(messages)
+        for record in (message.content.get("arrays") for message in messages):
+            self.arrays |= set(record or ())
+        return super().push_messages(messages)
+
+
 class Place:
     """Three real sites, each with its own folder."""
 
@@ -57,9 +76,10 @@ class Place:
             named = {CONTRACT: str(root / "contract.yaml"), MEMORY_OF_RUNS: str(root / shard.site / "memory")}
             self.contexts[node] = Context(1, node, {SITE_FILE: str(file), **named}, RecordDict(), {})
 
-    def run(self) -> RunOutcome:
+    def run(self, kind: type[LocalGrid] = LocalGrid) -> RunOutcome:
         run = create_run(self.root / "run", self.config, contract_from_config(self.config.data.contract))
-        with LocalGrid(InlineRunner(app, self.contexts), list(self.contexts)) as grid:
+        with kind(InlineRunner(app, self.contexts), list(self.contexts)) as grid:
+            self.grid = grid
             return federate(self.config, grid, run, trail=Trail(run.path / "audit.jsonl", run.name))
 
     def history(self, event: str) -> list[dict]:
@@ -70,9 +90,11 @@ class Place:
         return [json.loads(line) for line in text.splitlines()]
 
 
-def test_policies_of_their_own_leave_the_same_weights_and_matching_records(small_config, tmp_path):
+@pytest.mark.parametrize("kind", [LocalGrid, Machines])
+def test_policies_of_their_own_leave_the_same_weights_and_matching_records(kind, small_config, tmp_path):
     place = Place(small_config(), tmp_path, {})
-    outcome = place.run()
+    outcome = place.run(kind)
+    assert not isinstance(place.grid, Machines) or place.grid.arrays == {PARCEL}
     assert outcome.result.state_digest == run_in_process(small_config(), tmp_path / "simulated").result.state_digest
     assert outcome.test_counts == {}  # counts by document stay, unless a site says otherwise
     server = [json.loads(line) for line in (tmp_path / "run" / "audit.jsonl").read_text("utf-8").splitlines()]
@@ -89,6 +111,7 @@ def test_policies_of_their_own_leave_the_same_weights_and_matching_records(small
         for line in lines[3:]:
             other = sent if line["event"] == "asked" else received
             assert other[line["message"]] == line["digest"]
+            assert line["event"] == "asked" or line["tensors"] in (0, len(outcome.best_state))
         assert str(tmp_path) not in json.dumps(lines)
 
 

@@ -120,7 +120,7 @@ def test_hello_carries_the_whole_contract():
 def test_another_protocol_version_is_refused():
     content = wire.hello_request(HelloRequest(header=HEADER, config="{}"))
     content.config_records["config"]["protocol"] = 99
-    with pytest.raises(FederationError, match="protocol version 2, found 99"):
+    with pytest.raises(FederationError, match="protocol version 3, found 99"):
         wire.read_hello_request(asked(content))
 
 

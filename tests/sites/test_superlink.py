@@ -9,7 +9,7 @@ from flwr.common.constant import NOOP_FLWR_AID
 from flwr.superlink.config_loader import get_federation_manager, get_objectstore_linkstate_factories
 
 from fedner.errors import ConfigError
-from fedner.sites.superlink import listen, register
+from fedner.sites.superlink import LOG_BYTES, listen, rarer_checkpoints, register
 
 # Flower's own migrations configure alembic in a way that alembic has come to warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")
@@ -66,6 +66,16 @@ def test_what_is_no_key_is_refused_with_the_sites_name(state):
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine cannot listen on both")
+def test_sqlite_keeps_its_log_until_it_has_grown_large_in_both_of_flowers_databases(state):
+    rarer_checkpoints(state)
+    for database in (state, state.object_store):
+        [pages] = database.query("PRAGMA wal_autocheckpoint")
+        [size] = database.query("PRAGMA page_size")
+        [mode] = database.query("PRAGMA journal_mode")
+        assert pages["wal_autocheckpoint"] * size["page_size"] == LOG_BYTES
+        assert mode["journal_mode"] == "wal"
+
+
 def test_two_colons_listen_on_both_and_one_address_on_its_own_kind_alone():
     with listen("::", 0) as both, listen("::1", 0) as six:
         for host in ("127.0.0.1", "::1"):
