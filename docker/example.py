@@ -7,14 +7,14 @@ fetched/        empty; the coordinator's container puts runs there
 
 import os
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fedner.config.data import SyntheticData
-from fedner.data.corpus import SPLITS, Document
+from fedner.data.corpus import SPLITS
 from fedner.data.labels import read_contract
 from fedner.data.synthetic import generate
+from fedner.data.writing import two_columns
 from fedner.sites.federation_file import read_federation
 from fedner.sites.provision import issue
 
@@ -38,16 +38,7 @@ def write_example(folder: Path) -> None:
         (place / "site.yaml").write_text(template.replace("site: north", f"site: {site.name}"), encoding="utf-8")
         for split in SPLITS:
             own = (each for each in corpus.split(split) if each.metadata["institution"] == writer)
-            (place / f"{split}.conll").write_text(_conll(own), encoding="utf-8")
-
-
-def _conll(documents: Iterable[Document]) -> str:
-    lines: list[str] = []
-    for document in documents:
-        lines += ["-DOCSTART- O", ""]
-        for sentence in document.sentences:
-            lines += [f"{word} {tag}" for word, tag in zip(sentence.words, sentence.tags, strict=True)] + [""]
-    return "\n".join(lines) + "\n"
+            (place / f"{split}.conll").write_text(two_columns(own), encoding="utf-8")
 
 
 def containers_user(folder: Path) -> str:

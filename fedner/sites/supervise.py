@@ -27,8 +27,9 @@ LOG_FILES = 7
 """A log is cut at `LOG_BYTES`; so many older ones are kept."""
 GRACE_SECONDS = 20.0
 """How long processes may take to end before they are killed."""
-STEADY_SECONDS = 600.0
-"""A process that ran so long is restarted at once; one that dies sooner is waited with, ever longer."""
+STEADY_SECONDS = 60.0
+"""A process that ran so long worked, and is restarted at once; one that dies sooner is waited with, ever longer. A
+SuperNode that the server turns away ends within seconds."""
 LONGEST_WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -25,7 +25,16 @@ from fedner.data.reading import (
 )
 from fedner.data.reading.brat import read_brat
 from fedner.data.reading.texts import read_texts
-from fedner.data.writing import MarkedText, as_document, mark, write_bioc, write_brat, write_conll, write_jsonl
+from fedner.data.writing import (
+    MarkedText,
+    as_document,
+    mark,
+    two_columns,
+    write_bioc,
+    write_brat,
+    write_conll,
+    write_jsonl,
+)
 from fedner.errors import DataError
 
 CONTRACT = LabelContract("letters", 1, tuple(EntityType(name) for name in ("PATIENT", "DRUG", "DOSE")))
@@ -228,6 +237,42 @@ def test_columns_refuse_words_that_they_cannot_hold() -> None:
         write_conll([marked(text)], io.StringIO())
     with pytest.raises(DataError, match="a document id that a line can hold"):
         write_conll([plain("x", name="a\nb")], io.StringIO())
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.lists(
+            st.lists(
+                st.tuples(st.sampled_from([*SCRIPTS, "#", "B-DRUG", "O"]), st.sampled_from(["O", "B-DRUG"])),
+                min_size=1,
+                max_size=4,
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_two_columns_are_read_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list) -> None:
+    documents = [
+        Document(str(number), tuple(Sentence(*map(tuple, zip(*sentence, strict=True))) for sentence in sentences))
+        for number, sentences in enumerate(rows)
+    ]
+    words = [word for document in documents for sentence in document.sentences for word in sentence.words]
+    if any(not word or any(mark in word for mark in " \t\n\r") for word in words):
+        with pytest.raises(DataError, match="wanted words without blanks"):
+            two_columns(documents)
+        return
+    path = tmp_path_factory.mktemp("x") / "x.conll"
+    path.write_text(two_columns(documents), encoding="utf-8", newline="")
+    assert [document.sentences for document in read_documents(path, CONTRACT)] == [each.sentences for each in documents]
+
+
+def test_two_columns_refuse_a_document_mark_as_a_word() -> None:
+    with pytest.raises(DataError, match=r"document '7'.*-DOCSTART-"):
+        two_columns([Document("7", (Sentence(("-DOCSTART-",), ("O",)),))])
 
 
 def test_texts_to_be_predicted_come_from_every_format(tmp_path: Path) -> None:

@@ -73,6 +73,20 @@ def test_a_process_that_does_not_stay_up_is_given_up_and_the_others_end(tmp_path
         assert not alive(tmp_path / "other")
 
 
+def test_deaths_of_a_process_that_worked_between_them_do_not_add_up(tmp_path, monkeypatch, capfd):
+    # Else a site that has just come back itself would be lost for good when its server is restarted.
+    monkeypatch.setattr(supervise, "STEADY_SECONDS", 0.3)
+    here = supervisor(tmp_path, "echo x >> starts; sleep 0.6; exit 1", max_failures=2)
+
+    def stop_after_four() -> None:
+        until(lambda: (tmp_path / "starts").exists() and (tmp_path / "starts").read_text().count("x") >= 4)
+        here.stop()
+
+    threading.Thread(target=stop_after_four, daemon=True).start()
+    assert here.run()
+    assert "given-up" not in capfd.readouterr().out
+
+
 def test_a_site_that_was_killed_is_not_given_up_before_the_server_has_noticed():
     # As long as its predecessor counts as connected, a SuperNode is turned away at once.
     waited = sum(wait_seconds(failures) for failures in range(1, MAX_FAILURES))

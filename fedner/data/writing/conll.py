@@ -1,13 +1,33 @@
-"""CoNLL columns: word, first character, character after the last, tag; `reading/conll.py` reads word and tag back."""
+"""CoNLL columns, which `reading/conll.py` reads back: with the offsets of the source, or word and tag alone."""
 
 from collections.abc import Iterable
 from typing import TextIO
 
+from fedner.data.corpus import Document
 from fedner.data.writing.marked import MarkedText
+from fedner.errors import DataError
+
+
+def two_columns(documents: Iterable[Document]) -> str:
+    """Return documents as CoNLL-2003 has them: a word and its tag a line, a mark before each document, no ids.
+
+    Raises:
+        DataError: a word has a blank or a line end in it or is a document mark, which such columns cannot say.
+    """
+    lines: list[str] = []
+    for document in documents:
+        lines += ["-DOCSTART- O", ""]
+        for sentence in document.sentences:
+            for word, tag in zip(sentence.words, sentence.tags, strict=True):
+                if not word or any(mark in word for mark in " \t\n\r\0") or word.startswith("-DOCSTART-"):
+                    raise DataError(f"document '{document.id}': wanted words without blanks, found {word!r:.80}")
+                lines.append(f"{word} {tag}")
+            lines.append("")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def write_conll(texts: Iterable[MarkedText], out: TextIO) -> None:
-    """Write each text as a document, named by its id or its number from 0.
+    """Write each text as a document, named by its id or its number from 0; word, start, end (exclusive) and tag a line.
 
     Raises:
         DataError: a word or an id holds a tab or a line end, which columns cannot say.
