@@ -27,9 +27,9 @@ LOG_FILES = 7
 """A log is cut at `LOG_BYTES`; so many older ones are kept."""
 GRACE_SECONDS = 20.0
 """How long processes may take to end before they are killed."""
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 30.0
 """A process that ran so long worked, and is restarted at once; one that dies sooner is waited with, ever longer. A
-SuperNode that the server turns away ends within seconds."""
+SuperNode that the server turns away ends within seconds, even on a busy machine."""
 LONGEST_WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
