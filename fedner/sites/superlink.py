@@ -75,10 +75,12 @@ def main(arguments: list[str]) -> int:
 
 
 def rarer_checkpoints(state: LinkState) -> None:
-    """Let SQLite's log grow before it is copied into the database; a power cut or a kill loses no more than before.
+    """Let SQLite's log grow before it is copied into the database.
 
     SQLite copies once its log has 4 MB, which is less than one piece of a message: every piece would be written twice
-    and waited for, and most are deleted again before the log is full.
+    and waited for, and most are deleted again before the log is full. A killed process loses nothing by it. A power cut
+    may lose what was written since the last copying, as before, but more of it: messages under way and the run's task,
+    and the run goes on after its last whole round, which lies in its own folder.
     """
     for database in (state, getattr(state, "object_store", None)):
         assert isinstance(database, SqlMixin)
