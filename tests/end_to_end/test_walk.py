@@ -13,7 +13,7 @@ from fedner.results import read_json
 ROOT = Path(__file__).parent.parent.parent
 MINUTES = 10
 
-pytestmark = [pytest.mark.deploy, pytest.mark.assets]
+pytestmark = pytest.mark.deploy
 
 
 def test_the_documented_walk_ends_with_the_report(tmp_path):
