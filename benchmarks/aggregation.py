@@ -22,8 +22,8 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from flwr.serverapp.strategy.strategy_utils import aggregate_arrayrecords
 
-from fedner.federation.aggregation import MeanAccumulator, Update
-from fedner.state import State, digest, num_bytes
+from fedner.server.aggregation import MeanAccumulator, Update
+from fedner.tensors import State, digest, num_bytes
 
 Mean = Callable[[State, Iterable[RecordDict]], State]
 HIDDEN, INNER = 384, 1536

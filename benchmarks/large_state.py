@@ -34,21 +34,21 @@ import yaml
 from transformers import BertConfig, BertForMaskedLM
 
 from fedner.assets import ensure_model
-from fedner.results import read_json, write_json
-from fedner.sites.flower import free_port
-from fedner.sites.kit import Kit, read_kit
-from fedner.sites.provision import issue
-from fedner.sites.reach import trusting
+from fedner.deployment.preflight.network import trusting
+from fedner.deployment.provisioning.issuing import issue
+from fedner.deployment.provisioning.kit import Kit, read_kit
+from fedner.deployment.service.flower_programs import free_port
+from fedner.files import read_json, write_json
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
 SECONDS = 1800.0
 SETTINGS = ("model.max_length=64", "training.steps=1", "training.batch_size=4", "training.threads=1")
 TEXT = "-DOCSTART- O\n\n" + "\n".join(8 * ["She O\ntook O\nAspirin B-DRUG\n5 B-DOSE\nmg I-DOSE\n"])
 ROLES = {
-    "SuperLink": "fedner.sites.superlink",
+    "SuperLink": "fedner.deployment.service.superlink",
     "ServerApp": "flwr-serverapp",
-    "SuperNode": "fedner.sites.supernode",
-    "ClientApp": "fedner.federation.site_process",
+    "SuperNode": "fedner.deployment.service.supernode",
+    "ClientApp": "fedner.site.worker",
 }
 """What a process is -> what its command line has."""
 

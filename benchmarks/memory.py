@@ -24,10 +24,10 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
 from fedner.config import AggregationConfig, FedAvgAggregation, KrumAggregation, MedianAggregation
-from fedner.federation.aggregation import Spill, Update, init, step
-from fedner.federation.array_format import from_record
-from fedner.federation.local_grid import identify_server
-from fedner.state import State, digest, num_bytes
+from fedner.flower.identity import identify_server
+from fedner.protocol.arrays import from_record
+from fedner.server.aggregation import Spill, Update, init, step
+from fedner.tensors import State, digest, num_bytes
 
 RULES: dict[str, AggregationConfig] = {
     "fedavg": FedAvgAggregation(),
@@ -82,7 +82,7 @@ class Sites:
 
 
 def arrays_of(reply: RecordDict) -> ArrayRecord:
-    # As fedner.federation.wire does it; `array_records` would keep the reply alive until the collector runs.
+    # As fedner.protocol.wire does it; `array_records` would keep the reply alive until the collector runs.
     record = reply["arrays"]
     assert isinstance(record, ArrayRecord)
     return record

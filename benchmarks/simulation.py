@@ -17,12 +17,12 @@ from pathlib import Path
 
 from fedner.cli.compose import run_composed
 from fedner.config import Config
-from fedner.data.sites import load_sites
-from fedner.experiments.alone import pooled_learner, train_alone
-from fedner.federation.local_grid import run_of_study
+from fedner.data.simulated_sites import load_sites
+from fedner.experiments.local_training import pooled_learner, train_alone
 from fedner.learning.workspace import workspace
-from fedner.progress import Silent
-from fedner.results import RunResult
+from fedner.records.progress import Silent
+from fedner.records.results import RunResult
+from fedner.simulation.running import run_of_study
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from fedner.data.corpus import SPLITS
 from fedner.data.labels import read_contract
 from fedner.data.synthetic import generate
 from fedner.data.writing import two_columns
-from fedner.sites.federation_file import read_federation
-from fedner.sites.provision import issue
+from fedner.deployment.provisioning.federation_file import read_federation
+from fedner.deployment.provisioning.issuing import issue
 
 HERE = Path(__file__).resolve().parent
 IMAGES_USER = 10001

@@ -12,9 +12,9 @@ import yaml
 from cryptography import x509
 
 from fedner.cli import main
-from fedner.data.own_site import check_own_text
-from fedner.sites import health
-from fedner.sites.kit import read_kit
+from fedner.deployment.provisioning.kit import read_kit
+from fedner.deployment.service import health
+from fedner.site.own_data import check_own_text
 
 ROOT = Path(__file__).parent.parent
 DOCKER = ROOT / "docker"
@@ -170,7 +170,7 @@ def test_the_health_checks_ask_for_the_state_that_the_commands_keep():
     for target in ("server", "client"):
         command = listed(target, "CMD")
         assert listed(target, "HEALTHCHECK") == [
-            "python", "-P", "-m", "fedner.sites.health", command[command.index("--state") + 1]
+            "python", "-P", "-m", "fedner.deployment.service.health", command[command.index("--state") + 1]
         ]  # fmt: skip
 
 

@@ -12,14 +12,14 @@ from fedner.config import Config, dumps, from_plain
 from fedner.config.site import read_site
 from fedner.data.labels import read_contract
 from fedner.data.negotiation import read_statement
+from fedner.deployment.control.client import Control
+from fedner.deployment.control.submission import OVERRIDES
+from fedner.deployment.provisioning.federation_file import read_federation, read_revoked
+from fedner.deployment.provisioning.kit import read_kit
+from fedner.deployment.service.downloads import OfferedFile
 from fedner.errors import ConfigError, FednerError
-from fedner.federation.run_config import registered_nodes, run_config
-from fedner.federation.runs import read_config
-from fedner.sites.control import Control
-from fedner.sites.downloads import OfferedFile
-from fedner.sites.federation_file import read_federation, read_revoked
-from fedner.sites.kit import read_kit
-from fedner.sites.submission import OVERRIDES
+from fedner.records.run_directory import read_config
+from fedner.server.run_config import registered_nodes, run_config
 
 PACKAGE = Path(__file__).parent.parent / "fedner"
 READERS: dict[str, Callable[[Path], object]] = {
@@ -63,7 +63,7 @@ def test_a_saved_config_with_an_object_tag_is_refused_by_the_command(tmp_path, c
 def test_every_reader_of_yaml_is_tried_and_none_builds_objects():
     code = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
     calls = {path: re.findall(r"yaml\.\w*load\w*\([^\n]*", text) for path, text in code.items()}
-    own = {"cli/compose.py", "config/strict_yaml.py", "federation/runs.py"}
+    own = {"cli/compose.py", "config/strict_yaml.py", "records/run_directory.py"}
     assert {path for path, found in calls.items() if found} == own
     assert all("safe_load" in call or "StrictLoader" in call for found in calls.values() for call in found)
     strict = {"config/site.py", "data/labels.py", "data/negotiation.py", "sites/plain_file.py"}

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from fedner.assets import fetching
 from fedner.assets.pins import CONLL2003_NOTICE, CORPORA, MINILM_NOTICE, MODELS, Asset
-from fedner.disk import file_digest
 from fedner.errors import AssetError
+from fedner.files import file_digest
 
 __all__ = [
     "CONLL2003_NOTICE",

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from fedner.progress import Progress, round_line, seconds_left
-from fedner.results import RoundResult
+from fedner.records.progress import Progress, round_line, seconds_left
+from fedner.records.results import RoundResult
 
 BAR_WIDTH = 16
 REFRESH_PER_SECOND = 4

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed
 
-from fedner.cli import control, experiments, models, policy, running, text, watching
-from fedner.cli.contract import contract
-from fedner.cli.matrix import matrix
-from fedner.cli.provision import provision
+from fedner.cli.verbs import control, experiments, models, policy, running, text, watching
+from fedner.cli.verbs.contract import contract
+from fedner.cli.verbs.matrix import matrix
+from fedner.cli.verbs.provision import provision
 from fedner.errors import FednerError
 
 INTERRUPTED = 130

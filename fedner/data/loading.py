@@ -21,7 +21,7 @@ from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.exclusion import leave_out
 from fedner.data.labels import LabelContract, contract_from_config, suggestion
 from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
-from fedner.data.reading.hub import HubSplit, open_splits
+from fedner.data.reading.formats.hub import HubSplit, open_splits
 from fedner.errors import ConfigError, DataError
 from fedner.seeding import generator
 

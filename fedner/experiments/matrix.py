@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedner.config import Arm
-from fedner.data.sites import Sites
-from fedner.experiments.finished import Finished
-from fedner.experiments.store import Unit
+from fedner.data.simulated_sites import Sites
+from fedner.experiments.study_directory import Finished, Unit
 from fedner.metrics import Counts, CrossSiteMatrix, MatrixCell, MatrixRow, Score, pooled_counts
-from fedner.results import StoredRun
+from fedner.records.results import StoredRun
 
 
 def study_matrix(finished: Finished, sites: Sites, intervals: Mapping[str, Any]) -> CrossSiteMatrix:

@@ -5,21 +5,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fedner.config import Arm, AtSitesData, Config
+from fedner.config.paths import new_run_path
 from fedner.data.corpus import Corpus, Shard
 from fedner.data.labels import LabelContract, read_contract
-from fedner.data.sites import Sites, load_sites
+from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import RunError
-from fedner.experiments.final_test import with_unseen
-from fedner.experiments.finished import Finished
-from fedner.experiments.store import Unit
+from fedner.experiments.study_directory import Finished, Unit
 from fedner.experiments.summary import write_metrics
-from fedner.federation.local_grid import resume_in_process, run_in_process
-from fedner.federation.runs import new_run_path, read_config
-from fedner.federation.tracking import require_extras
+from fedner.experiments.test_scores import with_unseen
 from fedner.learning.workspace import workspace
-from fedner.progress import Progress
+from fedner.records.progress import Progress
+from fedner.records.results import RunOutcome, StoredRun, load_run, save_run
+from fedner.records.run_directory import read_config
 from fedner.report import write_report
-from fedner.results import RunOutcome, StoredRun, load_run, save_run
+from fedner.simulation.running import resume_in_process, run_in_process
+from fedner.tracking import require_extras
 
 
 def simulate(config: Config, command: str, progress: Progress) -> Path:

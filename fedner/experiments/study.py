@@ -14,24 +14,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedner.config import Arm, Config
-from fedner.data.sites import Sites, load_sites
+from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import FednerError
-from fedner.experiments.alone import Learner, Recorded, pooled_learner, site_learner, train_alone
-from fedner.experiments.final_test import with_unseen
-from fedner.experiments.finished import Finished
-from fedner.experiments.store import Unit, drop_state, keep_state, kept_state, open_study, run_directory
+from fedner.experiments.local_training import Learner, Recorded, pooled_learner, site_learner, train_alone
+from fedner.experiments.study_directory import (
+    Finished,
+    Unit,
+    drop_state,
+    keep_state,
+    kept_state,
+    open_study,
+    run_directory,
+)
 from fedner.experiments.summary import write_metrics
-from fedner.federation.events import RunStarted, run_finished
-from fedner.federation.local_grid import run_of_study
-from fedner.federation.model_card import save_model
-from fedner.federation.runs import RunDirectory
-from fedner.federation.tracking import followed, require_extras
+from fedner.experiments.test_scores import with_unseen
 from fedner.learning.tensors import travelling_names
 from fedner.learning.workspace import Workspace, workspace
-from fedner.progress import Progress
+from fedner.records.events import RunStarted, run_finished
+from fedner.records.progress import Progress
+from fedner.records.results import RunOutcome, StoredRun, load_run, save_run
+from fedner.records.run_directory import RunDirectory
+from fedner.release.saving import save_model
 from fedner.report import write_report
-from fedner.results import RunOutcome, StoredRun, load_run, save_run
-from fedner.state import State
+from fedner.simulation.running import run_of_study
+from fedner.tensors import State
+from fedner.tracking import followed, require_extras
 
 
 @dataclass(frozen=True)

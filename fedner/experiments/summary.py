@@ -15,11 +15,10 @@ from fedner.data.auditing.leakage import Leakage, Unchecked, check_leakage
 from fedner.data.corpus import SPLITS, num_sentences
 from fedner.data.encoding import EncodingStats
 from fedner.data.partition import describe
-from fedner.data.sites import Sites
-from fedner.experiments.finished import Finished
+from fedner.data.simulated_sites import Sites
 from fedner.experiments.matrix import study_matrix
-from fedner.experiments.store import Unit
-from fedner.federation.runs import environment
+from fedner.experiments.study_directory import Finished, Unit
+from fedner.files import write_json
 from fedner.learning.workspace import Workspace
 from fedner.metrics import (
     DocumentCounts,
@@ -28,7 +27,8 @@ from fedner.metrics import (
     paired_bootstrap,
     signature,
 )
-from fedner.results import SCHEMA, StoredRun, run_to_json, write_json
+from fedner.records.environment import environment
+from fedner.records.results import SCHEMA, StoredRun, run_to_json
 
 Counts = Sequence[DocumentCounts]
 """Counts of one model per seed, each of shape (documents, types, 3), over the same documents."""

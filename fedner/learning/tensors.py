@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from fedner.errors import ConfigError, StateError
-from fedner.state import State
+from fedner.tensors import State
 
 
 def travelling_names(model: nn.Module) -> list[str]:

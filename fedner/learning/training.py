@@ -22,14 +22,14 @@ from fedner.data.encoding import Encoded
 from fedner.errors import RunError
 from fedner.learning.batches import PACKED, Indices, collate, num_batches, pack, training_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
-from fedner.learning.drift import Drift, begin
 from fedner.learning.inference import log_probabilities
 from fedner.learning.memory import CONTROL, MOMENTS, Remembered, TrainingMemory
 from fedner.learning.model import Tagger, word_embedding
 from fedner.learning.partial import Unannotated, batch_words_loss, unannotated
+from fedner.learning.proximal_terms import Drift, begin
 from fedner.learning.vocabulary import UsedRows, embedding_name, only_rows, used_rows
 from fedner.seeding import derive_seed
-from fedner.state import State
+from fedner.tensors import State
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps of this round)."""

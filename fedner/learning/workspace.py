@@ -15,7 +15,7 @@ from fedner.data.encoding import Encoded
 from fedner.data.labels import LabelContract
 from fedner.learning.model import Tagger, build_tagger, seed_head
 from fedner.learning.tensors import get_state, set_state
-from fedner.state import State
+from fedner.tensors import State
 
 _ENCODINGS_KEPT = 64  # three splits of twenty sites; an encoding is about 8 bytes a word piece
 

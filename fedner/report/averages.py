@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from fedner.metrics import PRF
+from fedner.records.results import RunResult
 from fedner.report.study import ARMS, Interval, ModelIntervals, Runs, ScoreIntervals, Study
-from fedner.results import RunResult
 
 _NO_INTERVALS = ScoreIntervals(Interval(), {})
 

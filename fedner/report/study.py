@@ -10,8 +10,9 @@ from fedner.data.auditing.leakage import Leakage
 from fedner.data.corpus import SPLITS
 from fedner.data.encoding import EncodingStats
 from fedner.errors import FednerError, RunDirectoryError
+from fedner.files import read_json
 from fedner.metrics import CrossSiteMatrix
-from fedner.results import SCHEMA, RunResult, read_json, run_from_json
+from fedner.records.results import SCHEMA, RunResult, run_from_json
 
 Value = TypeVar("Value")
 Plain = Mapping[str, Any]

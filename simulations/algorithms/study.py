@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from fedner.config import Arm
-from fedner.experiments.store import Unit, run_directory
-from fedner.federation.runs import environment
+from fedner.experiments.study_directory import Unit, run_directory
+from fedner.files import read_json, write_json
 from fedner.metrics import DocumentCounts, arm_interval, gap_closed_interval, paired_bootstrap
-from fedner.results import StoredRun, load_run, read_json, write_json
+from fedner.records.environment import environment
+from fedner.records.results import StoredRun, load_run
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
 SKEW = Path(__file__).parent.parent / "conll2003_skew"

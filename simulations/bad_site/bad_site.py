@@ -25,15 +25,18 @@ from flwr.clientapp import ClientApp
 
 from fedner.cli.console import watching
 from fedner.config import Config, loads
-from fedner.data.sites import load_sites
-from fedner.federation.array_format import from_record, to_record
-from fedner.federation.client_app import app as honest
-from fedner.federation.local_grid import InlineRunner, LocalGrid, identify_server, site_contexts
-from fedner.federation.runs import create_run, environment, open_run
-from fedner.federation.server_app import federate
-from fedner.progress import Progress
-from fedner.results import load_run, save_run, write_json
-from fedner.state import State
+from fedner.data.simulated_sites import load_sites
+from fedner.files import write_json
+from fedner.flower.identity import identify_server
+from fedner.protocol.arrays import from_record, to_record
+from fedner.records.environment import environment
+from fedner.records.progress import Progress
+from fedner.records.results import load_run, save_run
+from fedner.records.run_directory import create_run, open_run
+from fedner.server.coordinator import federate
+from fedner.simulation.grid import InlineRunner, LocalGrid, site_contexts
+from fedner.site.app import app as honest
+from fedner.tensors import State
 
 SITES = 10
 BAD = 4

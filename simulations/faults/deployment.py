@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedner.config import Config, dumps
-from fedner.federation.app_bundle import description
+from fedner.flower.app_bundle import description
 
 SCRIPTS = Path(sys.executable).parent
 

@@ -22,8 +22,8 @@ import superlink
 from report import Found, Row, table
 from simulation import EVERY_SITE, Bench
 
-from fedner.federation.runs import environment
-from fedner.results import read_json, write_json
+from fedner.files import read_json, write_json
+from fedner.records.environment import environment
 
 SAME = "resumed to the same bytes, no whole round lost"
 STOPS = f"stops with status 130 and says how to go on; {SAME}"

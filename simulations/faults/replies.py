@@ -11,13 +11,14 @@ from simulation import Bench
 
 from fedner.config import Config, loads
 from fedner.data.labels import contract_from_config
-from fedner.federation.array_format import from_record, to_record
-from fedner.federation.client_app import app as honest
-from fedner.federation.local_grid import InlineRunner, LocalGrid, identify_server, site_contexts
-from fedner.federation.runs import create_run, open_run
-from fedner.federation.server_app import federate
-from fedner.results import RunOutcome
-from fedner.state import State
+from fedner.flower.identity import identify_server
+from fedner.protocol.arrays import from_record, to_record
+from fedner.records.results import RunOutcome
+from fedner.records.run_directory import create_run, open_run
+from fedner.server.coordinator import federate
+from fedner.simulation.grid import InlineRunner, LocalGrid, site_contexts
+from fedner.site.app import app as honest
+from fedner.tensors import State
 
 SITES = 10
 BAD = 4

@@ -17,8 +17,9 @@ from deployment import command_of, events, tree, wait_until
 from report import Found
 from safetensors.numpy import load_file
 
-from fedner.results import RunOutcome, read_json
-from fedner.state import digest
+from fedner.files import read_json
+from fedner.records.results import RunOutcome
+from fedner.tensors import digest
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
 SITES = ("alderbrook", "northquay", "stillwater")

@@ -11,8 +11,8 @@ from report import Found
 from simulation import SITES, Bench, rounds_lost
 
 from fedner.config import Config, from_plain, loads, to_plain
-from fedner.federation.local_grid import run_in_process
-from fedner.results import read_json
+from fedner.files import read_json
+from fedner.simulation.running import run_in_process
 
 ROUNDS = 3
 SECONDS = 1500.0

@@ -22,10 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from fedner.config import Arm
-from fedner.experiments.store import Unit, run_directory
-from fedner.federation.runs import environment, read_config
+from fedner.experiments.study_directory import Unit, run_directory
+from fedner.files import read_json, write_json
 from fedner.metrics import DocumentCounts, arm_interval, gap_closed_interval
-from fedner.results import load_run, read_json, write_json
+from fedner.records.environment import environment
+from fedner.records.results import load_run
+from fedner.records.run_directory import read_config
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
 NAIVE = ("training.partial=ignore",)

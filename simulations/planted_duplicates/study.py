@@ -21,8 +21,8 @@ from fedner.cli.compose import run_composed
 from fedner.config import Config
 from fedner.data.loading import load_corpus
 from fedner.data.partition import partition
-from fedner.federation.runs import environment
-from fedner.results import read_json, write_json
+from fedner.files import read_json, write_json
+from fedner.records.environment import environment
 
 PARTS = ("finding", "inflation")
 

@@ -21,12 +21,13 @@ from fedner.data.auditing import AuditOptions
 from fedner.data.auditing.duplicates import document_texts, find_duplicates
 from fedner.data.corpus import Corpus, Document
 from fedner.data.loading import sample
-from fedner.data.sites import load_sites
+from fedner.data.simulated_sites import load_sites
 from fedner.data.writing import two_columns
-from fedner.experiments.store import Unit, run_directory
-from fedner.federation.runs import read_config
+from fedner.experiments.study_directory import Unit, run_directory
+from fedner.files import read_json
 from fedner.metrics import DocumentCounts, arm_interval, paired_bootstrap
-from fedner.results import load_run, read_json
+from fedner.records.results import load_run
+from fedner.records.run_directory import read_config
 from fedner.seeding import generator
 
 FEDNER = str(Path(sys.executable).parent / "fedner")

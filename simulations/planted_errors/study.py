@@ -18,10 +18,10 @@ from fedner.data.auditing.suspicion import Beliefs, Suspicion, find_suspicious
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import LabelContract, Span, spans_of, tags_of
 from fedner.data.loading import load_corpus
-from fedner.federation.runs import environment
+from fedner.files import write_json
 from fedner.learning.inference import type_beliefs
 from fedner.learning.model import load_tagger
-from fedner.results import write_json
+from fedner.records.environment import environment
 
 SHARE = 0.05
 SEEDS = range(5)

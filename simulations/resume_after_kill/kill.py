@@ -21,9 +21,9 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from fedner.federation.runs import environment
-from fedner.results import read_json, write_json
-from fedner.state import digest
+from fedner.files import read_json, write_json
+from fedner.records.environment import environment
+from fedner.tensors import digest
 
 FEDNER = str(Path(sys.executable).parent / "fedner")
 GIVEN = (

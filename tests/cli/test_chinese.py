@@ -17,7 +17,7 @@ from fedner.config import TrainingConfig
 from fedner.data.corpus import Document
 from fedner.data.labels import EntityType, LabelContract, spans_of, write_contract
 from fedner.data.reading import read_documents
-from fedner.data.reading.texts import read_texts
+from fedner.data.reading.formats.texts import read_texts
 from fedner.data.writing import MarkedText, mark, write_brat
 from fedner.learning.inference import predict_documents
 from fedner.learning.model import load_tagger

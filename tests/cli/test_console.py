@@ -16,7 +16,7 @@ from rich.console import Console
 
 from fedner.cli.console import Lines, Standing
 from fedner.metrics import PRF, Macro, Score
-from fedner.results import RoundResult
+from fedner.records.results import RoundResult
 
 # Two rounds of what a federation tells; the second waits where a test wants to press Ctrl-C.
 PROGRAM = """
@@ -39,7 +39,7 @@ print("result")
 
 ROUNDS = """
 from fedner.metrics import PRF, Macro, Score
-from fedner.results import RoundResult
+from fedner.records.results import RoundResult
 
 def entry(number):
     prf = PRF.of(tp=number, fp=1, fn=1)

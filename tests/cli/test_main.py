@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from fedner.cli import main, models
+from fedner.cli import main
 from fedner.cli.compose import known_keys
 from fedner.cli.reference import reference
+from fedner.cli.verbs import models
 from fedner.config import TextFormat
 from fedner.errors import DataError
 

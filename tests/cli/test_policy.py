@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fedner.audit.entries import Refused
+from fedner.audit.trail import Trail
 from fedner.cli import main
-from fedner.federation.audit_entries import Refused
-from fedner.federation.audit_trail import Trail
 
 TEXT = "-DOCSTART- O\n\nAda B-PER\nsang O\n\n-DOCSTART- O\n\nin O\nRome B-LOC\n"
 

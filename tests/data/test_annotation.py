@@ -6,7 +6,7 @@ from fedner.config import from_plain
 from fedner.data.annotation import annotate_partly, without_types
 from fedner.data.corpus import Document, Sentence, Shard
 from fedner.data.labels import EntityType, LabelContract
-from fedner.data.sites import load_sites
+from fedner.data.simulated_sites import load_sites
 from fedner.errors import ConfigError
 
 CONTRACT = LabelContract("test", 1, (EntityType("PER"), EntityType("LOC"), EntityType("ORG")))

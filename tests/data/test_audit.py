@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from rich.console import Console
 
-from fedner.cli.text import data as data_verb
+from fedner.cli.verbs.text import data as data_verb
 from fedner.config import ContractConfig, SyntheticData
 from fedner.data.auditing import AuditOptions, AuditReport, Place, audit
 from fedner.data.auditing.duplicates import banding, find_duplicates

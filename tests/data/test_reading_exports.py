@@ -9,7 +9,8 @@ import pytest
 from fedner.config import TextFormat
 from fedner.data.corpus import Document
 from fedner.data.labels import EntityType, LabelContract, spans_of
-from fedner.data.reading import ReadReport, detect_format, docbin, read_documents
+from fedner.data.reading import ReadReport, detect_format, read_documents
+from fedner.data.reading.formats import docbin
 from fedner.errors import DataError
 
 CONTRACT = LabelContract("letters", 1, (EntityType("DRUG"), EntityType("DOSE"), EntityType("PERSON")))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fedner.config import Discontinuous, Misaligned, Nested, TextFormat
 from fedner.data.labels import EntityType, LabelContract, spans_of, tags_of
 from fedner.data.reading import ReadOptions, ReadReport, SpanPolicy, read_documents
-from fedner.data.reading.texts import read_texts
+from fedner.data.reading.formats.texts import read_texts
 from fedner.errors import DataError, InputError
 
 CONTRACT = LabelContract("letters", 1, tuple(EntityType(name) for name in ("PATIENT", "DRUG", "DOSE")))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedner.cli.text import data as data_verb
+from fedner.cli.verbs.text import data as data_verb
 from fedner.config import ModelConfig
 from fedner.data.auditing import AuditOptions, Suspicion, audit
 from fedner.data.auditing.duplicates import Place

@@ -23,8 +23,8 @@ from fedner.data.reading import (
     to_sentences,
     words_of,
 )
-from fedner.data.reading.brat import read_brat
-from fedner.data.reading.texts import read_texts
+from fedner.data.reading.formats.brat import read_brat
+from fedner.data.reading.formats.texts import read_texts
 from fedner.data.writing import (
     MarkedText,
     as_document,

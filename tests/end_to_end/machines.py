@@ -15,9 +15,9 @@ from deployment import events, free_port, signal_tree, wait_until
 
 from fedner.config import Config, from_plain
 from fedner.data.labels import contract_from_config, write_contract
-from fedner.data.sites import load_sites
-from fedner.sites.kit import read_kit
-from fedner.sites.provision import issue
+from fedner.data.simulated_sites import load_sites
+from fedner.deployment.provisioning.issuing import issue
+from fedner.deployment.provisioning.kit import read_kit
 
 FEDNER = [sys.executable, "-c", "from fedner.cli import main; raise SystemExit(main())"]
 SECONDS = 2400.0

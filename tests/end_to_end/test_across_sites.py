@@ -13,8 +13,8 @@ import pytest
 from deployment import tree, wait_until
 from machines import SECONDS, Machines, config, new_federation
 
-from fedner.federation.local_grid import run_in_process
-from fedner.sites.provision import revoke
+from fedner.deployment.provisioning.issuing import revoke
+from fedner.simulation.running import run_in_process
 
 OVERRIDES = ["model=tiny_random", "training.lr=0.01", "training.threads=1", "federation.rounds=2"]
 

@@ -38,15 +38,15 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from link import Link
 from machines import SECONDS, Machines, config, new_federation
 
-from fedner.federation.audit_check import verify
-from fedner.federation.local_grid import run_in_process
-from fedner.sites.control import connected
-from fedner.sites.gates import LARGEST_BODY
-from fedner.sites.keys import make_key, read_private
-from fedner.sites.kit import read_kit
-from fedner.sites.provision import issue, revoke
-from fedner.sites.reach import trusting
-from fedner.sites.token import control_token
+from fedner.audit.verification import verify
+from fedner.deployment.control.client import connected
+from fedner.deployment.preflight.network import trusting
+from fedner.deployment.provisioning.issuing import issue, revoke
+from fedner.deployment.provisioning.keys import make_key, read_private
+from fedner.deployment.provisioning.kit import read_kit
+from fedner.deployment.provisioning.token import control_token
+from fedner.deployment.service.access import LARGEST_BODY
+from fedner.simulation.running import run_in_process
 
 pytestmark = [
     pytest.mark.deploy,

@@ -9,15 +9,15 @@ import pytest
 import yaml
 from deployment import Deployment, deployment, free_port, wait_until
 
+from fedner.audit.verification import verify
 from fedner.config import Config, dumps, from_plain
 from fedner.data.labels import contract_from_config, write_contract
-from fedner.federation.app_bundle import description
-from fedner.federation.audit_check import verify
+from fedner.flower.app_bundle import description
 
 EVIL = """
 from pathlib import Path
 Path({marker!r}).write_text("ran")
-from fedner.federation.client_app import app as own
+from fedner.site.app import app as own
 app = own
 """
 TEXT = "-DOCSTART- O\n\nAda B-PER\nsang O\n\n-DOCSTART- O\n\nin O\nRome B-LOC\n"
@@ -50,7 +50,7 @@ def start_site(running: Deployment, root: Path) -> None:
     named = f'site-file="{root}/site.yaml" contract="{root}/contract.yaml" memory-of-runs="{root}/memory"'
     node = ["flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{running.port}", "--isolation", "process"]
     running.spawn([*node, "--port", str(port), "--node-config", named], "supernode.log")
-    answering = [sys.executable, "-P", "-m", "fedner.federation.site_process"]
+    answering = [sys.executable, "-P", "-m", "fedner.site.worker"]
     running.spawn([*answering, "--runtime-api-address", f"127.0.0.1:{port}"], "site-process.log")
 
 
@@ -65,7 +65,7 @@ def app_folder(root: Path, tampered: bool) -> Path:
     root.mkdir()
     text = description()
     if tampered:
-        text = text.replace('clientapp = "fedner.federation.client_app:app"', 'clientapp = "evil:app"')
+        text = text.replace('clientapp = "fedner.site.app:app"', 'clientapp = "evil:app"')
         (root / "evil.py").write_text(EVIL.format(marker=str(root.parent / "marker")))
     (root / "pyproject.toml").write_text(text)
     return root
@@ -94,7 +94,7 @@ def test_a_tampered_app_is_refused_recorded_and_nothing_of_it_runs(running: Depl
     wait_until(lambda: has(running, "app refused"), 300)
     refused = next(line for line in trail(running) if line["event"] == "app refused")
     assert refused["app"] == "fedner/fedner-run"
-    assert "its client app is not fedner.federation.client_app:app" in refused["reason"]
+    assert "its client app is not fedner.site.app:app" in refused["reason"]
     history = running.folder / "runs" / "real" / "history.jsonl"
     log = running.folder / "tampered.log"
     wait_until(lambda: "a site cannot take part: app:" in log.read_text(), 120)

@@ -5,7 +5,7 @@ import socket
 import pytest
 from machines import config, new_federation
 
-from fedner.federation.local_grid import run_in_process
+from fedner.simulation.running import run_in_process
 
 
 def has_ipv6() -> bool:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from machines import Machines, config, new_federation
 
-from fedner.federation.local_grid import run_in_process
-from fedner.sites.kit import read_kit
+from fedner.deployment.provisioning.kit import read_kit
+from fedner.simulation.running import run_in_process
 
 pytestmark = pytest.mark.deploy
 SERVER = "10.77.0.1"

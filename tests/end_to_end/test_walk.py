@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedner.results import read_json
+from fedner.files import read_json
 
 ROOT = Path(__file__).parent.parent.parent
 MINUTES = 10

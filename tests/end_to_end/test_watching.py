@@ -13,9 +13,9 @@ import pytest
 import yaml
 from deployment import free_port, wait_until
 
-from fedner.sites.kit import read_kit
-from fedner.sites.provision import issue
-from fedner.sites.reach import trusting
+from fedner.deployment.preflight.network import trusting
+from fedner.deployment.provisioning.issuing import issue
+from fedner.deployment.provisioning.kit import read_kit
 
 FEDNER = [sys.executable, "-c", "from fedner.cli import main; raise SystemExit(main())"]
 SECONDS = 600.0

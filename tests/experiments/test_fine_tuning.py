@@ -10,15 +10,15 @@ from safetensors.numpy import load_file, save_file
 
 from fedner.cli.compose import run_composed
 from fedner.config import Config
-from fedner.data.sites import load_sites
+from fedner.data.simulated_sites import load_sites
 from fedner.errors import ConfigError, RunDirectoryError
 from fedner.experiments import compare
 from fedner.learning.inference import evaluate
 from fedner.learning.tensors import set_state
 from fedner.learning.workspace import workspace
 from fedner.metrics import CrossSiteMatrix, score, total
-from fedner.progress import Silent
-from fedner.results import RunResult, run_from_json
+from fedner.records.progress import Silent
+from fedner.records.results import RunResult, run_from_json
 
 BOTH = "experiment.arms=[federated,fine_tuned]"
 

@@ -13,8 +13,8 @@ from fedner.cli.compose import run_composed
 from fedner.config import Config
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.experiments import compare
-from fedner.progress import Silent
-from fedner.results import RoundResult
+from fedner.records.progress import Silent
+from fedner.records.results import RoundResult
 
 SMALL = [
     "experiment=smoke",

@@ -13,7 +13,7 @@ from fedner.data.labels import EntityType, LabelContract
 from fedner.learning.batches import collate, training_order
 from fedner.learning.model import Tagger, build_tagger
 from fedner.learning.tensors import get_state, set_state
-from fedner.state import State
+from fedner.tensors import State
 
 
 @pytest.fixture(scope="session")

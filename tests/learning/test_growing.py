@@ -14,7 +14,7 @@ from fedner.learning.growing import grow_head
 from fedner.learning.model import Tagger, build_tagger, load_tagger, save_tagger
 from fedner.learning.tensors import get_state
 from fedner.learning.workspace import Workspace
-from fedner.state import digest
+from fedner.tensors import digest
 
 
 @pytest.fixture

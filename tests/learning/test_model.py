@@ -15,7 +15,7 @@ from fedner.errors import ConfigError, InputError, LabelError, StateError
 from fedner.learning.model import Tagger, build_tagger, load_tagger, save_tagger
 from fedner.learning.tensors import get_state, set_state, travelling_names
 from fedner.learning.tiny import tiny_tokenizer
-from fedner.state import digest
+from fedner.tensors import digest
 
 TINY = ModelConfig(name="tiny-random", max_length=64)
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}

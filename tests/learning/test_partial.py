@@ -23,7 +23,7 @@ from fedner.learning.partial import partial_loss, unannotated
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.metrics import score, total
-from fedner.state import digest
+from fedner.tensors import digest
 
 CPU = torch.device("cpu")
 OUTSIDE, B_PER, I_PER, B_LOC, I_LOC = range(5)

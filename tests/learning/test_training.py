@@ -19,7 +19,7 @@ from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import FitResult, fit, learning_rate
-from fedner.state import State, digest
+from fedner.tensors import State, digest
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ from fedner.learning.model import build_tagger
 from fedner.learning.tensors import get_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
-from fedner.state import digest
+from fedner.tensors import digest
 
 TINY = ModelConfig(name="tiny-random", max_length=64)
 

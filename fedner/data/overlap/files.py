@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fedner.data.reading.json_values import Value, read_values
-from fedner.disk import write_private
 from fedner.errors import DataError
+from fedner.files import write_private
 
 VERSION = 1
 LIMIT_BYTES = 64 * 1024 * 1024

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedner.data.auditing.duplicates import Words, shingles_of
-from fedner.disk import is_private, write_private
 from fedner.errors import ConfigError
+from fedner.files import is_private, write_private
 
 NUM_BITS = 512
 SHINGLE = 3

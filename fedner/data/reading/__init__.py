@@ -1,6 +1,7 @@
 """Readers: files and data sets in the forms that people have -> documents with legal IOB2 tags."""
 
 from fedner.data.reading.annotations import AnnotatedText, Annotation, SpanPolicy, to_sentences, words_of
+from fedner.data.reading.detection import detect_format
 from fedner.data.reading.documents import (
     ReadOptions,
     file_source,
@@ -8,7 +9,6 @@ from fedner.data.reading.documents import (
     options_of,
     read_documents,
 )
-from fedner.data.reading.formats import detect_format
 from fedner.data.reading.schemes import Illegal, detect_scheme, pairs_of, to_iob2
 from fedner.data.reading.source import (
     MAX_SENTENCE_WORDS,

@@ -9,9 +9,9 @@ from fedner.config import OnIllegal, TagScheme, TextFilesData, TextFormat
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import LabelContract
 from fedner.data.reading.annotations import AnnotatedText, SpanPolicy, to_sentences
-from fedner.data.reading.conll import ConllColumns, read_conll
-from fedner.data.reading.formats import TEXT_READERS, detect_format
-from fedner.data.reading.jsonl import read_jsonl
+from fedner.data.reading.detection import TEXT_READERS, detect_format
+from fedner.data.reading.formats.conll import ConllColumns, read_conll
+from fedner.data.reading.formats.jsonl import read_jsonl
 from fedner.data.reading.schemes import check_tags, detect_scheme, pairs_of, to_iob2
 from fedner.data.reading.source import RawDocument, RawSentence, ReadReport, Source
 from fedner.errors import DataError

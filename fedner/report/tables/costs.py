@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from fedner.records.results import RunResult
 from fedner.report import wording
 from fedner.report.averages import arms_of, per_site, runs_of, seeds_of
 from fedner.report.study import Study
 from fedner.report.tables.grid import Cell, Row, Table, columns, row
-from fedner.results import RunResult
 
 _WHO = {
     "local": "all sites, one after another",

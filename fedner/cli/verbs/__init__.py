@@ -1,0 +1,1 @@
+"""The verbs: one module for each group, imported when a verb is called."""

@@ -1,0 +1,111 @@
+"""Who may look: the coordinator by a token that is good for nothing else, a site by a pass that its own key has signed.
+
+Neither has to be sent to anybody, or kept by the server: the token follows from the coordinator's own, of which the
+server holds the SHA-256 alone, and a pass is checked against the public key that the site is registered with. So a kit
+without a private key in it stays one without a secret, a pass ends by itself, and a site that is revoked or whose key
+is replaced is shut out with that. A pass is not known before its site makes one, so that a stolen server cannot forge
+it for another server to take.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from flwr.supercore.primitives.asymmetric import sign_message, verify_signature
+
+from fedner.deployment.provisioning.keys import make_key, public_line
+from fedner.deployment.provisioning.kit import Kit
+from fedner.deployment.provisioning.token import control_token
+from fedner.deployment.service.access import token_digest
+
+LONGEST = timedelta(hours=24)
+"""A pass that claims to hold longer holds not at all."""
+LONGEST_PASSWORD = 400
+_PURPOSE = b"fedner viewing token 1"
+_NOBODY = public_line(make_key().public_key(), "nobody").decode()
+_PASS = re.compile(r"([A-Za-z0-9_-]+)\.([0-9]{1,11})\.([A-Za-z0-9_=-]+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: a site, or the coordinator if None."""
+
+    site: str | None
+
+
+def viewing_token(kit: Kit) -> str:
+    """Return the coordinator's token for looking, from which the one for the control API does not follow.
+
+    Raises:
+        ConfigError: as `control_token`.
+    """
+    return hmac.digest(control_token(kit).encode(), _PURPOSE, "sha256").hex()
+
+
+def sign_pass(federation: str, site: str, key: EllipticCurvePrivateKey, until: datetime) -> str:
+    """Return a site's pass, which holds until a moment; made by the site, with its private key."""
+    claim = f"{site}.{int(until.timestamp())}"
+    signature = base64.urlsafe_b64encode(sign_message(key, _signed(federation, claim)))
+    return f"{claim}.{signature.decode('ascii')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewers:
+    """Those who may look at a federation.
+
+    Args:
+        federation: its name; a pass for another one does not hold.
+        sites: site -> the public key that it is registered with, one OpenSSH line.
+        digest: SHA-256 (hex) of the coordinator's viewing token; None lets in sites alone.
+    """
+
+    federation: str
+    sites: Mapping[str, str]
+    digest: str | None = None
+
+    def known(self, password: str, now: datetime) -> Viewer | None:
+        """Return who shows a password, a token or a pass; None where it is neither, or does not hold now."""
+        if len(password) > LONGEST_PASSWORD:
+            return None
+        claimed = _PASS.fullmatch(password)
+        if claimed is not None:
+            site, until, signature = claimed.groups()
+            return self._site(site, until, signature, now)
+        accepted = self.digest is not None and hmac.compare_digest(token_digest(password), self.digest)
+        return Viewer(None) if accepted else None
+
+    def _site(self, site: str, until: str, signature: str, now: datetime) -> Viewer | None:
+        left = datetime.fromtimestamp(int(until), UTC) - now
+        if not timedelta(0) < left <= LONGEST:
+            return None
+        # As much work for a name that is no site's, so that nobody finds out by the time it takes which ones are.
+        key = load_ssh_public_key(self.sites.get(site, _NOBODY).encode())
+        assert isinstance(key, EllipticCurvePublicKey)  # checked when the server read its kit
+        try:
+            shown = base64.b64decode(signature, altchars=b"-_", validate=True)
+        except binascii.Error:
+            return None
+        genuine = verify_signature(key, _signed(self.federation, f"{site}.{until}"), shown)
+        return Viewer(site) if genuine and site in self.sites else None
+
+
+def password_of(authorization: str) -> str | None:
+    """Return the password of a header of HTTP Basic authentication, whatever the user's name; None if it is none."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return password if colon else None
+
+
+def _signed(federation: str, claim: str) -> bytes:
+    return f"fedner view 1 {federation} {claim}".encode("ascii")

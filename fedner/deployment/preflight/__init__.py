@@ -1,0 +1,1 @@
+"""Checks that a party runs before it starts."""

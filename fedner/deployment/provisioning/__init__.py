@@ -1,0 +1,1 @@
+"""Kits, keys and certificates: what the coordinator issues to each party."""

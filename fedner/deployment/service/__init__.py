@@ -1,0 +1,1 @@
+"""The server and client programs: Flower's processes, supervision, access control, systemd, health."""

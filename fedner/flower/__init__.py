@@ -1,0 +1,1 @@
+"""Every import of Flower's internals, one file for each purpose."""

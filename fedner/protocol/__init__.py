@@ -1,0 +1,1 @@
+"""Messages between server and sites, and their encoding as Flower records."""

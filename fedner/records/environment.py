@@ -1,0 +1,46 @@
+"""Versions, platform and processor: what beside the config decides bytes and speed."""
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors", "ray")
+"""Packages whose versions can change a result; those that are installed are recorded."""
+
+
+def boot_id() -> str | None:
+    """Return what tells this start of the machine from any other, or None where the system does not say (not Linux)."""
+    told = Path("/proc/sys/kernel/random/boot_id")
+    return told.read_text(encoding="ascii").strip() if told.is_file() else None
+
+
+def environment(threads: int | None) -> Mapping[str, Any]:
+    """Return what beside the config decides bytes and speed: versions, platform, processor, threads."""
+    return {
+        "python": platform.python_version(),
+        "platform": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": threads if threads is not None else os.cpu_count(),
+        "packages": {name: package_version(name) for name in PACKAGES if package_version(name) is not None},
+    }
+
+
+def package_version(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

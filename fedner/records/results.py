@@ -1,0 +1,184 @@
+"""What a run and a study found: the typed form of metrics.json (schema 1), written by arms, read by the report."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from fedner.errors import RunDirectoryError
+from fedner.files import read_json, write_json
+from fedner.metrics import DocumentCounts, Score
+from fedner.tensors import State
+
+SCHEMA = 1
+
+_SILENT = ("silent:", "gone:", "spare:", "flower-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundResult:
+    """One round of one run; for arms without sites the fields about sites stay empty.
+
+    `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received,
+    `weights` is what each site that counted weighs in a mean-type aggregation,
+    `untold` says of sites that keep dev scores to themselves which; `dev` pools those of the others,
+    `update_norm` and `update_steps` are the median Euclidean norm and optimizer steps of the updates that counted.
+    """
+
+    round: int
+    dev: Score | None
+    seconds: float
+    bytes_up: int = 0
+    bytes_down: int = 0
+    sites: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    untold: Mapping[str, str] = field(default_factory=dict)
+    train_loss: float | None = None
+    public_dev: Score | None = None
+    update_norm: float | None = None
+    update_steps: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """One training of one configuration with one seed.
+
+    `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `support` says for each
+    type which sites contributed to the pooled score and with how many entities, `untold` says of sites that keep test
+    scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final weights bit for
+    bit. A run that went on from another one's weights has their digest in `started_from`, counts its own sentences
+    only, and calls the round before training round 0.
+    """
+
+    test: Score
+    sites: Mapping[str, Score]
+    rounds: tuple[RoundResult, ...]
+    best_round: int
+    examples_seen: int
+    seconds: float
+    startup_seconds: float
+    lr: float
+    state_digest: str
+    started_from: str | None = None
+    untold: Mapping[str, str] = field(default_factory=dict)
+    support: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def run_to_json(result: RunResult) -> dict[str, Any]:
+    """Return RUN of metrics.json."""
+    return asdict(result) | {
+        "test": result.test.to_json(),
+        "sites": {site: score.to_json() for site, score in result.sites.items()},
+        "untold": dict(result.untold),
+        "rounds": [round_to_json(entry) for entry in result.rounds],
+    }
+
+
+def round_to_json(entry: RoundResult) -> dict[str, Any]:
+    """Return one of a RUN's rounds."""
+    return asdict(entry) | {
+        "dev": entry.dev.to_json() if entry.dev else None,
+        "public_dev": entry.public_dev.to_json() if entry.public_dev else None,
+        "sites": list(entry.sites),
+        "weights": dict(entry.weights),
+        "refused": dict(entry.refused),
+        "untold": dict(entry.untold),
+    }
+
+
+def run_from_json(plain: Mapping[str, Any]) -> RunResult:
+    """Read RUN of metrics.json; the inverse of `run_to_json`."""
+    rounds = tuple(round_from_json(entry) for entry in plain["rounds"])
+    sites = {site: Score.from_json(score) for site, score in plain["sites"].items()}
+    return RunResult(**{**plain, "test": Score.from_json(plain["test"]), "sites": sites, "rounds": rounds})
+
+
+def round_from_json(plain: Mapping[str, Any]) -> RoundResult:
+    """Read one of a RUN's rounds."""
+    return RoundResult(
+        **{
+            **plain,
+            "dev": Score.from_json(plain["dev"]) if plain["dev"] else None,
+            "public_dev": Score.from_json(plain["public_dev"]) if plain["public_dev"] else None,
+            "sites": tuple(plain["sites"]),
+        }
+    )
+
+
+def best_round(rounds: Sequence[RoundResult]) -> int:
+    """Return the number of the round with the best dev micro F1, the first of equals.
+
+    Where no round has dev scores, since every site keeps them to itself, it is the last one that changed the state.
+    """
+    if not any(entry.dev for entry in rounds):
+        return next((entry.round for entry in reversed(rounds) if entry.sites), rounds[0].round)
+    return max(rounds, key=lambda entry: entry.dev.micro.f1 if entry.dev else -1.0).round
+
+
+def is_silence(reason: str) -> bool:
+    """Say whether a site did not answer at all, of a reason for which its reply does not count."""
+    return reason.removeprefix("dev: ").startswith(_SILENT)
+
+
+def is_passing(reason: str) -> bool:
+    """Say whether a site may well answer another time: it was silent, or its policy lets nothing begin at that hour."""
+    return is_silence(reason) or reason.removeprefix("dev: ").startswith("policy-hours:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """What a finished run hands back: its result, the best round's state, and test counts by site and document.
+
+    Each entry of `test_counts` has shape (documents, types, 3); it is the raw material of every interval, and empty
+    where a site does not tell counts by document.
+    """
+
+    result: RunResult
+    test_counts: Mapping[str, DocumentCounts]
+    best_state: State
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A finished run as it lies on disk; the weights themselves are not kept."""
+
+    result: RunResult
+    test_counts: Mapping[str, DocumentCounts]
+
+
+def save_run(directory: Path, outcome: RunOutcome) -> None:
+    """Write a finished run; result.json comes last and marks it whole.
+
+    Raises:
+        RunDirectoryError: it cannot be written.
+    """
+    draft = directory / f".test_counts.{os.getpid()}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        save_file(dict(outcome.test_counts), draft)
+        os.replace(draft, directory / "test_counts.safetensors")
+        write_json(directory / "result.json", run_to_json(outcome.result))
+    except (OSError, SafetensorError) as error:
+        raise RunDirectoryError(
+            f"{directory}: wanted to write the result, could not ({error}); mend that and resume the run"
+        ) from error
+
+
+def load_run(directory: Path) -> StoredRun | None:
+    """Return the finished run in this folder, or None where there is none yet.
+
+    Raises:
+        RunDirectoryError: its files are damaged.
+    """
+    if not (directory / "result.json").is_file():
+        return None
+    try:
+        counts = load_file(directory / "test_counts.safetensors")
+        return StoredRun(run_from_json(read_json(directory / "result.json")), counts)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise RunDirectoryError(f"{directory}: damaged ({error}); delete this folder to redo the run") from error

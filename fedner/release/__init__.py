@@ -1,0 +1,1 @@
+"""A trained tagger as files that others can use."""

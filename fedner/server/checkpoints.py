@@ -1,0 +1,176 @@
+"""Whole rounds on disk: what a run needs to go on after its process or its machine went down.
+
+    checkpoints/round-0003/  state.safetensors     the global state after round 3
+                             moments.safetensors   what the aggregation remembers, where it remembers anything
+                             checkpoint.json       every round so far, and the digests of the two files above
+
+A checkpoint is written beside its place, flushed to the disk and renamed: it is there whole or not at all. Digests tell
+when a disk gave back something else; the round before is then taken. Generators need no place here: each is derived
+from the run's seed and the round (`fedner.seeding`).
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
+
+from fedner.errors import FednerError, RunDirectoryError
+from fedner.files import flush_file, flush_folder, read_json, write_json
+from fedner.protocol.retention import KEPT
+from fedner.records.results import RoundResult, best_round, round_from_json, round_to_json
+from fedner.server.aggregation import AggregationState
+from fedner.tensors import State, digest
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """Where a run stands after a whole round; before the first one, `rounds` is empty.
+
+    `contract` is the label contract's digest, `examples` counts training sentences seen by all sites together.
+    """
+
+    contract: str
+    rounds: tuple[RoundResult, ...]
+    examples: int
+    state: State = field(repr=False)
+    state_digest: str
+    memory: AggregationState = field(repr=False)
+
+    @property
+    def round(self) -> int:
+        """Number of the last whole round; 0 before the first."""
+        return self.rounds[-1].round if self.rounds else 0
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> None:
+    """Write a checkpoint, then remove those that are no longer needed.
+
+    Args:
+        folder: the run's `checkpoints`.
+        checkpoint: after at least one round.
+        kept: newest checkpoints to keep, at least 1; the best ones seen from each of them stay as well.
+
+    Raises:
+        RunDirectoryError: it cannot be written; those before it are untouched.
+    """
+    place = folder / _name(checkpoint.round)
+    draft = folder / f".{place.name}.{os.getpid()}"
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        _write(draft, checkpoint)
+        if place.exists():  # damaged, or of rounds that a resumed run did not trust
+            shutil.rmtree(place)
+        os.replace(draft, place)
+        flush_folder(folder)
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in an error of its own
+        shutil.rmtree(draft, ignore_errors=True)
+        raise RunDirectoryError(
+            f"{place}: wanted to write the checkpoint of round {checkpoint.round}, could not ({error}); the round "
+            "before is kept: mend that and resume the run"
+        ) from error
+    _prune(folder, checkpoint.rounds, kept)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint.
+
+    Raises:
+        RunDirectoryError: it is missing, cannot be read, or its bytes are not those that were written.
+    """
+    try:
+        told = read_json(path / "checkpoint.json")
+        tensors = load_file(path / "state.safetensors")
+        state = {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in told["names"]}
+        rounds = tuple(round_from_json(entry) for entry in told["rounds"])
+        moments = load_file(path / "moments.safetensors") if told["moments"] else {}
+        memory = AggregationState.from_arrays(moments) if moments else AggregationState(told["aggregated"], {})
+        checkpoint = Checkpoint(
+            contract=told["contract"],
+            rounds=rounds,
+            examples=told["examples"],
+            state=state,
+            state_digest=told["state"],
+            memory=memory,
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, IndexError, FednerError) as error:
+        raise RunDirectoryError(f"{path}: wanted a checkpoint, found one that cannot be read ({error})") from error
+    if digest(state) != told["state"] or (moments and _unordered_digest(moments) != told["moments"]):
+        raise RunDirectoryError(f"{path}: the tensors are not those that were written; the file was altered")
+    return checkpoint
+
+
+def latest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest whole checkpoint, if there is any, and why newer ones were passed over.
+
+    What it needs besides itself, the checkpoint of its best round, must be whole as well.
+    """
+    damaged: list[str] = []
+    numbers = [int(path.name.removeprefix("round-")) for path in folder.glob("round-[0-9]*")]
+    for path in (folder / _name(number) for number in sorted(numbers, reverse=True)):
+        try:
+            checkpoint = load_checkpoint(path)
+            load_best(folder, checkpoint)
+        except RunDirectoryError as error:
+            damaged.append(str(error))
+        else:
+            return checkpoint, damaged
+    return None, damaged
+
+
+def load_best(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint of the round that is best seen from this one.
+
+    Raises:
+        RunDirectoryError: it is missing or damaged.
+    """
+    best = best_round(checkpoint.rounds)
+    return checkpoint if best == checkpoint.round else load_checkpoint(folder / _name(best))
+
+
+def best_rounds_kept(rounds: Sequence[RoundResult], kept: int = KEPT) -> tuple[int, ...]:
+    """Return the best rounds as seen from each of the newest checkpoints: a run may go back to any of them."""
+    return tuple(sorted({best_round(rounds[: len(rounds) - back]) for back in range(min(kept, len(rounds)))}))
+
+
+def _name(number: int) -> str:
+    return f"round-{number:04d}"
+
+
+def _write(draft: Path, checkpoint: Checkpoint) -> None:
+    moments = checkpoint.memory.to_arrays() if checkpoint.memory.moments else {}
+    save_file(checkpoint.state, draft / "state.safetensors")
+    if moments:
+        save_file(moments, draft / "moments.safetensors")
+    told = {
+        "contract": checkpoint.contract,
+        "examples": checkpoint.examples,
+        "aggregated": checkpoint.memory.round,
+        "state": checkpoint.state_digest,
+        "moments": _unordered_digest(moments) if moments else None,
+        "names": list(checkpoint.state),
+        "rounds": [round_to_json(entry) for entry in checkpoint.rounds],
+    }
+    write_json(draft / "checkpoint.json", told)
+    for path in draft.iterdir():
+        flush_file(path)
+    flush_folder(draft)
+
+
+def _unordered_digest(arrays: State) -> str:
+    """Return the digest of arrays from a file, which need not keep their order."""
+    return digest(dict(sorted(arrays.items())))
+
+
+def _prune(folder: Path, rounds: Sequence[RoundResult], kept: int) -> None:
+    # A run that falls back to the checkpoint before the newest needs the round that was best then.
+    needed = {_name(entry.round) for entry in rounds[-kept:]}
+    needed |= {_name(number) for number in best_rounds_kept(rounds, kept)}
+    for path in folder.iterdir():
+        if path.name not in needed:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,345 @@
+"""The coordinator: one visible loop over Flower's Grid. Ask, check, aggregate, evaluate, record, keep the best.
+
+`federate` is the whole federation; it is the same in process, on Ray and in a deployment. The ServerApp below it only
+reads the run config and chooses the run directory.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from fedner.audit.trail import Trail
+from fedner.config import Config, MissedQuorum, TrackingConfig, dumps
+from fedner.config.paths import new_run_path
+from fedner.data.labels import LabelContract, contract_from_config
+from fedner.data.loading import load_files
+from fedner.errors import FederationError, QuorumError
+from fedner.flower.polling import look_again_soon
+from fedner.learning.inference import evaluate
+from fedner.learning.tensors import set_state
+from fedner.learning.workspace import Workspace, workspace
+from fedner.metrics import Score, contributions, score, total
+from fedner.protocol.messages import Header, HelloRequest
+from fedner.records.events import (
+    QuorumMissed,
+    RoundEvaluated,
+    RoundStarted,
+    RunResumed,
+    RunStarted,
+    SiteSuspended,
+    round_evaluated,
+    run_finished,
+)
+from fedner.records.progress import Progress, Silent
+from fedner.records.recording import tell_on_trail
+from fedner.records.results import RoundResult, RunOutcome, RunResult, save_run
+from fedner.records.run_directory import RunDirectory, create_run, lock_run, resume_run
+from fedner.records.stopping import should_stop
+from fedner.release.saving import save_model
+from fedner.server import aggregation
+from fedner.server.aggregation import AggregationState
+from fedner.server.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
+from fedner.server.evaluation_phase import Evaluated, evaluate_sites
+from fedner.server.flower_log import FlowerLog
+from fedner.server.membership import Members, joined
+from fedner.server.participation import draw_spares, sample_sites, suspended
+from fedner.server.requests import Mail
+from fedner.server.run_config import registered_nodes, resumes, run_config
+from fedner.server.session import Federation
+from fedner.server.training_phase import Chosen, Trained, train_round
+from fedner.tensors import State, digest, num_bytes
+from fedner.tracking import followed, require_extras
+
+app = ServerApp()
+
+
+def federate(
+    config: Config,
+    grid: Grid,
+    run: RunDirectory,
+    progress: Progress | None = None,
+    trail: Trail | None = None,
+    registered: Mapping[int, str] | None = None,
+) -> RunOutcome:
+    """Run one federation from the handshake to the final test, or on from the last whole round in its directory.
+
+    Args:
+        config: the resolved config; paths in it must mean the same to the sites.
+        grid: Flower's connection to the sites.
+        run: where history and checkpoints go; from `create_run` or `resume_run`.
+        progress: told of rounds and refusals.
+        trail: the server's audit trail; None keeps none.
+        registered: as `Members` wants it.
+
+    Raises:
+        InputError: the config, the contract or the model is at fault, or a site holds another contract.
+        FederationError: too few sites, or too few usable replies in a round.
+    """
+    started = time.monotonic()
+    with followed(config, run, progress or Silent()) as told:
+        federation = _open(config, grid, told, progress or Silent(), trail, registered)
+        return _federate(federation, started)
+
+
+def _federate(federation: Federation, started: float) -> RunOutcome:
+    config, run = federation.config, federation.run
+    server = workspace(config.model, federation.contract)
+    at = _standing(federation, server)
+    startup_seconds = time.monotonic() - started
+    began = started - sum(entry.seconds for entry in at.rounds)
+    while at.round < config.federation.rounds and not should_stop(at.rounds, config.federation.patience):
+        at = _play_round(federation, server, at)
+        save_checkpoint(run.checkpoints_path, at)
+        _report_round(federation, at)
+    return _final_test(federation, at, began, startup_seconds)
+
+
+def _standing(federation: Federation, server: Workspace) -> Checkpoint:
+    """Return where the run stands: after its last whole round, or before the first."""
+    config, run = federation.config, federation.run
+    found, damaged = latest_checkpoint(run.checkpoints_path)
+    if found is None:
+        initial = server.initial_state(config.seed)
+        arrays = {name: array for name, array in initial.items() if name not in server.tagger.personal}
+        memory = aggregation.init(config.aggregation, arrays, config.training.scaffold)
+        contract = federation.contract.digest
+        found = Checkpoint(
+            contract=contract, rounds=(), examples=0, state=arrays, state_digest=digest(arrays), memory=memory
+        )
+    if run.resumed:
+        for reason in damaged:
+            federation.progress.message(f"a newer checkpoint is passed over: {reason}")
+        federation.progress.message(f"goes on after round {found.round} of {config.federation.rounds}")
+        run.record(
+            RunResumed(
+                round=found.round, rounds=config.federation.rounds, state=found.state_digest, damaged=tuple(damaged)
+            )
+        )
+        if found.rounds and not _was_reported(run, found.round):
+            _report_round(federation, found)
+    return found
+
+
+def _was_reported(run: RunDirectory, number: int) -> bool:
+    """Say whether the history has a round's last line; a kill may have come between its checkpoint and that."""
+    return any(line["event"] == RoundEvaluated.event and line["round"] == number for line in run.history())
+
+
+def _open(
+    config: Config,
+    grid: Grid,
+    run: RunDirectory,
+    progress: Progress,
+    trail: Trail | None,
+    registered: Mapping[int, str] | None,
+) -> Federation:
+    """Call the sites together."""
+    contract = contract_from_config(config.data.contract, config.data.contract_file)
+    header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
+    text = dumps(replace(config, tracking=TrackingConfig()))  # who watches the server is no business of the sites
+    if not run.resumed:
+        rounds = config.federation.rounds
+        run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
+    telling = partial(tell_on_trail, run, progress, trail)
+    sites = Members(grid, HelloRequest(header=header, config=text), contract, telling, registered)
+    sites.connect(config.federation.min_sites, config.federation.wait_seconds)
+    for site in sites.names:
+        telling(joined(sites.hellos[site]))
+    if all("test" in sites.hellos[site].declines for site in sites.names):
+        raise FederationError(
+            f"handshake: none of {', '.join(sites.names)} tells test scores, so the run would end with nothing to "
+            "report; one site at least has to let some out (policy.test.tell in its site file)"
+        )
+    return Federation(
+        config=config,
+        config_text=text,
+        contract=contract,
+        mail=Mail(grid, telling, trail),
+        sites=sites,
+        run=run,
+        progress=progress,
+    )
+
+
+def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Checkpoint:
+    """Train at the sites of the next round, aggregate, score at all sites."""
+    started = time.monotonic()
+    number = at.round + 1
+    outcome = _train_with_quorum(federation, at)
+    if isinstance(outcome, QuorumError):
+        result = RoundResult(round=number, dev=None, seconds=time.monotonic() - started, refused=outcome.refused)
+        return replace(at, rounds=(*at.rounds, result))
+    trained, memory, arrays = outcome
+    scored = evaluate_sites(federation, number, arrays, number, "dev")
+    public_dev = _score_public(federation, server, arrays)
+    result = RoundResult(
+        round=number,
+        dev=score(scored.pooled(), federation.contract) if scored.counts else None,
+        seconds=time.monotonic() - started,
+        bytes_up=trained.bytes_up,
+        bytes_down=num_bytes(arrays) * (trained.asked + scored.asked)
+        + num_bytes(memory.moments.get(aggregation.CONTROL, {})) * trained.asked,
+        sites=trained.sites,
+        weights=trained.weights,
+        refused=_all_refused(trained.refused, scored),
+        untold=scored.untold,
+        train_loss=trained.loss,
+        public_dev=public_dev,
+        update_norm=trained.update_norm,
+        update_steps=trained.update_steps,
+    )
+    return Checkpoint(
+        contract=at.contract,
+        rounds=(*at.rounds, result),
+        examples=at.examples + trained.examples,
+        state=arrays,
+        state_digest=trained.state_digest,
+        memory=memory,
+    )
+
+
+def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained, AggregationState, State] | QuorumError:
+    """Train a round, again where the policy says so; return why there is no quorum where the round is to be skipped.
+
+    Raises:
+        QuorumError: there is none and the run has to stop.
+        FederationError: too few usable replies for the aggregation.
+    """
+    config, number = federation.config, at.round + 1
+    policy = config.federation.missed_quorum
+    tries_left = config.federation.retries if policy is MissedQuorum.retry else 0
+    out = _suspended(federation, at.rounds)
+    while True:
+        try:
+            federation.progress.round_started(number, config.federation.rounds, at.rounds)
+            return train_round(federation, number, _choose(federation, number, out), at)
+        except QuorumError as error:
+            then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
+            federation.tell(QuorumMissed(round=number, reason=str(error), then=then.value))
+            if then is MissedQuorum.stop:
+                raise
+            if then is MissedQuorum.skip:
+                return error
+            tries_left -= 1
+
+
+def _suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> frozenset[str]:
+    """Return the sites that may not train any more, and tell of each that newly may not."""
+    limit = federation.config.federation.max_refusals
+    out, before = suspended(rounds, limit), suspended(rounds[:-1], limit)
+    for site in sorted(out.keys() - before.keys()):
+        federation.tell(SiteSuspended(round=rounds[-1].round + 1, site=site, reason=out[site]))
+    return frozenset(out)
+
+
+def _choose(federation: Federation, number: int, out: frozenset[str]) -> Chosen:
+    """Let sites in that came and wait for those without which a round cannot begin; draw who trains.
+
+    Raises:
+        QuorumError: too few sites are there.
+    """
+    config, sites = federation.config, federation.sites
+    sites.update(number)
+    sites.wait_for(config.federation.min_sites, config.federation.mandatory, config.federation.wait_seconds, number)
+    willing = [site for site in sites.names if site not in out]
+    asked = sample_sites(willing, config.federation, config.seed, number)
+    spares = draw_spares(willing, asked, config.federation, config.seed, number)
+    federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked, spares=spares))
+    return Chosen(asked, spares)
+
+
+def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:
+    in_scoring = {site: f"dev: {reason}" for site, reason in scored.refused.items() if site not in in_training}
+    return dict(sorted({**in_training, **in_scoring}.items()))
+
+
+def _score_public(federation: Federation, server: Workspace, arrays: State) -> Score | None:
+    """Score on the server's own public files, where the config names some."""
+    config = federation.config
+    if not config.federation.public_dev:
+        return None
+    documents = load_files(config.data, config.federation.public_dev)
+    set_state(server.tagger.model, arrays)
+    evaluation = evaluate(server.tagger, server.encoded(documents), config.training)
+    return score(total(evaluation.document_counts), federation.contract)
+
+
+def _report_round(federation: Federation, at: Checkpoint) -> None:
+    rounds = federation.config.federation.rounds
+    federation.run.record(round_evaluated(at.rounds, rounds))
+    federation.progress.round_finished(at.rounds[-1], rounds)
+
+
+def _final_test(federation: Federation, at: Checkpoint, began: float, startup_seconds: float) -> RunOutcome:
+    """Score the best round's state on the test shards, once.
+
+    Raises:
+        FederationError: no round had a quorum, or no site tells test scores.
+    """
+    if not any(entry.sites for entry in at.rounds):
+        raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
+    federation.sites.update(at.round)
+    best = load_best(federation.run.checkpoints_path, at)
+    tested = evaluate_sites(federation, 0, best.state, best.round, "test")
+    contract = federation.contract
+    if not tested.counts:
+        raise FederationError(
+            f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of "
+            f"round {best.round} is kept in {federation.run.checkpoints_path}"
+        )
+    scores = {site: score(counts, contract) for site, counts in tested.counts.items()}
+    result = RunResult(
+        test=score(tested.pooled(), contract),
+        sites=scores,
+        support=contributions(scores, tested.unannotated),
+        rounds=at.rounds,
+        best_round=best.round,
+        examples_seen=at.examples,
+        seconds=time.monotonic() - began,
+        startup_seconds=startup_seconds,
+        lr=federation.config.training.lr,
+        state_digest=best.state_digest,
+        untold=tested.untold,
+    )
+    federation.run.record(run_finished(result))
+    return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the federation that Flower's run config describes.
+
+    `config` is the resolved config as one JSON string. `folder` is the absolute folder that relative paths in it, the
+    run directory's among them, are seen from; empty means the working directory of the process that runs this app,
+    which under `flwr run` is the one the local SuperLink was first started in. `resume` true goes on with the run of
+    that name, if there is one, after its last whole round. `nodes` says whose each node's key is (`registered_nodes`).
+    """
+    look_again_soon()
+    told = context.run_config
+    registered = registered_nodes(str(told.get("nodes", "")))
+    config = run_config(str(told.get("config", "")), str(told.get("folder", "")))
+    require_extras(config.tracking)
+    contract = contract_from_config(config.data.contract, config.data.contract_file)
+    path = new_run_path(config, "flower")
+    if resumes(told.get("resume", False), config) and (path / "config.yaml").exists():
+        with lock_run(path):
+            _play(config, contract, grid, resume_run(path, config, contract), registered)
+    else:
+        run = create_run(path, config, contract)
+        with lock_run(path):
+            _play(config, contract, grid, run, registered)
+
+
+def _play(
+    config: Config, contract: LabelContract, grid: Grid, run: RunDirectory, registered: Mapping[int, str] | None
+) -> None:
+    progress = FlowerLog()
+    progress.run_started(f"run directory {run.path}")
+    outcome = federate(config, grid, run, progress, Trail(run.path / "audit.jsonl", run.name), registered)
+    save_model(outcome, config, contract, run.model_path)
+    save_run(run.path, outcome)
+    progress.message(f"test F1 {outcome.result.test.micro.f1:.4f}, model in {run.model_path}")

@@ -1,0 +1,31 @@
+"""Progress in Flower's own log, which is what `flwr run --stream` and `fedner logs` show."""
+
+from collections.abc import Sequence
+from logging import INFO
+
+from flwr.common.logger import log
+
+from fedner.records.progress import round_line
+from fedner.records.results import RoundResult
+
+
+class FlowerLog:
+    """Reports into Flower's log."""
+
+    def message(self, text: str) -> None:
+        """Log one line."""
+        log(INFO, "%s", text)
+
+    def run_started(self, title: str) -> None:
+        """Log the title."""
+        log(INFO, "%s", title)
+
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+        """Leave it to the history."""
+
+    def advanced(self, done: int, total: int, what: str) -> None:
+        """Leave it to the history, which has a line for every reply."""
+
+    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+        """Log what a round brought."""
+        log(INFO, "%s", round_line(entry, rounds))

@@ -1,0 +1,122 @@
+"""Pure functions: which sites take part in a round, what their updates weigh, and whether they are a quorum."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from fedner.config import FederationConfig, Weighting
+from fedner.errors import QuorumError
+from fedner.protocol.messages import TrainReply
+from fedner.records.results import RoundResult, is_passing
+from fedner.seeding import generator
+
+
+def sample_sites(sites: Sequence[str], config: FederationConfig, seed: int, round_number: int) -> tuple[str, ...]:
+    """Choose the sites that train in a round, sorted by name; depends on the arguments and on nothing else.
+
+    A share of `config.fraction` is asked, rounded to the nearest number, but never fewer than `config.min_sites` or
+    one; mandatory sites always are.
+
+    Raises:
+        QuorumError: fewer sites are connected than `config.min_sites`, or a mandatory one is not.
+    """
+    names = sorted(sites)
+    missing = sorted(set(config.mandatory) - set(names))
+    if missing or len(names) < config.min_sites:
+        there = f"found {len(names)} at hand: {', '.join(names) or 'none'}"
+        wanted = f"wanted at least {config.min_sites} sites (federation.min_sites)"
+        wanted += f" and {', '.join(missing)} (federation.mandatory)" if missing else ""
+        raise QuorumError(f"round {round_number}: {wanted}, {there}", {})
+    wanted_number = min(len(names), max(config.min_sites, 1, math.floor(config.fraction * len(names) + 0.5)))
+    if wanted_number == len(names):
+        return tuple(names)
+    others = [name for name in names if name not in config.mandatory]
+    drawn = max(0, wanted_number - len(config.mandatory))
+    chosen = generator(seed, "sample-sites", round_number).choice(len(others), size=drawn, replace=False)
+    return tuple(sorted([*config.mandatory, *(others[int(index)] for index in chosen)]))
+
+
+def draw_spares(
+    sites: Sequence[str], asked: Sequence[str], config: FederationConfig, seed: int, round_number: int
+) -> tuple[str, ...]:
+    """Choose up to `config.spares` of the sites that are not asked, in the order in which they step in."""
+    others = sorted(set(sites) - set(asked))
+    order = generator(seed, "spares", round_number).permutation(len(others))[: config.spares]
+    return tuple(others[int(index)] for index in order)
+
+
+def weigh(reply: TrainReply, config: FederationConfig) -> float:
+    """Return what a site's update weighs in mean-type aggregations."""
+    match config.weighting:
+        case Weighting.examples:
+            return float(reply.num_examples)
+        case Weighting.words:
+            return float(reply.num_words)
+        case Weighting.uniform:
+            return 1.0
+        case Weighting.capped:
+            return min(float(reply.num_examples), config.weight_cap or math.inf)
+
+
+def suspended(rounds: Sequence[RoundResult], max_refusals: int | None) -> dict[str, str]:
+    """Return the sites whose updates were refused too often in a row, each with the last reason.
+
+    A site that was silent, whose process ended or whose policy allows other hours may answer at any later time and is
+    not counted out for that.
+    """
+    if max_refusals is None:
+        return {}
+    row: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for entry in rounds:
+        for site in entry.sites:
+            row[site] = 0
+        for site, reason in entry.refused.items():
+            if site not in entry.sites and not is_passing(reason):
+                row[site] = row.get(site, 0) + 1
+                reasons[site] = reason
+    return {site: reasons[site] for site, number in sorted(row.items()) if number >= max_refusals}
+
+
+def missing_for_quorum(counted: Collection[str], declared: Mapping[str, int], config: FederationConfig) -> list[str]:
+    """Return what the usable replies lack to be a quorum, in words; nothing if they are one.
+
+    Args:
+        counted: sites whose replies are usable.
+        declared: site -> training sentences it said it has, of all that ever took part.
+        config: number, share and names that a round needs.
+    """
+    share = sum(declared[site] for site in counted) / max(sum(declared.values()), 1)
+    missing: list[str] = []
+    if len(counted) < config.min_sites:
+        missing.append(f"at least {config.min_sites} usable replies (federation.min_sites), found {len(counted)}")
+    if share < config.min_share:
+        missing.append(f"{config.min_share:.0%} of all training sentences (federation.min_share), found {share:.0%}")
+    absent = sorted(set(config.mandatory) - set(counted))
+    if absent:
+        missing.append(f"a usable reply of {', '.join(absent)} (federation.mandatory)")
+    return missing
+
+
+def require_quorum(
+    round_number: int,
+    counted: Collection[str],
+    declared: Mapping[str, int],
+    config: FederationConfig,
+    refused: Mapping[str, str],
+) -> None:
+    """Refuse to go on with too few usable replies.
+
+    Args:
+        round_number: where this happens.
+        counted: as in `missing_for_quorum`, like the next two.
+        declared: sizes.
+        config: needs.
+        refused: site -> why it does not count.
+
+    Raises:
+        QuorumError: naming what is missing, the sites that were refused, and why.
+    """
+    missing = missing_for_quorum(counted, declared, config)
+    if missing:
+        reasons = "; ".join(f"{site}: {reason}" for site, reason in sorted(refused.items())) or "no reply at all"
+        raise QuorumError(f"round {round_number}: wanted {'; wanted '.join(missing)} ({reasons})", refused)

@@ -1,0 +1,223 @@
+"""The server's side of the conversation: ask, collect replies as they arrive, say who was silent.
+
+A reply counts once, for the request it answers, while that request is open. One that comes twice, too late or unasked
+is told and changes nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.superlink.grid import InMemoryGrid
+
+from fedner.audit.entries import Received, Sent
+from fedner.audit.trail import Trail
+from fedner.errors import FederationError
+from fedner.protocol import wire
+from fedner.protocol.manifest import manifest
+from fedner.protocol.messages import Failure
+from fedner.protocol.nodes import Nodes
+from fedner.protocol.packing import unwrap, wrap
+from fedner.records.events import Event, ReplyIgnored
+from fedner.server.timeouts import Patience, Reached, Waited, give_up
+
+POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 1.0
+POLL_SHARE = 0.02
+"""Of the time waited so far: where a round takes minutes, asking twenty times a second only keeps the server busy."""
+PULLED_AT_ONCE = 4
+"""Replies that are in the server's memory together, however many sites answer at the same moment."""
+LATE_SECONDS = 3600.0
+"""How long after a request a late reply is still looked for; Flower's own memory of a request ends after hours."""
+
+GONE = Failure("gone", "its node has left the federation")
+
+
+@runtime_checkable
+class TellsNodes(Protocol):
+    """A grid of ours, which knows what runs its sites."""
+
+    @property
+    def nodes(self) -> Nodes:
+        """What runs the sites."""
+        ...
+
+
+def nodes_of(grid: Grid) -> Nodes:
+    """Return what runs a grid's sites; Flower's grid in memory is that of its simulation runtime."""
+    if isinstance(grid, TellsNodes):
+        return grid.nodes
+    return Nodes.simulated if isinstance(grid, InMemoryGrid) else Nodes.real
+
+
+@dataclass
+class _Request:
+    """Who was asked what, and when; `answered` once its reply has been handed on."""
+
+    site: str
+    phase: str
+    round: int
+    sent: float
+    answered: bool = False
+
+
+class Mail:
+    """Requests out, replies in.
+
+    Args:
+        grid: Flower's connection to the nodes.
+        tell: is given an event for every reply that must not count.
+        trail: is given what is sent and received, sizes and digests; None keeps no such record.
+    """
+
+    def __init__(self, grid: Grid, tell: Callable[[Event], None], trail: Trail | None = None) -> None:
+        self._grid = grid
+        self._tell = tell
+        self._trail = trail
+        self._requests: dict[str, _Request] = {}
+
+    def ask(
+        self, nodes: Mapping[str, int], content: RecordDict, phase: str, round_number: int,
+        patience: Patience, reached: Callable[[], Reached],
+    ) -> Iterator[tuple[str, Message | Failure]]:  # fmt: skip
+        """Send the same content to some sites and yield each one's reply, in order of arrival.
+
+        Args:
+            nodes: site -> node id; the sites to ask.
+            content: the request.
+            phase: train, dev or test.
+            round_number: of which round.
+            patience: how long to wait.
+            reached: says how far the replies handed on so far have brought the phase.
+        """
+        waiting = self._send(nodes, content, phase, round_number)
+        del content
+        for site in sorted(nodes.keys() - set(waiting.values())):
+            yield site, GONE
+        started, last, quorum = time.monotonic(), None, None
+        reason: Failure | None = None
+        while waiting and reason is None:
+            replies = self._arrived(waiting)
+            came = bool(replies)
+            while replies:
+                reply = replies.pop(0)
+                said = _unwrapped(reply)
+                site = self._taken(reply, waiting)
+                if site is not None:
+                    last = time.monotonic()
+                    yield site, said
+                del reply, said
+                if reached() is not Reached.too_few and quorum is None:
+                    quorum = time.monotonic()
+            if came and reached() is not Reached.target:
+                continue  # more may be there already
+            waited = Waited(asked=_since(started) or 0.0, last_reply=_since(last), quorum=_since(quorum))
+            reason = give_up(patience, waited, reached())
+            if reason is None:
+                time.sleep(min(LONGEST_POLL_SECONDS, max(POLL_SECONDS, POLL_SHARE * waited.asked)))
+        for site in waiting.values():
+            yield site, reason or GONE
+
+    def _send(self, nodes: Mapping[str, int], content: RecordDict, phase: str, round_number: int) -> dict[str, str]:
+        """Send to all; return message id -> site for those that Flower took."""
+        order = sorted(nodes)
+        kind = wire.TRAIN if phase == "train" else wire.EVALUATE
+        sent = wrap(content) if nodes_of(self._grid) is Nodes.real else content
+        messages = [Message(sent, nodes[site], kind, group_id=str(round_number)) for site in order]
+        identities = list(self._grid.push_messages(messages))
+        if len(identities) != len(order):
+            raise FederationError(
+                f"round {round_number}: Flower took none of the {phase} requests; its log says why, most often that "
+                "they are too large for the SuperLink"
+            )
+        waiting = {identity: site for identity, site in zip(identities, order, strict=True) if identity}
+        now = time.monotonic()
+        self._requests = {known: one for known, one in self._requests.items() if now - one.sent < LATE_SECONDS}
+        for identity, site in waiting.items():
+            self._requests[identity] = _Request(site, phase, round_number, now)
+        if self._trail is not None:
+            self._trail.append(_sent(phase, round_number, {site: nodes[site] for site in order}, waiting, content))
+        return waiting
+
+    def _arrived(self, waiting: Mapping[str, str]) -> list[Message]:
+        """Return what has come, for open requests and for those that were given up not long ago."""
+        now = time.monotonic()
+        late = [
+            identity
+            for identity, request in self._requests.items()
+            if identity not in waiting and not request.answered and now - request.sent < LATE_SECONDS
+        ]
+        open_ids = [*waiting, *late]
+        if isinstance(self._grid, TellsNodes):  # ours hands over one at a time
+            return list(self._grid.pull_messages(open_ids))
+        for start in range(0, len(open_ids), PULLED_AT_ONCE):
+            found = list(self._grid.pull_messages(open_ids[start : start + PULLED_AT_ONCE]))
+            if found:
+                return found
+        return []
+
+    def _taken(self, reply: Message, waiting: dict[str, str]) -> str | None:
+        """Return the site whose open request this answers; tell of any other reply and return None."""
+        identity = reply.metadata.reply_to_message_id
+        site = waiting.pop(identity, None)
+        request = self._requests.get(identity)
+        if request is None:
+            self._tell(ReplyIgnored(round=0, phase="", site="", reason="unasked: it answers no request of this run"))
+            return None
+        again, request.answered = request.answered, True
+        if self._trail is not None:
+            self._trail.append(_received(request, reply))
+        if site is not None:
+            return site
+        # That a node was lost after its request had been given up is no reply.
+        if again or not reply.has_error():
+            seconds = time.monotonic() - request.sent
+            reason = "twice: the site had answered already" if again else f"late: it came after {seconds:.0f} s"
+            self._tell(ReplyIgnored(round=request.round, phase=request.phase, site=request.site, reason=reason))
+        return None
+
+
+def _unwrapped(reply: Message) -> Message | Failure:
+    """Unwrap a reply in its place and return it; what cannot be unwrapped is a failure of the site."""
+    if not reply.has_error():
+        try:
+            reply.content = unwrap(reply.content)
+        except FederationError as error:
+            return Failure(error.code, str(error))
+    return reply
+
+
+def _sent(
+    phase: str, round_number: int, nodes: Mapping[str, int], waiting: Mapping[str, str], content: RecordDict
+) -> Sent:
+    held = manifest(content)
+    return Sent(
+        phase=phase,
+        round=round_number,
+        nodes={site: str(node) for site, node in nodes.items()},
+        messages={site: identity for identity, site in waiting.items()},
+        num_bytes=held.num_bytes,
+        digest=held.digest,
+    )
+
+
+def _received(request: _Request, reply: Message) -> Received:
+    # A reply that says that Flower lost the node has no content.
+    held = manifest(RecordDict() if reply.has_error() else reply.content)
+    return Received(
+        phase=request.phase,
+        round=request.round,
+        site=request.site,
+        message=reply.metadata.reply_to_message_id,
+        tensors=len(held.tensors),
+        values=len(held.values),
+        num_bytes=held.num_bytes,
+        digest=held.digest,
+    )
+
+
+def _since(moment: float | None) -> float | None:
+    return None if moment is None else time.monotonic() - moment

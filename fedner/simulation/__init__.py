@@ -1,0 +1,1 @@
+"""A federation on one machine: the in-process Grid and its worker processes."""

@@ -1,0 +1,281 @@
+"""The site: says hello, trains, evaluates. A Flower ClientApp, the same in process, on Ray and in a deployment.
+
+In a simulation node `partition-id` is the site of that number in the partition that the config describes. A node whose
+config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says; its policy
+and its audit trail stand around everything (`gate`). Model, encodings and a simulation's corpus are made once per
+process and stay warm. What a site remembers between rounds, its place in the stream of epochs and AdamW's moments where
+they are kept, lies in a folder of its own or in the context's `state`, which Flower keeps for the site.
+
+Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedner.config import AtSitesData, Config, loads
+from fedner.data.corpus import Shard, num_sentences
+from fedner.data.labels import LabelContract, read_contract
+from fedner.data.simulated_sites import Sites, load_sites
+from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
+from fedner.learning.inference import evaluate
+from fedner.learning.memory import TrainingMemory
+from fedner.learning.tensors import get_state, personal_state, set_personal, set_state
+from fedner.learning.training import fit
+from fedner.learning.workspace import Workspace, workspace
+from fedner.metrics import total
+from fedner.protocol import wire
+from fedner.protocol.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
+from fedner.protocol.packing import is_wrapped, unwrap, wrap
+from fedner.records.environment import package_version
+from fedner.release.saving import save_site_model
+from fedner.site.guard import gate_of
+from fedner.site.memory import own_folder, recall, recall_personal, remember, remember_personal, settle
+from fedner.site.node_config import CONTRACT, SITE_FILE
+from fedner.site.own_data import read_own_shard
+from fedner.tensors import State
+
+app = ClientApp()
+_LOG = logging.getLogger(__name__)
+
+SAFE_SENTENCES = {
+    "config": "the configuration does not fit this site",
+    "data": "the site's text cannot be read",
+    "labels": "the site's labels do not fit the label contract",
+    "assets": "a model or corpus file is missing at the site",
+    "input": "something the run needs is missing at the site",
+    "run-directory": "a directory at the site cannot be used",
+    "audit": "the site cannot keep its audit trail, and does nothing that it cannot write down",
+}
+"""What leaves the site for each error code; the exceptions' own text may quote the site's text or paths."""
+
+
+@dataclass(frozen=True)
+class LocalSite:
+    """One site, as this process sees it; `num_sites` is how many a simulation has."""
+
+    config: Config
+    contract: LabelContract
+    shard: Shard
+    num_sites: int | None = None
+
+    def workspace(self) -> Workspace:
+        """Return the process's tagger and encodings."""
+        return workspace(self.config.model, self.contract)
+
+
+@app.query("hello")
+def hello(message: Message, context: Context) -> Message:
+    """Introduce the site."""
+    return _answer(_hello, message, context)
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """Train for one round."""
+    return _answer(_train, message, context)
+
+
+@app.evaluate()
+def score_split(message: Message, context: Context) -> Message:
+    """Score a state on the site's dev or test documents."""
+    return _answer(_evaluate, message, context)
+
+
+def _hello(message: Message, context: Context) -> RecordDict:
+    request, gate = wire.read_hello_request(message), gate_of(context)
+    gate.admit(request)
+    site = local_site(request.config, context)
+    return wire.hello_reply(gate.hello(introduction(request.header, site), site.config))
+
+
+def introduction(asked: Header, site: LocalSite) -> HelloReply:
+    """Return how a site introduces itself, before its policy has a say."""
+    return HelloReply(
+        header=_own_header(asked, site),
+        site=site.shard.site,
+        contract=site.contract,
+        fedner_version=package_version("fedner") or UNKNOWN,
+        flower_version=package_version("flwr") or UNKNOWN,
+        train_sentences=num_sentences(site.shard.train),
+        dev_sentences=num_sentences(site.shard.dev),
+        test_sentences=num_sentences(site.shard.test),
+        num_sites=site.num_sites,
+    )
+
+
+def _train(message: Message, context: Context) -> RecordDict:
+    started = monotonic()
+    request, gate = wire.read_train_request(message), gate_of(context)
+    gate.admit(request)
+    site = local_site(request.config, context)
+    _require_contract(request.header, site)
+    settle(context, request.header.run, request.header.seed, request.header.contract)
+    space, config = site.workspace(), site.config
+    encoded = space.encoded(site.shard.train)
+    _put_in_place(space, request.arrays, context, request.header.round - 1, request.header.seed)
+    kept = recall(context, request.header.round)
+    fitted = fit(
+        space.tagger,
+        encoded,
+        config.training,
+        seed=request.header.seed,
+        site=site.shard.site,
+        round_number=request.header.round,
+        rounds=config.federation.rounds,
+        memory=None if kept is None else TrainingMemory.from_arrays(kept),
+        control=request.control,
+    )
+    remember(context, request.header.round, fitted.memory.to_arrays())
+    if space.tagger.personal:
+        personal = personal_state(space.tagger.model, space.tagger.personal)
+        remember_personal(context, request.header.round, personal, request.best_rounds)
+    reply = TrainReply(
+        header=_own_header(request.header, site),
+        arrays=get_state(space.tagger.model, without=space.tagger.personal, copy=False),
+        num_examples=fitted.num_examples,
+        num_words=fitted.num_words,
+        loss_sum=fitted.loss_sum,
+        steps=fitted.steps,
+        seconds=monotonic() - started,
+        control=fitted.control_change,
+    )
+    return wire.train_reply(gate.update(reply, num_sentences(site.shard.train), config))
+
+
+def _evaluate(message: Message, context: Context) -> RecordDict:
+    started = monotonic()
+    request, gate = wire.read_evaluate_request(message), gate_of(context)
+    gate.admit(request)
+    site = local_site(request.config, context)
+    _require_contract(request.header, site)
+    settle(context, request.header.run, request.header.seed, request.header.contract)
+    if request.split not in ("dev", "test"):
+        raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
+    space = site.workspace()
+    encoded = space.encoded(site.shard.split(request.split))
+    _put_in_place(space, request.arrays, context, request.state_round, request.header.seed)
+    evaluation = evaluate(space.tagger, encoded, site.config.training)
+    folder = own_folder(context)
+    if request.split == "test" and space.tagger.personal and folder is not None:
+        save_site_model(space.tagger, site.config, site.shard.site, folder / "model")
+    reply = EvaluateReply(
+        header=_own_header(request.header, site),
+        counts=total(evaluation.document_counts),
+        loss_sum=evaluation.loss_sum,
+        num_words=evaluation.num_words,
+        seconds=monotonic() - started,
+        document_counts=evaluation.document_counts,
+        unannotated=site.shard.unannotated(request.split),
+    )
+    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
+
+
+def _put_in_place(space: Workspace, arrays: State, context: Context, state_round: int, seed: int) -> None:
+    """Give the tagger the global state after a round, and with it what this site keeps for itself."""
+    model, personal = space.tagger.model, space.tagger.personal
+    if personal:
+        kept = recall_personal(context, state_round)
+        set_personal(model, space.initial_personal(seed) if kept is None else kept, personal)
+    set_state(model, arrays, without=personal)
+
+
+def local_site(config_text: str, context: Context) -> LocalSite:
+    """Return the site that a node stands for.
+
+    Raises:
+        FederationError: the node does not say which site it is, or the run is not for such a site.
+        InputError: the config, the site file or the text is at fault.
+    """
+    return _real_site(config_text, context) if SITE_FILE in context.node_config else _simulated(config_text, context)
+
+
+def _real_site(config_text: str, context: Context) -> LocalSite:
+    config = loads(config_text)
+    if not isinstance(config.data, AtSitesData):
+        raise FederationError(
+            f"the run brings data.kind={config.data.kind}, but a real site reads its own text alone; submit it with "
+            "data=at_sites"
+        )
+    if CONTRACT not in context.node_config:
+        raise FederationError("this node's config names a site file, but no contract; start it with `fedner client`")
+    contract_file = Path(str(context.node_config[CONTRACT]))
+    shard = read_own_shard(Path(str(context.node_config[SITE_FILE])), contract_file)
+    config = gate_of(context).narrowed(config)
+    return LocalSite(config=config, contract=read_contract(contract_file), shard=shard)
+
+
+def _simulated(config_text: str, context: Context) -> LocalSite:
+    config, sites = _simulation(config_text)
+    number, nodes = context.node_config.get("partition-id"), context.node_config.get("num-partitions")
+    if not isinstance(number, int) or not isinstance(nodes, int):
+        raise FederationError(
+            "this node's config has neither a site-file nor partition-id and num-partitions, so it is no site"
+        )
+    if nodes != len(sites.shards):
+        raise FederationError(
+            f"the partition makes {len(sites.shards)} sites, but {nodes} nodes were started; start as many nodes as "
+            f"sites: flwr run … --federation-config num-supernodes={len(sites.shards)}"
+        )
+    return LocalSite(config=config, contract=sites.corpus.contract, shard=sites.shards[number], num_sites=nodes)
+
+
+@lru_cache(maxsize=2)
+def _simulation(config_text: str) -> tuple[Config, Sites]:
+    # Every message brings the config; reading it again would cost more than many a message.
+    config = loads(config_text)
+    return config, load_sites(config.data, config.partition)
+
+
+def _own_header(asked: Header, site: LocalSite) -> Header:
+    return Header(run=asked.run, round=asked.round, seed=asked.seed, contract=site.contract.digest)
+
+
+def _require_contract(asked: Header, site: LocalSite) -> None:
+    if asked.contract != site.contract.digest:
+        raise FederationError(
+            f"the request is for label contract {asked.contract[:12]}, this site holds {site.contract.digest[:12]}"
+        )
+
+
+def _answer(work: Callable[[Message, Context], RecordDict], message: Message, context: Context) -> Message:
+    wrapped = False
+    try:
+        wrapped = is_wrapped(message.content)
+        message.content = unwrap(message.content)
+        gate_of(context).came(message)
+        content = work(message, context)
+    except Exception as error:  # the last line of defence: nothing but the safe sentence may leave the site
+        content = _failed(error, message)
+    try:
+        # What leaves is written down before it does; what cannot be written down stays here.
+        gate_of(context).leaving(message, content)
+    except Exception as error:
+        content = _failed(error, message)
+    return Message(wrap(content) if wrapped else content, reply_to=message)
+
+
+def _failed(error: Exception, message: Message) -> RecordDict:
+    if isinstance(error, PolicyError):
+        _LOG.warning("this site's policy refuses a %s request: %s", message.metadata.message_type, error)
+        return wire.failure(_safe(error))
+    _LOG.error("this site could not answer a %s request", message.metadata.message_type, exc_info=error)
+    return wire.failure(_safe(error))
+
+
+def _safe(error: Exception) -> Failure:
+    match error:
+        case RunDirectoryError() | AuditError() | InputError():
+            return Failure(error.code, SAFE_SENTENCES.get(error.code, "the site could not answer"))
+        case RunError():  # by the convention of `errors`: names, digests and numbers only
+            return Failure(error.code, str(error))
+        case MemoryError():
+            return Failure("memory", "out of memory at the site; lower training.batch_size or model.max_length")
+        case _:
+            return Failure("internal", f"unexpected {type(error).__name__} at the site; the site's own log says more")

@@ -1,0 +1,146 @@
+"""What would leave a site, under its policy, in answer to each request of a run: a dry run that sends nothing.
+
+The replies are built as the client app builds them, from the site's own text, and pass the site's own gate. Nothing is
+trained or scored for it: tensors are those of the run's first state, with the names, shapes and sizes of every later
+one, and for scores stand those of a model that finds nothing, since the gold entities decide what a policy lets out.
+Values that work would bring are named, not made up.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from flwr.app import Context, RecordDict
+
+from fedner.config import Config, dumps
+from fedner.config.policy import Request
+from fedner.data.corpus import num_sentences
+from fedner.errors import PolicyError
+from fedner.metrics import DocumentCounts, count_documents, total
+from fedner.protocol import wire
+from fedner.protocol.budget import most_examples
+from fedner.protocol.manifest import Manifest, manifest
+from fedner.protocol.messages import (
+    EvaluateReply,
+    EvaluateRequest,
+    Failure,
+    Header,
+    HelloRequest,
+    TrainReply,
+    TrainRequest,
+)
+from fedner.protocol.requests import AnyRequest
+from fedner.site.app import LocalSite, introduction, local_site
+from fedner.site.guard import Gate, gate_of
+from fedner.site.policy import before_work, kind_of
+from fedner.tensors import State
+
+LATER = frozenset(
+    f"metrics/{name}" for name in ("loss-sum", "num-words", "seconds", "steps", "num-examples", "tp", "fp", "fn")
+)
+"""Values that only training or scoring brings."""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What would leave in answer to one kind of request: a manifest, or the refusal alone."""
+
+    request: Request
+    content: Manifest
+    refusal: Failure | None
+
+
+def preview(config: Config, context: Context) -> list[Leaving]:
+    """Return what would leave in answer to each kind of request of a run, at this moment.
+
+    Args:
+        config: the run's.
+        context: with the node config of the site.
+
+    Raises:
+        InputError: the site file, its text or the run's config is at fault.
+    """
+    text, gate = dumps(config), gate_of(context)
+    site = local_site(text, context)
+    header = Header(run=config.name or "run", round=0, seed=config.seed, contract=site.contract.digest)
+    arrays = _travelling(site)
+    trained, scored = replace(header, round=1), _scored(text, arrays)
+    train = TrainRequest(header=trained, config=text, arrays=arrays)
+    return [
+        _leaving(gate, config, HelloRequest(header=header, config=text), lambda: _hello(gate, site, header)),
+        _leaving(gate, config, train, lambda: _train(gate, site, train)),
+        *(_leaving(gate, config, ask, lambda ask=ask: _scores(gate, site, ask)) for ask in scored(trained, header)),
+    ]
+
+
+def _leaving(gate: Gate, config: Config, request: AnyRequest, build: Callable[[], RecordDict]) -> Leaving:
+    refusal: Failure | None = None
+    policy = None if gate.site is None else gate.site.policy
+    if policy is not None:
+        refusal = before_work(policy, request, config, datetime.now())
+    content = RecordDict()
+    if refusal is None:
+        try:
+            content = build()
+        except PolicyError as error:
+            refusal = Failure(error.code, str(error))
+    if refusal is not None:
+        content = wire.failure(refusal)
+    return Leaving(kind_of(request), manifest(content), refusal)
+
+
+def _travelling(site: LocalSite) -> State:
+    space = site.workspace()
+    initial = space.initial_state(site.config.seed)
+    return {name: array for name, array in initial.items() if name not in space.tagger.personal}
+
+
+def _scored(text: str, arrays: State) -> Callable[[Header, Header], list[EvaluateRequest]]:
+    def requests(of_round: Header, at_end: Header) -> list[EvaluateRequest]:
+        dev = EvaluateRequest(header=of_round, config=text, arrays=arrays, state_round=1, split="dev")
+        test = EvaluateRequest(header=at_end, config=text, arrays=arrays, state_round=1, split="test", by_document=True)
+        return [dev, test]
+
+    return requests
+
+
+def _hello(gate: Gate, site: LocalSite, header: Header) -> RecordDict:
+    return wire.hello_reply(gate.hello(introduction(header, site), site.config))
+
+
+def _train(gate: Gate, site: LocalSite, request: TrainRequest) -> RecordDict:
+    declared, training = num_sentences(site.shard.train), site.config.training
+    reply = TrainReply(
+        header=request.header,
+        arrays=request.arrays,
+        num_examples=most_examples(declared, training),
+        num_words=most_examples(declared, training),
+        loss_sum=0.0,
+        steps=1,
+        seconds=0.0,
+        control=request.arrays if training.scaffold else None,
+    )
+    return wire.train_reply(gate.update(reply, declared, site.config))
+
+
+def _scores(gate: Gate, site: LocalSite, request: EvaluateRequest) -> RecordDict:
+    documents = _all_missed(site, request.split)
+    reply = EvaluateReply(
+        header=request.header,
+        counts=total(documents),
+        loss_sum=0.0,
+        num_words=0,
+        seconds=0.0,
+        document_counts=documents,
+        unannotated=site.shard.unannotated(request.split),
+    )
+    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
+
+
+def _all_missed(site: LocalSite, split: str) -> DocumentCounts:
+    """Return the counts of a model that finds nothing."""
+    documents = site.shard.split(split)
+    gold = [sentence.tags for document in documents for sentence in document.sentences]
+    of = [number for number, document in enumerate(documents) for _ in document.sentences]
+    nothing = [["O"] * len(tags) for tags in gold]
+    return count_documents(gold, nothing, of, len(documents), site.contract)
