@@ -94,7 +94,7 @@ def test_every_message_in_troubleshooting_is_one_of_the_code():
         assert any(parts[0] in text and pattern.search(text) for text in told), cell
 
 
-SPEAKING = ("cli", "config", "deployment", "flower", "protocol", "records", "server", "simulation", "site")
+SPEAKING = ("audit", "cli", "config", "deployment", "flower", "protocol", "records", "server", "simulation", "site")
 FLOWERS = ("supercore/error/catalog.py", "supercore/retry/http_retry.py", "superlink/routers/fleet/node_auth.py")
 """Where fedner and Flower keep what they say to a coordinator or a site."""
 
