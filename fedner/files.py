@@ -75,7 +75,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise RunDirectoryError(f"{path}: wanted a JSON file of a run, found none ({error})") from error
+        raise RunDirectoryError(f"{path}: expected a JSON file of a run, got none ({error})") from error
     if not isinstance(content, dict):
-        raise RunDirectoryError(f"{path}: wanted a JSON object, found {type(content).__name__}")
+        raise RunDirectoryError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content

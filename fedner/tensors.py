@@ -25,8 +25,8 @@ def check_like(state: Mapping[str, NDArray[np.generic]], wanted: Mapping[str, ND
         expected = wanted[name]
         if array.shape != expected.shape or array.dtype != expected.dtype:
             raise StateError(
-                f"{where}: tensor '{name}' wanted {expected.dtype}{list(expected.shape)}, "
-                f"found {array.dtype}{list(array.shape)}"
+                f"{where}: tensor '{name}' expected {expected.dtype}{list(expected.shape)}, "
+                f"got {array.dtype}{list(array.shape)}"
             )
 
 

@@ -122,7 +122,7 @@ def commands() -> dict[str, list[str]]:
 def test_a_command_is_understood_and_then_asks_for_its_kit(place, capsys):
     assert main(commands()[place]) == 2
     # A word that the parser does not know is told before any file is looked at.
-    assert "fedner: /kit: wanted a kit's folder" in capsys.readouterr().err
+    assert "fedner: /kit: expected a kit's folder" in capsys.readouterr().err
 
 
 def test_the_simulations_command_composes(capsys):

@@ -56,7 +56,7 @@ def test_a_saved_config_with_an_object_tag_is_refused_by_the_command(tmp_path, c
     mark = tmp_path / "mark"
     (tmp_path / "config.yaml").write_text(TAGS[0].format(mark=mark))
     assert main(["config", "--from", str(tmp_path)]) == 2
-    assert "found no readable" in capsys.readouterr().err
+    assert "got no readable" in capsys.readouterr().err
     assert not mark.exists()
 
 
@@ -103,13 +103,13 @@ def at_sites(name: str | None = "first") -> Config:
 
 @pytest.mark.parametrize("text", ['{"1": {"_target_": "os.mkdir"}, "x": "y"}', "[]", "!!python/name:os.mkdir"])
 def test_who_is_who_is_plain_json_or_refused(text):
-    with pytest.raises(ConfigError, match="wanted node ids and names of sites"):
+    with pytest.raises(ConfigError, match="expected node ids and names of sites"):
         registered_nodes(text)
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "/tmp/out", "..", ".hidden", "a\\b", "a\nb", "x" * 129, ""])
 def test_a_run_at_sites_cannot_be_named_out_of_its_folder(name):
-    with pytest.raises(ConfigError, match="name: wanted"):
+    with pytest.raises(ConfigError, match="name: expected"):
         at_sites(name)
 
 

@@ -112,7 +112,7 @@ def ensure(asset: Asset) -> Path:
                 _install(asset, target, console)
     except OSError as error:
         raise AssetError(
-            f"asset '{asset.name}': wanted to put its files into {target}, found '{error}'; free some space, or set "
+            f"asset '{asset.name}': expected to put its files into {target}, got '{error}'; free some space, or set "
             "FEDNER_CACHE to a folder you can write to"
         ) from error
     return target
@@ -127,7 +127,7 @@ def _size_problems(asset: Asset, directory: Path) -> tuple[str, ...]:
         if found is None:
             problems.append(f"{file.name} is missing")
         elif found != file.num_bytes:
-            problems.append(f"{file.name} has {found} bytes, wanted {file.num_bytes}")
+            problems.append(f"{file.name} has {found} bytes, expected {file.num_bytes}")
     return tuple(problems)
 
 
@@ -141,14 +141,14 @@ def _digest_problems(asset: Asset, directory: Path) -> tuple[str, ...]:
         found = file_digest(directory / file.name)
         if found != file.sha256:
             changed.append(
-                f"{file.name} has SHA-256 {found}, wanted {file.sha256}; delete {directory} to fetch it anew"
+                f"{file.name} has SHA-256 {found}, expected {file.sha256}; delete {directory} to fetch it anew"
             )
     return tuple(changed)
 
 
 def _lookup(name: str, table: Mapping[str, Asset], what: str) -> Asset:
     if name not in table:
-        raise AssetError(f"embedded {what}: wanted one of {', '.join(sorted(table))}, found '{name}'")
+        raise AssetError(f"embedded {what}: expected one of {', '.join(sorted(table))}, got '{name}'")
     return table[name]
 
 

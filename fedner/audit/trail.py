@@ -93,7 +93,7 @@ class Trail:
                 with _locked(self.anchor) as file:
                     _write(file, f"{head}\n".encode())
         except OSError as error:
-            raise AuditError(f"{self.path}: wanted to write the audit trail, could not ({error.strerror})") from error
+            raise AuditError(f"{self.path}: cannot write the audit trail ({error.strerror})") from error
         return head
 
 

@@ -62,7 +62,7 @@ def verify(path: Path, heads: Sequence[Head] = ()) -> Findings:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise AuditError(f"{path}: wanted an audit trail, could not read it ({error.strerror})") from error
+        raise AuditError(f"{path}: cannot read the audit trail ({error.strerror})") from error
     state = _Reading()
     for place, raw in enumerate(split_lines(content), start=1):
         line = parse_line(raw)
@@ -73,7 +73,7 @@ def verify(path: Path, heads: Sequence[Head] = ()) -> Findings:
             _follow(state, place, line)
     _close_gap(state, None)
     if not state.hashes:
-        state.problems.append("wanted at least the line that opens a trail, found none")
+        state.problems.append("expected at least the line that opens a trail, got none")
     state.problems += [problem for head in heads if (problem := _against(head, state))]
     last = None if not state.hashes else Head(state.number - 1, state.previous)
     told, further = tuple(state.problems[:_TOLD]), max(0, len(state.problems) - _TOLD)
@@ -89,7 +89,7 @@ def read_heads(path: Path) -> list[Head]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise AuditError(f"{path}: wanted heads of an audit trail, could not read them ({error})") from error
+        raise AuditError(f"{path}: cannot read the heads of an audit trail ({error})") from error
     # A last line without an end is of a write that was cut short.
     return [parse_head(line, f"{path}:{place}") for place, line in enumerate(lines[:-1], start=1) if line]
 
@@ -102,7 +102,7 @@ def parse_head(text: str, where: str = "head") -> Head:
     """
     number, _, told = text.strip().partition(" ")
     if not number.isdecimal() or len(told) != len(GENESIS) or not set(told) <= set("0123456789abcdef"):
-        raise AuditError(f"{where}: wanted a line's number and its hash (64 hexadecimal digits), found {text[:80]!r}")
+        raise AuditError(f"{where}: expected a line's number and its hash (64 hexadecimal digits), got {text[:80]!r}")
     return Head(int(number), told)
 
 
@@ -111,7 +111,7 @@ def _follow(state: _Reading, place: int, line: ChainedLine) -> None:
     if line.content["event"] != TrailOpened.event or line.number:
         _close_gap(state, line)
     if line.number != state.number:
-        state.problems.append(f"line {place}: wanted number {state.number}, found {line.number}")
+        state.problems.append(f"line {place}: expected number {state.number}, got {line.number}")
     elif line.previous != state.previous:
         state.problems.append(f"line {place}: does not follow the line before it, of which it carries another hash")
     if line.number == 0:

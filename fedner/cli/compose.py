@@ -90,12 +90,12 @@ def _checked(config: DictConfig) -> Config:
 def _saved(arguments: Sequence[str]) -> Config:
     position = list(arguments).index("--from")
     if position + 1 >= len(arguments):
-        raise ConfigError("--from: wanted a run directory, found nothing after it")
+        raise ConfigError("--from: expected a run directory, got nothing after it")
     path = Path(arguments[position + 1]) / "config.yaml"
     try:
         saved = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"--from: wanted a run directory, found no readable {path} ({error})") from error
+        raise ConfigError(f"--from: expected a run directory, got no readable {path} ({error})") from error
     overrides = [*arguments[:position], *arguments[position + 2 :]]
     config = from_plain(saved)
     try:
@@ -125,7 +125,7 @@ def _unknown_option(lines: list[str]) -> str:
     options = [line for line in lines[2:] if " " not in line and not line.startswith("schema_") and "=" not in line]
     close = difflib.get_close_matches(option, options, n=2)
     suggestion = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{group}={option}: wanted one of {', '.join(options)}, found '{option}'{suggestion}"
+    return f"{group}={option}: expected one of {', '.join(options)}, got '{option}'{suggestion}"
 
 
 def known_keys() -> list[str]:

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(version())
         return 0
     if given[0] not in VERBS:
-        print(f"fedner: no verb '{given[0]}'; wanted one of {', '.join(VERBS)}", file=sys.stderr)
+        print(f"fedner: no verb '{given[0]}'; expected one of {', '.join(VERBS)}", file=sys.stderr)
         return 2
     return _run(VERBS[given[0]][0], given[1:])
 

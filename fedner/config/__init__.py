@@ -223,17 +223,17 @@ def from_plain(plain: object) -> Config:
         ConfigError: a key is unknown, a value is ill-typed or out of range, `kind` is missing, or it is no mapping.
     """
     if not isinstance(plain, dict):
-        raise ConfigError(f"config: wanted one JSON object, found {type(plain).__name__} (in YAML: one mapping)")
+        raise ConfigError(f"config: expected one JSON object, got {type(plain).__name__} (in YAML: one mapping)")
     refuse_unsafe(plain, "")
     schema = OmegaConf.structured(Config)
     try:
         for group, classes in CLASSES_BY_GROUP.items():
             chosen = plain.get(group)
             if not isinstance(chosen, dict):
-                raise ConfigError(f"{group}: wanted a mapping, found {chosen!r}")
+                raise ConfigError(f"{group}: expected a mapping, got {chosen!r}")
             kind = chosen.get("kind")
             if not isinstance(kind, str) or kind not in classes:
-                raise ConfigError(f"{group}.kind: wanted one of {', '.join(sorted(classes))}, found {kind!r}")
+                raise ConfigError(f"{group}.kind: expected one of {', '.join(sorted(classes))}, got {kind!r}")
             schema[group] = OmegaConf.structured(classes[kind])
         config = OmegaConf.to_object(OmegaConf.merge(schema, plain))
     except OmegaConfBaseException as error:
@@ -257,5 +257,5 @@ def loads(text: str) -> Config:
     try:
         plain = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"config: wanted one JSON object, found invalid JSON ({error})") from error
+        raise ConfigError(f"config: expected one JSON object, got invalid JSON ({error})") from error
     return from_plain(plain)

@@ -10,7 +10,7 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 def require(condition: bool, key: str, wanted: str, found: object) -> None:
     """Raise `ConfigError` naming the key, what was wanted and what was found, unless `condition` holds."""
     if not condition:
-        raise ConfigError(f"{key}: wanted {wanted}, found {found!r}")
+        raise ConfigError(f"{key}: expected {wanted}, got {found!r}")
 
 
 def is_run_name(name: str) -> bool:

@@ -18,6 +18,6 @@ def refuse_unsafe(value: object, key: str) -> None:
         for each in value:
             refuse_unsafe(each, key)
     elif isinstance(value, str) and ("${" in value or value == "???"):
-        raise ConfigError(f"{key}: wanted a plain value, found {value!r}")
+        raise ConfigError(f"{key}: expected a plain value, got {value!r}")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{key}: wanted a finite number, found {value}")
+        raise ConfigError(f"{key}: expected a finite number, got {value}")

@@ -172,12 +172,12 @@ def parse_hours(text: str) -> Hours:
     wanted = "days and hours as in 'mon-fri 20:00-06:00', 'sat 08:00-12:00' or '22:00-05:00' (in quotes)"
     found = _HOURS.fullmatch(text.strip().lower())
     if found is None:
-        raise ConfigError(f"hours: wanted {wanted}, found {text!r}")
+        raise ConfigError(f"hours: expected {wanted}, got {text!r}")
     start, end = (_minutes(found[name]) for name in ("start", "end"))
     first, last = found["first"] or DAYS[0], found["last"] or found["first"] or DAYS[-1]
     known = first in DAYS and last in DAYS and start is not None and end is not None
     if not known or start in (_MINUTES_A_DAY, end):
-        raise ConfigError(f"hours: wanted {wanted}, found {text!r}")
+        raise ConfigError(f"hours: expected {wanted}, got {text!r}")
     assert start is not None
     assert end is not None
     at = DAYS.index(first)

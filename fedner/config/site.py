@@ -102,7 +102,7 @@ def read_site(path: str | Path) -> SiteConfig:
     place = Path(path)
     plain: Any = read_yaml(place, "a site file")
     if not isinstance(plain, dict):
-        raise ConfigError(f"{place}: wanted a site file with `site`, `data` and `labels`, found no such keys")
+        raise ConfigError(f"{place}: expected a site file with `site`, `data` and `labels`, got no such keys")
     try:
         return _seen_from(_site_of(plain), place.resolve().parent)
     except ConfigError as error:

@@ -26,15 +26,15 @@ def read_yaml(path: str | Path, what: str, refusal: type[InputError] = ConfigErr
         with Path(path).open("rb") as file:
             content = file.read(LIMIT_BYTES + 1)
         if len(content) > LIMIT_BYTES:
-            raise refusal(f"{path}: wanted {what} of at most {LIMIT_BYTES:,} bytes, found more")
+            raise refusal(f"{path}: expected {what} of at most {LIMIT_BYTES:,} bytes, got more")
         return yaml.load(content.decode("utf-8-sig"), Loader=_StrictLoader)  # a SafeLoader
     except FileNotFoundError as error:
-        raise refusal(f"{path}: no such file; wanted {what}") from error
+        raise refusal(f"{path}: no such file; expected {what}") from error
     except OSError as error:
-        raise refusal(f"{path}: wanted {what}, cannot read it ({error.strerror})") from error
+        raise refusal(f"{path}: expected {what}, cannot read it ({error.strerror})") from error
     # ValueError: bytes that are not UTF-8, and dates and numbers that YAML's own patterns let pass.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise refusal(f"{path}: wanted {what} in YAML, found {' '.join(str(error).split())}") from error
+        raise refusal(f"{path}: expected {what} in YAML, got {' '.join(str(error).split())}") from error
 
 
 class _StrictLoader(yaml.SafeLoader):

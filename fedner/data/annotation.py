@@ -52,11 +52,11 @@ def _partly(shard: Shard, annotated: Sequence[str] | None, contract: LabelContra
 def _check(site: str, types: Sequence[str], sites: Sequence[str], contract: LabelContract) -> None:
     if site not in sites:
         raise ConfigError(
-            f"partition.annotated: wanted one of the sites {', '.join(sites)}, found {site!r}{suggestion(site, sites)}"
+            f"partition.annotated: expected one of the sites {', '.join(sites)}, got {site!r}{suggestion(site, sites)}"
         )
     for name in types:
         if name not in contract.type_names:
             raise ConfigError(
-                f"partition.annotated.{site}: wanted types of contract '{contract.name}' "
-                f"({', '.join(contract.type_names)}), found {name!r}{suggestion(name, contract.type_names)}"
+                f"partition.annotated.{site}: expected types of contract '{contract.name}' "
+                f"({', '.join(contract.type_names)}), got {name!r}{suggestion(name, contract.type_names)}"
             )

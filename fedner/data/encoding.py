@@ -145,7 +145,7 @@ def encode(
     prefix, suffix = _special_ids(tokenizer)
     room = max_length - len(prefix) - len(suffix)
     if room < 1:
-        raise InputError(f"model.max_length: wanted more than {max_length - room} special tokens, found {max_length}")
+        raise InputError(f"model.max_length: expected more than {max_length - room} special tokens, got {max_length}")
     sentences = [sentence for document in documents for sentence in document.sentences]
     sentence_starts = _offsets(np.array([len(sentence.words) for sentence in sentences], dtype=np.int64))
     pieces = _piece_words(sentences, sentence_starts, tokenizer, room)
@@ -197,7 +197,7 @@ def _special_ids(tokenizer: "PreTrainedTokenizerFast") -> tuple[Ints, Ints]:
     """
     if not tokenizer.is_fast:
         raise InputError(
-            f"tokenizer: wanted a fast one, which knows the word of each piece; found {type(tokenizer).__name__}; "
+            f"tokenizer: expected a fast one, which knows the word of each piece; got {type(tokenizer).__name__}; "
             "convert it to a tokenizer.json, or take a model that has one"
         )
     encoding = tokenizer(["a"], is_split_into_words=True, return_special_tokens_mask=True)

@@ -40,7 +40,7 @@ def leave_out(splits: Mapping[str, Sequence[Document]], path: str | None) -> Rem
     for name, line in excluded.items():
         if name not in known:
             raise DataError(
-                f"wanted the id of a document, found {name!r}, which none has; write the list anew with "
+                f"expected the id of a document, got {name!r}, which none has; write the list anew with "
                 "`fedner data audit --write-excluded` if files were renamed or changed",
                 path,
                 line,
@@ -64,7 +64,7 @@ def write_excluded(names: Iterable[str], path: str | Path) -> None:
         with Path(path).open("x", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
             file.write(text)
     except FileExistsError as error:
-        raise DataError("wanted a new file to write document ids to, found one that is there already", path) from error
+        raise DataError("expected a new file to write document ids to, got one that is there already", path) from error
     except OSError as error:
         raise DataError(f"cannot write document ids ({error.strerror})", path) from error
 
@@ -76,5 +76,5 @@ def _read(path: Path) -> dict[str, int]:
     except OSError as error:
         raise DataError(f"cannot read document ids to leave out ({error.strerror})", path) from error
     except UnicodeDecodeError as error:
-        raise DataError("wanted document ids in UTF-8, found other bytes", path) from error
+        raise DataError("expected document ids in UTF-8, got other bytes", path) from error
     return {line: number for number, line in enumerate(lines, start=1) if line}

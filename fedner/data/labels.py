@@ -53,7 +53,7 @@ class LabelContract:
     def __post_init__(self) -> None:
         names = self.type_names
         if not names:
-            raise LabelError(f"contract '{self.name}': wanted at least one entity type; list them under `types`")
+            raise LabelError(f"contract '{self.name}': expected at least one entity type; list them under `types`")
         if len(set(names)) < len(names):
             raise LabelError(f"contract '{self.name}': an entity type is listed twice in {', '.join(names)}")
         for name in names:
@@ -128,7 +128,7 @@ def contract_from_config(config: ContractConfig, contract_file: str | None = Non
         return read_contract(contract_file)
     if not config.types:
         raise LabelError(
-            "wanted a label contract, found none; list the entity types under data.contract.types (name: meaning) or "
+            "expected a label contract, got none; list the entity types under data.contract.types (name: meaning) or "
             "name a YAML file in data.contract_file"
         )
     return _contract(config.name, config.version, config.types)
@@ -181,7 +181,7 @@ def difference(ours: LabelContract, theirs: LabelContract) -> str:
 def _contract_of(content: object) -> LabelContract:
     """Check what a contract file holds."""
     if not isinstance(content, dict):
-        raise LabelError("wanted `name`, `version` and `types`, found no such keys")
+        raise LabelError("expected `name`, `version` and `types`, got no such keys")
     fields = cast(dict[object, object], content)
     known = ("name", "version", "scheme", "types")
     for key in fields:
@@ -192,10 +192,10 @@ def _contract_of(content: object) -> LabelContract:
     name, version, types = fields.get("name", "entities"), fields.get("version", 1), fields.get("types")
     if fields.get("scheme", SCHEME) != SCHEME:
         raise LabelError(
-            f"scheme: wanted {SCHEME}, the one used inside fedner, found {fields['scheme']!r}; leave it out"
+            f"scheme: expected {SCHEME}, the one used inside fedner, got {fields['scheme']!r}; leave it out"
         )
     if not isinstance(name, str) or type(version) is not int:
-        raise LabelError(f"wanted a name (text) and a version (whole number), found {name!r} and {version!r}")
+        raise LabelError(f"expected a name (text) and a version (whole number), got {name!r} and {version!r}")
     if isinstance(types, list):
         listed = cast(list[object], types)
         for type_name in listed:
@@ -204,7 +204,7 @@ def _contract_of(content: object) -> LabelContract:
             raise LabelError(f"contract '{name}': an entity type is listed twice in {', '.join(map(str, listed))}")
         types = {type_name: "" for type_name in listed}
     if not isinstance(types, dict):
-        raise LabelError("types: wanted `NAME: meaning` lines or a list of names")
+        raise LabelError("types: expected `NAME: meaning` lines or a list of names")
     return _contract(name, version, cast(dict[object, object], types))
 
 
@@ -213,7 +213,7 @@ def _contract(name: str, version: int, types: Mapping[Any, object]) -> LabelCont
         _check_type_name(type_name)
         if not isinstance(meaning, str | None):
             raise LabelError(
-                f"types.{type_name}: wanted its meaning in a sentence, found {meaning!r}; put it in quotes"
+                f"types.{type_name}: expected its meaning in a sentence, got {meaning!r}; put it in quotes"
             )
     return LabelContract(name, version, tuple(EntityType(str(key), str(value or "")) for key, value in types.items()))
 

@@ -101,7 +101,7 @@ def load_with_reports(config: DataConfig, require: Sequence[str] = SPLITS) -> Lo
     for split in require:
         if not corpus.split(split):
             raise DataError(
-                f"wanted documents in the {split} split of '{corpus.name}', found none; {_remedy(config, split)}"
+                f"expected documents in the {split} split of '{corpus.name}', got none; {_remedy(config, split)}"
             )
     return LoadedCorpus(corpus, tuple(piece.report for piece in pieces))
 
@@ -134,7 +134,7 @@ def corpus_files(config: Conll2003Data | FilesData | SitesData) -> list[NamedFil
             paths = {"train": config.train, "dev": config.dev, "test": config.test}
             files = [file for split in SPLITS for file in _split_files(paths[split], split)]
             if not files:
-                raise ConfigError("data: wanted files, found none; set data.train, data.dev and data.test")
+                raise ConfigError("data: expected files, got none; set data.train, data.dev and data.test")
             return files
         case SitesData():
             return _site_files(config)
@@ -157,7 +157,7 @@ def sample(documents: Sequence[Document], num_sentences: int | None, seed: int, 
         have += len(documents[index].sentences)
     if have < num_sentences:
         raise ConfigError(
-            f"data.{split}_sentences: wanted at most {have}, all there are, found {num_sentences}; null keeps them all"
+            f"data.{split}_sentences: expected at most {have}, all there are, got {num_sentences}; null keeps them all"
         )
     return tuple(documents[index] for index in sorted(kept))
 
@@ -257,12 +257,12 @@ def _site_files(config: SitesData) -> list[NamedFile]:
     for name in named:
         if name not in folders:
             found = ", ".join(folders) or "no folders"
-            raise DataError(f"no folder for site {name!r}{suggestion(name, folders)}; found {found}", root)
+            raise DataError(f"no folder for site {name!r}{suggestion(name, folders)}; got {found}", root)
         if named.count(name) > 1:
             raise ConfigError(f"data.sites, data.unseen: site {name!r} is named twice; a site takes part or is unseen")
     taking_part = sorted(config.sites) or [name for name in folders if name not in config.unseen]
     if not taking_part:
-        raise DataError("wanted at least one site's folder, found none", root)
+        raise DataError("expected at least one site's folder, got none", root)
     files = [_site_file(root / site, split, (("site", site),)) for site in taking_part for split in SPLITS]
     unseen = [_site_file(root / site, "test", (("site", site), ("unseen", "yes"))) for site in sorted(config.unseen)]
     return files + unseen
@@ -276,8 +276,8 @@ def _site_file(folder: Path, split: str, metadata: tuple[tuple[str, str], ...]) 
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise DataError(
-            f"wanted one file {split}.* ({', '.join(CORPUS_SUFFIXES)}) or one folder {split} of BRAT files, "
-            f"found {names}",
+            f"expected one file {split}.* ({', '.join(CORPUS_SUFFIXES)}) or one folder {split} of BRAT files, "
+            f"got {names}",
             folder,
         )
     return NamedFile(found[0], split, f"{folder.name}/{split}", metadata)

@@ -92,7 +92,7 @@ class LabelMap:
         known = self.contract.type_names
         if name not in known:
             raise LabelError(
-                f"{key}: wanted a type of contract '{self.contract.name}' ({', '.join(known)}), found "
+                f"{key}: expected a type of contract '{self.contract.name}' ({', '.join(known)}), got "
                 f"{name!r}{suggestion(name, known)}"
             )
 
@@ -132,7 +132,7 @@ def read_site_shard(site: SiteConfig, contract: LabelContract) -> Shard:
         _LOG.warning("%s: %s", site.site, remaining.notice)
     for split, documents in remaining.documents.items():
         if not documents:
-            raise DataError(f"wanted documents in the {split} split of '{site.site}', found none; set data.{split}")
+            raise DataError(f"expected documents in the {split} split of '{site.site}', got none; set data.{split}")
     return Shard(
         site.site,
         sample(remaining.documents["train"], data.train_sentences, data.sample_seed, "train"),

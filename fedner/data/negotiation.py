@@ -83,7 +83,7 @@ def read_statement(path: str | Path) -> Statement:
     if isinstance(types, list):
         types = dict.fromkeys(cast(list[object], types))
     if not isinstance(site, str) or not site or not isinstance(types, dict) or set(fields) != {"site", "types"}:
-        raise LabelError(f"{path}: wanted `site: NAME` and `types:` with a line for each type, found something else")
+        raise LabelError(f"{path}: expected `site: NAME` and `types:` with a line for each type, got something else")
     return Statement(site, tuple(_told(path, name, told) for name, told in cast(dict[object, object], types).items()))
 
 
@@ -100,7 +100,7 @@ def propose(statements: Sequence[Statement], name: str, base: LabelContract | No
     told = sorted(statements, key=lambda each: each.site)
     names = [each.site for each in told]
     if len(set(names)) < len(names):
-        raise LabelError(f"contract propose: wanted one file a site, found two of one among {', '.join(names)}")
+        raise LabelError(f"contract propose: expected one file a site, got two of one among {', '.join(names)}")
     sites = {
         type_name: {each.site: found.count for each in told for found in each.types if found.name == type_name}
         for type_name in {found.name: None for each in told for found in each.types}
@@ -158,7 +158,7 @@ def _told(path: str | Path, name: object, told: object) -> ToldType:
     meaning, count = fields.get("meaning"), fields.get("count")
     fits = isinstance(name, str) and isinstance(meaning, str | None) and set(fields) <= {"meaning", "count"}
     if not fits or not (count is None or (type(count) is int and count >= 0)):
-        raise LabelError(f"{path}: types.{name}: wanted a meaning, or {{meaning: …, count: …}}, found {told!r}")
+        raise LabelError(f"{path}: types.{name}: expected a meaning, or {{meaning: …, count: …}}, got {told!r}")
     return ToldType(str(name), str(meaning or ""), count)
 
 

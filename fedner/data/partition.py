@@ -97,7 +97,7 @@ def partition(corpus: Corpus, config: PartitionConfig) -> list[Shard]:
         case NaturalPartition():
             return _natural_shards(splits, config.by)
         case _:
-            raise ConfigError(f"partition.kind: wanted iid, dirichlet, quantity or natural, found {config.kind!r}")
+            raise ConfigError(f"partition.kind: expected iid, dirichlet, quantity or natural, got {config.kind!r}")
 
 
 def unseen_shards(corpus: Corpus, by: str = "site") -> list[Shard]:
@@ -138,7 +138,7 @@ def _group(documents: Iterable[Document], by: str) -> dict[str, list[Document]]:
         if not site:
             keys = ", ".join(sorted(key for key, value in document.metadata.items() if value)) or "none"
             raise DataError(
-                f"document '{document.id}': wanted its site under metadata '{by}', found the keys {keys}; "
+                f"document '{document.id}': expected its site under metadata '{by}', got the keys {keys}; "
                 "set partition.by to one that every document has"
             )
         groups.setdefault(site, []).append(document)
@@ -151,7 +151,7 @@ def _natural_shards(splits: Splits, by: str) -> list[Shard]:
         orphans = sorted(groups[name].keys() - groups["train"].keys())
         if orphans:
             raise DataError(
-                f"partition.by '{by}': wanted training documents for every site, found none for {', '.join(orphans)} "
+                f"partition.by '{by}': expected training documents for every site, got none for {', '.join(orphans)} "
                 f"of the {name} split; leave such documents out, or with data=sites list the site in data.unseen"
             )
     return [Shard(site, *(tuple(groups[name].get(site, ())) for name in SPLITS)) for site in sorted(groups["train"])]
@@ -182,8 +182,8 @@ def _minimum(split: str, splits: Splits, config: CountedPartition) -> int:
     wanted = config.sites * config.min_train_documents
     if found < wanted:
         raise ConfigError(
-            f"partition.sites: wanted {config.sites} sites x {config.min_train_documents} training documents = "
-            f"{wanted}, found {found} documents; lower partition.sites or partition.min_train_documents"
+            f"partition.sites: expected {config.sites} sites x {config.min_train_documents} training documents = "
+            f"{wanted}, got {found} documents; lower partition.sites or partition.min_train_documents"
         )
     return config.min_train_documents
 

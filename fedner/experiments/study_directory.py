@@ -139,7 +139,7 @@ def kept_state(directory: Path, names: Sequence[str], wanted_digest: str) -> Sta
         raise RunDirectoryError(f"{path}: damaged ({error}); delete this file to train that run again") from error
     if digest(state) != wanted_digest:
         raise RunDirectoryError(
-            f"{path}: wanted the weights {wanted_digest[:12]} of the result beside it, found {digest(state)[:12]}; the "
+            f"{path}: expected the weights {wanted_digest[:12]} of the result beside it, got {digest(state)[:12]}; the "
             "file was altered: delete it to train that run again"
         )
     return state

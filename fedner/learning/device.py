@@ -25,7 +25,7 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"training.device: wanted auto, cpu, cuda, cuda:0, … or mps, found {name!r}") from error
+        raise ConfigError(f"training.device: expected auto, cpu, cuda, cuda:0, … or mps, got {name!r}") from error
     usable = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),

@@ -62,5 +62,5 @@ def _output_layer(model: PreTrainedModel, num_tags: int) -> tuple[str, nn.Linear
         and not name.startswith(f"{model.base_model_prefix}.")
     ]
     if len(found) != 1:
-        raise LabelError(f"model: wanted one output layer of {num_tags} tags, found {len(found)}; its head cannot grow")
+        raise LabelError(f"model: expected one output layer of {num_tags} tags, got {len(found)}; its head cannot grow")
     return found[0]

@@ -92,8 +92,8 @@ class Remembered:
             array = self._of_present_rows(array, len(parameter))
         if array.shape != tuple(parameter.shape):
             raise RunError(
-                f"training memory: {key} of '{name}' wanted shape {list(parameter.shape)}, "
-                f"found {list(array.shape)}; it belongs to another model"
+                f"training memory: {key} of '{name}' expected shape {list(parameter.shape)}, "
+                f"got {list(array.shape)}; it belongs to another model"
             )
         return torch.from_numpy(np.array(array)).to(parameter.device)
 

@@ -177,7 +177,7 @@ def model_contract(directory: str | Path) -> LabelContract:
     """Read the label contract of a saved tagger, which loads no weights; raises as `load_tagger`."""
     folder = Path(directory)
     if not folder.is_dir():
-        raise InputError(f"{folder}: wanted a directory with a trained model, found none")
+        raise InputError(f"{folder}: expected a directory with a trained model, got none")
     if not (folder / CONTRACT_FILE).is_file():
         raise InputError(
             f"{folder}: {CONTRACT_FILE} is missing, so the meaning of the model's labels is unknown; write it (name, "
@@ -202,7 +202,7 @@ def _source(name: str) -> str:
     if folder.is_dir():
         return str(folder)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"model.name: no directory {folder}; wanted one with config.json and model.safetensors")
+        raise InputError(f"model.name: no directory {folder}; expected one with config.json and model.safetensors")
     return name
 
 
@@ -218,7 +218,7 @@ def _read_settings(folder: Path) -> ModelConfig:
             context_words=int(settings.get("context_words", 0)),  # older models have none
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: wanted a JSON object with max_length and overlap_words; {error!r}") from error
+        raise InputError(f"{path}: expected a JSON object with max_length and overlap_words; {error!r}") from error
 
 
 def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFast:
@@ -228,7 +228,7 @@ def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFas
         tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **arguments)
     if not getattr(tokenizer, "is_fast", False):
         raise InputError(
-            f"model '{source}': wanted a fast tokenizer (tokenizer.json), found only {type(tokenizer).__name__}; "
+            f"model '{source}': expected a fast tokenizer (tokenizer.json), got only {type(tokenizer).__name__}; "
             "convert it, or take a model that has one"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
@@ -286,9 +286,7 @@ def _positions(model: PreTrainedModel) -> int:
 def _check_lengths(config: ModelConfig, model: PreTrainedModel) -> None:
     positions = _positions(model)
     if config.max_length > positions:
-        raise ConfigError(
-            f"model.max_length: model '{config.name}' has {positions} positions, found {config.max_length}"
-        )
+        raise ConfigError(f"model.max_length: model '{config.name}' has {positions} positions, got {config.max_length}")
 
 
 @contextmanager
@@ -314,7 +312,7 @@ def _plain_errors(name: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"model '{name}': cannot be loaded as a token classifier ({reason}); wanted `minilm`, `tiny-random`, a "
+            f"model '{name}': cannot be loaded as a token classifier ({reason}); expected `minilm`, `tiny-random`, a "
             "directory with config.json, tokenizer.json and model.safetensors, or the hub name of a BERT-family "
             "encoder with safetensors weights"
         ) from error

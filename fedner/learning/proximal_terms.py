@@ -142,7 +142,7 @@ def _own(named: Named, known: Remembered) -> list[Tensor]:
 
 def _servers(named: Named, server: State | None, used: UsedRows | None) -> list[Tensor]:
     if server is None:
-        raise RunError("training: training.scaffold needs the federation's control variate, found none")
+        raise RunError("training: training.scaffold needs the federation's control variate, got none")
     found: list[Tensor] = []
     for name, parameter in named:
         array = server.get(name, np.empty(0, np.float32))

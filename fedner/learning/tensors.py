@@ -57,7 +57,7 @@ def set_state(model: nn.Module, state: Mapping[str, np.ndarray], without: Collec
         array = state[name]
         if array.dtype != np.float32 or array.shape != tuple(tensor.shape):
             raise StateError(
-                f"state: tensor '{name}' wanted float32{list(tensor.shape)}, found {array.dtype}{list(array.shape)}"
+                f"state: tensor '{name}' expected float32{list(tensor.shape)}, got {array.dtype}{list(array.shape)}"
             )
     with torch.no_grad():
         for name, tensor in tensors.items():

@@ -41,9 +41,9 @@ class Counts:
     def __post_init__(self) -> None:
         if not len(self.tp) == len(self.fp) == len(self.fn):
             lengths = f"{len(self.tp)}, {len(self.fp)} and {len(self.fn)}"
-            raise LabelError(f"counts: wanted tp, fp and fn for the same entity types, found {lengths} numbers")
+            raise LabelError(f"counts: expected tp, fp and fn for the same entity types, got {lengths} numbers")
         if any(number < 0 for number in chain(self.tp, self.fp, self.fn)):
-            raise LabelError(f"counts: wanted numbers of 0 or more, found {self}")
+            raise LabelError(f"counts: expected numbers of 0 or more, got {self}")
 
     @classmethod
     def zero(cls, num_types: int) -> "Counts":
@@ -83,7 +83,7 @@ def pool(counts: Iterable[Counts]) -> Counts:
     for entry in counts:
         pooled = entry if pooled is None else pooled + entry
     if pooled is None:
-        raise RunError("pooling: wanted the counts of at least one site, found none")
+        raise RunError("pooling: expected the counts of at least one site, got none")
     return pooled
 
 
@@ -168,7 +168,7 @@ def _check_shapes(
     """Return the words of each sentence, shape (sentences,), after checking that the arguments fit together."""
     if not len(gold) == len(predicted) == len(document_of):
         found = f"{len(gold)} gold, {len(predicted)} predicted and {len(document_of)} document indices"
-        raise LabelError(f"scoring: wanted the same sentences on all sides, found {found}")
+        raise LabelError(f"scoring: expected the same sentences on all sides, got {found}")
     for index, (wanted, found) in enumerate(zip(gold, predicted, strict=True)):
         if len(wanted) != len(found):
             raise LabelError(
@@ -177,7 +177,7 @@ def _check_shapes(
             )
     if len(document_of) and not 0 <= min(document_of) <= max(document_of) < num_documents:
         span = f"{min(document_of)} .. {max(document_of)}"
-        raise LabelError(f"scoring: wanted document indices in 0 .. {num_documents - 1}, found {span}")
+        raise LabelError(f"scoring: expected document indices in 0 .. {num_documents - 1}, got {span}")
     return np.fromiter(map(len, gold), dtype=np.intp, count=len(gold))
 
 

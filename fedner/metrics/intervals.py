@@ -222,7 +222,7 @@ def gap_closed_interval(
     _check_documents(arms)
     if len({counts.shape[2] for counts in arms}) > 1:
         found = ", ".join(str(counts.shape[2]) for counts in arms)
-        raise RunError(f"gap closed: wanted as many seeds in every arm, found {found}; finish the comparison first")
+        raise RunError(f"gap closed: expected as many seeds in every arm, got {found}; finish the comparison first")
     seed_weights = draw_seeds(arms[0].shape[2], samples, seed)
     pooled, federation, alone = (_resampled_arm(counts, samples, seed, seed_weights) for counts in arms)
     has_gap = pooled > alone
@@ -244,17 +244,17 @@ def _micro_counts(sites: Sequence[Sequence[DocumentCounts]]) -> NDArray[np.int64
     """Return counts over all types; shape (documents, sites, seeds, 3)."""
     if not sites or len({len(runs) for runs in sites}) > 1 or not sites[0]:
         raise RunError(
-            f"intervals: wanted one run or more, as many for each site, found {[len(runs) for runs in sites]}"
+            f"intervals: expected one run or more, as many for each site, got {[len(runs) for runs in sites]}"
         )
     sums = [[run.sum(axis=1) for run in runs] for runs in sites]
     if len({micro.shape for runs in sums for micro in runs}) > 1:
-        raise RunError(f"intervals: wanted the same test documents in every run, found {_sizes(sums)} documents")
+        raise RunError(f"intervals: expected the same test documents in every run, got {_sizes(sums)} documents")
     return np.moveaxis(np.asarray(sums, dtype=np.int64), 2, 0)
 
 
 def _check_documents(arms: Sequence[NDArray[np.int64]]) -> None:
     if len({len(counts) for counts in arms}) > 1:
-        raise RunError(f"intervals: wanted the same test documents in every arm, found {_sizes([arms])} documents")
+        raise RunError(f"intervals: expected the same test documents in every arm, got {_sizes([arms])} documents")
 
 
 def _sizes(runs: Sequence[Sequence[NDArray[np.int64]]]) -> str:

@@ -141,7 +141,7 @@ class Score:
             return cls(PRF.from_json(plain["micro"]), Macro.from_json(plain["macro"]), types)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunDirectoryError(
-                "score: wanted micro, macro and types as in metrics.json schema 1, found something else "
+                "score: expected micro, macro and types as in metrics.json schema 1, got something else "
                 f"({type(error).__name__}: {error}); was the file written by another version of fedner?"
             ) from error
 

@@ -76,7 +76,7 @@ def _to_array(array: NDArray[np.generic]) -> Array:
 def _from_array(name: str, array: Array) -> NDArray[np.float32]:
     loaded = load_array(name, array)
     if loaded.dtype != np.float32:
-        raise FederationError(f"message: wanted tensor '{name}' as float32, found {loaded.dtype}")
+        raise FederationError(f"message: expected tensor '{name}' as float32, got {loaded.dtype}")
     return loaded.astype(np.float32, copy=False)
 
 
@@ -87,7 +87,7 @@ def load_array(name: str, array: Array) -> NDArray[np.generic]:
         FederationError: it is not in NumPy's format, or its bytes do not fit its header.
     """
     if array.stype != _NPY or array.dtype not in _TYPES:
-        raise FederationError(f"message: wanted '{name}' in NumPy's format, found {array.stype} of {array.dtype}")
+        raise FederationError(f"message: expected '{name}' in NumPy's format, got {array.stype} of {array.dtype}")
     header = _npy_header(np.dtype(array.dtype).str, tuple(array.shape))
     size = math.prod(array.shape) * np.dtype(array.dtype).itemsize
     if array.data[: len(header)] != header or len(array.data) != len(header) + size:

@@ -73,7 +73,7 @@ def _arrays(key: str, record: object, outline: ConfigRecord) -> Iterator[tuple[s
         raise FederationError(f"message: record '{key}' has an outline and is no parcel")
     names, sizes = outline.get("names"), outline.get("sizes")
     if not _all(names, str) or not _all(sizes, int) or len(set(names)) != len(names) or len(sizes) != len(names):
-        raise FederationError(f"message: wanted names and sizes of the arrays in '{key}', each once, found neither")
+        raise FederationError(f"message: expected names and sizes of the arrays in '{key}', each once, got neither")
     if min(sizes, default=0) < 0 or sum(sizes) != len(parcel.data):
         raise FederationError(f"message: the arrays in '{key}' do not fill their parcel of {len(parcel.data)} bytes")
     data, start = memoryview(parcel.data), 0

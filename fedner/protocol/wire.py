@@ -204,7 +204,7 @@ def _hello_reply(message: Message) -> HelloReply:
     meanings = _list(config, "contract-meanings", str)
     names = _list(config, "contract-types", str)
     if len(names) != len(meanings):
-        raise FederationError(f"reply: wanted one meaning per entity type, found {len(names)} and {len(meanings)}")
+        raise FederationError(f"reply: expected one meaning per entity type, got {len(names)} and {len(meanings)}")
     return HelloReply(
         header=_read_header(config),
         site=_value(config, "site", str),
@@ -255,11 +255,11 @@ def _evaluate_reply(message: Message) -> EvaluateReply:
 
 def _document_counts(record: ArrayRecord, num_types: int) -> NDArray[np.int64]:
     if "document-counts" not in record:
-        raise FederationError("reply: wanted an array 'document-counts', found none")
+        raise FederationError("reply: expected an array 'document-counts', got none")
     array = load_array("document-counts", record["document-counts"])
     if array.dtype != np.int64 or array.ndim != 3 or array.shape[1:] != (num_types, 3):
         raise FederationError(
-            f"reply: wanted counts of shape (documents, {num_types}, 3) as int64, found {array.shape} {array.dtype}"
+            f"reply: expected counts of shape (documents, {num_types}, 3) as int64, got {array.shape} {array.dtype}"
         )
     return array.astype(np.int64, copy=False)
 
@@ -277,7 +277,7 @@ def _read_header(config: ConfigRecord) -> Header:
     protocol = _value(config, "protocol", int)
     if protocol != PROTOCOL:
         raise FederationError(
-            f"wanted protocol version {PROTOCOL}, found {protocol}; install the same fedner everywhere"
+            f"expected protocol version {PROTOCOL}, got {protocol}; install the same fedner everywhere"
         )
     return Header(
         run=_value(config, "run", str),
@@ -297,21 +297,21 @@ def _record(content: RecordDict, key: str, kind: type[_Record]) -> _Record | Non
 def _config(message: Message) -> ConfigRecord:
     record = _record(message.content, "config", ConfigRecord)
     if record is None:
-        raise FederationError("message: wanted a record 'config', found none")
+        raise FederationError("message: expected a record 'config', got none")
     return record
 
 
 def _metrics(message: Message) -> MetricRecord:
     record = _record(message.content, "metrics", MetricRecord)
     if record is None:
-        raise FederationError("reply: wanted a record 'metrics', found none")
+        raise FederationError("reply: expected a record 'metrics', got none")
     return record
 
 
 def _arrays(message: Message) -> ArrayRecord:
     record = _record(message.content, "arrays", ArrayRecord)
     if record is None:
-        raise FederationError("message: wanted a record 'arrays', found none")
+        raise FederationError("message: expected a record 'arrays', got none")
     return record
 
 
@@ -329,7 +329,7 @@ def _with_control(content: RecordDict, control: State | None) -> RecordDict:
 def _value(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scalar]) -> _Scalar:
     value = record.get(key)
     if type(value) is not wanted:
-        raise FederationError(f"message: wanted '{key}' as {wanted.__name__}, found {type(value).__name__}")
+        raise FederationError(f"message: expected '{key}' as {wanted.__name__}, got {type(value).__name__}")
     return cast(_Scalar, value)
 
 
@@ -344,7 +344,7 @@ def _told(numbers: Mapping[str, int | float | None]) -> MetricRecord:
 def _list(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scalar]) -> list[_Scalar]:
     values = record.get(key)
     if not isinstance(values, list):
-        raise FederationError(f"message: wanted '{key}' as a list, found {type(values).__name__}")
+        raise FederationError(f"message: expected '{key}' as a list, got {type(values).__name__}")
     if any(type(value) is not wanted for value in values):
-        raise FederationError(f"message: wanted '{key}' as a list of {wanted.__name__} only")
+        raise FederationError(f"message: expected '{key}' as a list of {wanted.__name__} only")
     return cast(list[_Scalar], values)

@@ -165,7 +165,7 @@ def save_run(directory: Path, outcome: RunOutcome) -> None:
         write_json(directory / "result.json", run_to_json(outcome.result))
     except (OSError, SafetensorError) as error:
         raise RunDirectoryError(
-            f"{directory}: wanted to write the result, could not ({error}); mend that and resume the run"
+            f"{directory}: cannot write the result ({error}); mend that and resume the run"
         ) from error
 
 

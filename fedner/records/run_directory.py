@@ -107,8 +107,7 @@ class RunDirectory:
                 history.write(json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:
             raise RunDirectoryError(
-                f"{self.history_path}: wanted to write down what happened, could not ({error.strerror}); mend that and "
-                "resume the run"
+                f"{self.history_path}: cannot write the history ({error.strerror}); mend that and resume the run"
             ) from error
         for follower in self.followers:
             follower(event)
@@ -153,7 +152,7 @@ def create_run(path: Path, config: Config, contract: LabelContract, restart: boo
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         held = "a run already" if (path / "history.jsonl").exists() else "files of something else"
         raise RunDirectoryError(
-            f"{path}: wanted a new or empty directory for the run, found {held}; choose another name"
+            f"{path}: expected a new or empty directory for the run, got {held}; choose another name"
         )
     place = path.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +217,7 @@ def open_run(path: Path) -> RunDirectory:
     """
     missing = [name for name in ("config.yaml", "contract.yaml", "history.jsonl") if not (path / name).is_file()]
     if missing:
-        raise RunDirectoryError(f"{path}: wanted a run directory, found one without {', '.join(missing)}")
+        raise RunDirectoryError(f"{path}: expected a run directory, got one without {', '.join(missing)}")
     return RunDirectory(path)
 
 
@@ -240,5 +239,5 @@ def read_config(path: Path) -> Config:
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise RunDirectoryError(f"{path}: wanted the config of a run, found none that can be read ({error})") from error
+        raise RunDirectoryError(f"{path}: expected the config of a run, got none that can be read ({error})") from error
     return from_plain(plain)

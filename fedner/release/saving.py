@@ -30,8 +30,7 @@ def save_model(outcome: RunOutcome, config: Config, contract: LabelContract, dir
         save_tagger(tagger, directory, model_card(outcome.result, config, contract))
     except (OSError, SafetensorError) as error:
         raise RunDirectoryError(
-            f"{directory}: wanted to write the model, could not ({error}); all rounds are kept: mend that and resume "
-            "the run"
+            f"{directory}: cannot write the model ({error}); all rounds are kept: mend that and resume the run"
         ) from error
 
 

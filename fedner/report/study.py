@@ -172,7 +172,7 @@ def read_study(directory: Path) -> Study:
     plain = read_json(path)
     if plain.get("schema") != SCHEMA:
         found = plain.get("schema")
-        raise RunDirectoryError(f"{path}: wanted schema {SCHEMA}, found {found!r}; use the fedner that wrote it")
+        raise RunDirectoryError(f"{path}: expected schema {SCHEMA}, got {found!r}; use the fedner that wrote it")
     try:
         return parse_study(plain)
     except FednerError:
@@ -238,7 +238,7 @@ def _section(plain: Plain, key: str) -> Plain:
     """Return a nested object, or an empty one where it is absent or null."""
     section = plain.get(key)
     if section is not None and not isinstance(section, Mapping):
-        raise TypeError(f"{key!r} should be an object, found {type(section).__name__}")
+        raise TypeError(f"{key!r} should be an object, got {type(section).__name__}")
     return section or {}
 
 

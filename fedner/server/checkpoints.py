@@ -71,7 +71,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> N
     except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in an error of its own
         shutil.rmtree(draft, ignore_errors=True)
         raise RunDirectoryError(
-            f"{place}: wanted to write the checkpoint of round {checkpoint.round}, could not ({error}); the round "
+            f"{place}: cannot write the checkpoint of round {checkpoint.round} ({error}); the round "
             "before is kept: mend that and resume the run"
         ) from error
     _prune(folder, checkpoint.rounds, kept)
@@ -99,7 +99,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             memory=memory,
         )
     except (OSError, SafetensorError, KeyError, TypeError, IndexError, FednerError) as error:
-        raise RunDirectoryError(f"{path}: wanted a checkpoint, found one that cannot be read ({error})") from error
+        raise RunDirectoryError(f"{path}: expected a checkpoint, got one that cannot be read ({error})") from error
     if digest(state) != told["state"] or (moments and _unordered_digest(moments) != told["moments"]):
         raise RunDirectoryError(f"{path}: the tensors are not those that were written; the file was altered")
     return checkpoint

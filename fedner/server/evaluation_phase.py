@@ -107,7 +107,7 @@ def _evaluated(
 def _misfit(reply: EvaluateReply, sent: Header, contract: LabelContract) -> Failure | None:
     wanted, found = len(contract.type_names), len(reply.counts.tp)
     if wanted != found:
-        return Failure("labels", f"wanted counts of {wanted} entity types, found {found}")
+        return Failure("labels", f"expected counts of {wanted} entity types, got {found}")
     if not {*reply.unannotated, *reply.withheld} <= set(contract.type_names):
-        return Failure("labels", f"wanted types of contract '{contract.name}' as not annotated or kept, found others")
+        return Failure("labels", f"expected types of contract '{contract.name}' as not annotated or kept, got others")
     return check_header(reply.header, sent)

@@ -101,7 +101,7 @@ class Members:
             if late:
                 silent = sum(node in present for node in self._greeted.values())
                 raise FederationError(
-                    f"handshake: wanted {wanted} sites within {wait_seconds:g} s (federation.wait_seconds), found "
+                    f"handshake: expected {wanted} sites within {wait_seconds:g} s (federation.wait_seconds), got "
                     f"{len(self.nodes)}: {', '.join(self.names) or 'nobody'}; {silent} more connected but did not "
                     f"answer{''.join(f'; a site does not take part: {reason}' for reason in self._declined)}"
                 )

@@ -22,8 +22,8 @@ def sample_sites(sites: Sequence[str], config: FederationConfig, seed: int, roun
     names = sorted(sites)
     missing = sorted(set(config.mandatory) - set(names))
     if missing or len(names) < config.min_sites:
-        there = f"found {len(names)} at hand: {', '.join(names) or 'none'}"
-        wanted = f"wanted at least {config.min_sites} sites (federation.min_sites)"
+        there = f"got {len(names)}: {', '.join(names) or 'none'}"
+        wanted = f"expected at least {config.min_sites} sites (federation.min_sites)"
         wanted += f" and {', '.join(missing)} (federation.mandatory)" if missing else ""
         raise QuorumError(f"round {round_number}: {wanted}, {there}", {})
     wanted_number = min(len(names), max(config.min_sites, 1, math.floor(config.fraction * len(names) + 0.5)))
@@ -88,9 +88,9 @@ def missing_for_quorum(counted: Collection[str], declared: Mapping[str, int], co
     share = sum(declared[site] for site in counted) / max(sum(declared.values()), 1)
     missing: list[str] = []
     if len(counted) < config.min_sites:
-        missing.append(f"at least {config.min_sites} usable replies (federation.min_sites), found {len(counted)}")
+        missing.append(f"at least {config.min_sites} usable replies (federation.min_sites), got {len(counted)}")
     if share < config.min_share:
-        missing.append(f"{config.min_share:.0%} of all training sentences (federation.min_share), found {share:.0%}")
+        missing.append(f"{config.min_share:.0%} of all training sentences (federation.min_share), got {share:.0%}")
     absent = sorted(set(config.mandatory) - set(counted))
     if absent:
         missing.append(f"a usable reply of {', '.join(absent)} (federation.mandatory)")
@@ -119,4 +119,4 @@ def require_quorum(
     missing = missing_for_quorum(counted, declared, config)
     if missing:
         reasons = "; ".join(f"{site}: {reason}" for site, reason in sorted(refused.items())) or "no reply at all"
-        raise QuorumError(f"round {round_number}: wanted {'; wanted '.join(missing)} ({reasons})", refused)
+        raise QuorumError(f"round {round_number}: expected {'; expected '.join(missing)} ({reasons})", refused)

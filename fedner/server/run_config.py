@@ -17,7 +17,7 @@ def resumes(value: object, config: Config) -> bool:
         ConfigError: it says neither yes nor no, or not which run.
     """
     if not isinstance(value, bool):
-        raise ConfigError(f"run config: wanted true or false under `resume`, found {value!r}")
+        raise ConfigError(f"run config: expected true or false under `resume`, got {value!r}")
     if value and config.name is None:
         raise ConfigError("run config: `resume` wants the run's name, as in `fedner config name=NAME … --toml`")
     return value
@@ -31,11 +31,11 @@ def run_config(text: str, folder: str) -> Config:
     """
     if not text.strip():
         raise ConfigError(
-            "run config: wanted the resolved config as JSON under `config`, found none; pass "
+            "run config: expected the resolved config as JSON under `config`, got none; pass "
             "--run-config with a TOML file that has config = '…'"
         )
     if folder and not Path(folder).is_absolute():
-        raise ConfigError(f"run config: wanted an absolute path under `folder`, found '{folder}'")
+        raise ConfigError(f"run config: expected an absolute path under `folder`, got '{folder}'")
     return absolute_paths(loads(text), Path(folder) if folder else Path.cwd())
 
 
@@ -59,4 +59,4 @@ def registered_nodes(text: str) -> dict[int, str] | None:
             return {int(str(node)): str(site) for node, site in said.items()}
     except ValueError:
         pass
-    raise ConfigError("run config: wanted node ids and names of sites as JSON under `nodes`, found something else")
+    raise ConfigError("run config: expected node ids and names of sites as JSON under `nodes`, got something else")

@@ -119,11 +119,11 @@ def validate_update(reply: TrainReply, sent: TrainRequest, limits: Limits) -> Fa
     if misfit is not None:
         return misfit
     if reply.num_examples < 1 or reply.num_words < 1:
-        return Failure("empty", f"wanted at least 1 training sentence and word, found {reply.num_examples}")
+        return Failure("empty", f"expected at least 1 training sentence and word, got {reply.num_examples}")
     if reply.num_examples > limits.examples or not 1 <= reply.steps <= reply.num_words:
         told = f"{reply.num_examples} sentences, {reply.num_words} words, {reply.steps} steps"
         wanted = f"at most {limits.examples} sentences of this site in a round, and a word for every step"
-        return Failure("implausible", f"wanted {wanted}, found {told}")
+        return Failure("implausible", f"expected {wanted}, got {told}")
     if not math.isfinite(reply.loss_sum):
         return Failure("diverged", "the training loss is not finite; try a lower training.lr or fp32")
     misfit = _check_tensors(reply.arrays, sent.arrays, "reply")
@@ -133,12 +133,12 @@ def validate_update(reply: TrainReply, sent: TrainRequest, limits: Limits) -> Fa
         return misfit
     norm, most = norm_of(reply.arrays, sent.arrays), limits.norm(reply.steps)
     if norm > most:
-        asked = f"wanted an update of norm {most:.3g} or less after {reply.steps} steps (federation.max_update_norm)"
-        return Failure("implausible", f"{asked}, found {norm:.3g}")
+        asked = f"expected an update of norm {most:.3g} or less after {reply.steps} steps (federation.max_update_norm)"
+        return Failure("implausible", f"{asked}, got {norm:.3g}")
     changed = norm_of(reply.control or {})
     if changed > limits.control:
-        asked = f"wanted a control variate changed by {limits.control:.3g} or less (twice training.max_grad_norm)"
-        return Failure("implausible", f"{asked}, found {changed:.3g}")
+        asked = f"expected a control variate changed by {limits.control:.3g} or less (twice training.max_grad_norm)"
+        return Failure("implausible", f"{asked}, got {changed:.3g}")
     return norm
 
 
@@ -158,7 +158,7 @@ def check_header(found: Header, sent: Header) -> Failure | None:
     if found.contract != sent.contract:
         return Failure("labels", f"label contract {found.contract[:12]} is not the federation's {sent.contract[:12]}")
     if (found.run, found.seed) != (sent.run, sent.seed):
-        return Failure("federation", f"wanted a reply of run '{sent.run}', found one of '{found.run}'")
+        return Failure("federation", f"expected a reply of run '{sent.run}', got one of '{found.run}'")
     if found.round != sent.round:
-        return Failure("federation", f"wanted a reply of round {sent.round}, found one of round {found.round}")
+        return Failure("federation", f"expected a reply of round {sent.round}, got one of round {found.round}")
     return None

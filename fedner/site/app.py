@@ -157,7 +157,7 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
     _require_contract(request.header, site)
     settle(context, request.header.run, request.header.seed, request.header.contract)
     if request.split not in ("dev", "test"):
-        raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
+        raise FederationError(f"evaluation: expected split dev or test, got '{request.split}'")
     space = site.workspace()
     encoded = space.encoded(site.shard.split(request.split))
     _put_in_place(space, request.arrays, context, request.state_round, request.header.seed)

@@ -56,7 +56,7 @@ def settle(context: Context, run: str, seed: int, contract: str) -> None:
     if not root:
         return
     if not is_run_name(run):
-        raise FederationError("wanted a run's name of letters, digits, '.', '_' and '-', found another")
+        raise FederationError("expected a run's name of letters, digits, '.', '_' and '-', got another")
     apart = hashlib.sha256(f"{run}/{seed}/{contract}".encode()).hexdigest()[:8]
     context.node_config[MEMORY] = str(Path(str(root)) / f"{run}-{apart}")
 

@@ -41,5 +41,5 @@ def check_own_text(site_file: Path, contract_file: Path) -> CheckReport:
 def _require_no_contract(site: SiteConfig, path: Path) -> None:
     if site.data.contract.types or site.data.contract_file is not None:
         raise ConfigError(
-            f"{path}: data.contract: wanted no label contract, since the federation's comes with the kit, found one"
+            f"{path}: data.contract: expected no label contract, since the federation's comes with the kit, got one"
         )

@@ -152,7 +152,7 @@ def kind_of(request: AnyRequest) -> Request:
             return Request.train
         case EvaluateRequest():
             if request.split not in (Request.dev, Request.test):
-                raise FederationError(f"evaluation: wanted split dev or test, found '{request.split}'")
+                raise FederationError(f"evaluation: expected split dev or test, got '{request.split}'")
             return Request(request.split)
 
 

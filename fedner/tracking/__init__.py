@@ -63,7 +63,7 @@ def require_extras(tracking: TrackingConfig) -> None:
         # A folder of that name in the working directory, as W&B leaves one, looks like a package without a file.
         if found is None or found.origin is None:
             raise ConfigError(
-                f"tracking: wanted {_LIBRARIES[name]}, found it is not installed; pip install 'fedner[{name}]'"
+                f"tracking: expected {_LIBRARIES[name]}, got it is not installed; pip install 'fedner[{name}]'"
             )
 
 

@@ -24,7 +24,7 @@ def open_wandb(tracking: TrackingConfig, subject: Subject) -> "Wandb":
 
     mode = tracking.wandb or WandbMode.offline
     if mode is WandbMode.online and not wandb.login(prompt=False):
-        raise ConfigError("tracking.wandb=online: wanted a W&B login, found none; run `wandb login` first")
+        raise ConfigError("tracking.wandb=online: expected a W&B login, got none; run `wandb login` first")
     place = f"{mode.value} {tracking.wandb_project}"
     kept = recall(subject.folder, _NAME, place) or Remembered(identity=uuid.uuid4().hex[:8], place=place)
     remember(subject.folder, _NAME, kept)

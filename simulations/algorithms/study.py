@@ -53,7 +53,7 @@ def stored(study: Path, unit: Unit, lr_of_seed: Mapping[str, float]) -> list[Sto
     for seed, lr in sorted(lr_of_seed.items()):
         one = load_run(run_directory(study, unit, int(seed), lr))
         if one is None:
-            raise SystemExit(f"{study}: wanted {unit.label} with seed {seed}, found none; run the study to its end")
+            raise SystemExit(f"{study}: expected {unit.label} with seed {seed}, got none; run the study to its end")
         found.append(one)
     return found
 

@@ -44,7 +44,7 @@ FAULTS = (
     Fault("reply: NaN", REFUSED, replies.refused(lambda: replies.poisoned(float("nan")), "is not finite")),
     Fault("reply: Inf", REFUSED, replies.refused(lambda: replies.poisoned(float("inf")), "is not finite")),
     Fault("reply: a tensor of another shape", REFUSED,
-          replies.refused(lambda: replies.with_arrays(replies.misshapen), "wanted float32")),
+          replies.refused(lambda: replies.with_arrays(replies.misshapen), "expected float32")),
     Fault("reply: tensors of other names", REFUSED,
           replies.refused(lambda: replies.with_arrays(replies.renamed), "missing")),
     Fault("reply: another label contract", REFUSED, replies.refused(lambda: replies.foreign, "label contract")),

@@ -137,7 +137,7 @@ def test_second_wheel_serves_when_the_first_cannot_be_had(cache: Path, index: Pa
     ("altered", "complaint"),
     [
         ({**CONTENTS, "words.txt": "één\ndrie\n".encode()}, "words.txt has SHA-256"),
-        ({**CONTENTS, "words.txt": b"longer than pinned"}, "words.txt has 18 bytes, wanted 11"),
+        ({**CONTENTS, "words.txt": b"longer than pinned"}, "words.txt has 18 bytes, expected 11"),
         ({"weights.bin": CONTENTS["weights.bin"]}, "words.txt"),
     ],
 )
@@ -236,7 +236,7 @@ def test_changed_pins_never_meet_old_files(asset: Asset) -> None:
 
 
 def test_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(AssetError, match=r"minilm.*found 'maxilm'"):
+    with pytest.raises(AssetError, match=r"minilm.*got 'maxilm'"):
         assets.ensure_model("maxilm")
 
 

@@ -77,11 +77,11 @@ def test_unknown_verb_is_refused_with_the_known_ones(capsys):
         ("trainng.lr=1", "did you mean training"),
         ("partition.alfa=1", "partition.alfa"),
         ("training.lr=abc", "training.lr: Value 'abc'"),
-        ("training.lr=-1", "training.lr: wanted a number above 0, found -1"),
+        ("training.lr=-1", "training.lr: expected a number above 0, got -1"),
         ("training.precision=bf17", "expected one of [auto, fp32, bf16, fp16]"),
         ("data=conl2003", "did you mean conll2003"),
         ("aggregation.momentum=0.5", "aggregation.momentum"),
-        ("experiment.seeds=[]", "experiment.seeds: wanted at least one seed"),
+        ("experiment.seeds=[]", "experiment.seeds: expected at least one seed"),
     ],
 )
 def test_bad_override_is_refused_with_its_key(capsys, override, told):
@@ -139,7 +139,7 @@ def test_a_saved_config_that_is_no_mapping_is_refused_without_a_traceback(capsys
     (tmp_path / "config.yaml").write_text(content)
     status, _, err = run(capsys, "config", "--from", str(tmp_path))
     assert status == 2
-    assert "wanted one JSON object" in err
+    assert "expected one JSON object" in err
 
 
 def test_every_known_key_is_documented_with_a_meaning():

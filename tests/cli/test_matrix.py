@@ -74,11 +74,11 @@ def test_models_of_different_contracts_are_refused_with_the_difference(folder, c
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--models", "joined", *SITES], "--models wanted NAME=PLACE, found 'joined'"),
-        (["--models", "a=joined", "a=north", *SITES], "wanted different names, found 'a' twice"),
-        ([*MODELS, "--sites", "=north.conll"], "--sites wanted NAME=PLACE, found '=north.conll'"),
+        (["--models", "joined", *SITES], "--models expected NAME=PLACE, got 'joined'"),
+        (["--models", "a=joined", "a=north", *SITES], "expected different names, got 'a' twice"),
+        ([*MODELS, "--sites", "=north.conll"], "--sites expected NAME=PLACE, got '=north.conll'"),
         ([*MODELS, "--sites", "north=nowhere.conll"], "nowhere.conll"),
-        (["--models", "a=nowhere", *SITES], "nowhere: wanted a directory with a trained model"),
+        (["--models", "a=nowhere", *SITES], "nowhere: expected a directory with a trained model"),
         (MODELS, "--sites"),
     ],
 )

@@ -108,7 +108,7 @@ def test_every_option_of_every_group_survives_json(group: str, kind: str) -> Non
 
 @pytest.mark.parametrize(("kind", "alpha"), [("feddyn", 0.0), ("fedavg", 0.1)])
 def test_feddyn_is_told_to_server_and_sites_or_to_neither(kind: str, alpha: float) -> None:
-    with pytest.raises(ConfigError, match=r"training\.dyn_alpha: wanted a number above 0 with aggregation=feddyn"):
+    with pytest.raises(ConfigError, match=r"training\.dyn_alpha: expected a number above 0 with aggregation=feddyn"):
         from_plain(plain_config(aggregation={"kind": kind}, training={"dyn_alpha": alpha}))
 
 
@@ -246,7 +246,7 @@ def test_an_ill_typed_value_is_refused_by_its_full_name(path: str, value: object
     ],
 )
 def test_a_value_out_of_range_is_refused_with_key_and_value(path: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"^{path}: wanted .*, found "):
+    with pytest.raises(ConfigError, match=f"^{path}: expected .*, got "):
         from_plain(changed(path, value))
 
 
@@ -267,7 +267,7 @@ def test_a_value_out_of_range_is_refused_with_key_and_value(path: str, value: ob
     ],
 )
 def test_an_options_own_range_is_checked(group: str, kind: str, key: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=rf"^{group}\.{key}: wanted .*, found "):
+    with pytest.raises(ConfigError, match=rf"^{group}\.{key}: expected .*, got "):
         from_plain(plain_config(**{group: {"kind": kind, key: value}}))
 
 
@@ -293,7 +293,7 @@ def test_ranges_hold_for_configs_built_in_code_too(build: Any) -> None:
 @pytest.mark.parametrize("kind", [None, "nonesuch", 3])
 def test_an_unknown_kind_is_refused_with_the_known_ones(group: str, kind: object) -> None:
     known = ", ".join(sorted(CLASSES_BY_GROUP[group]))
-    with pytest.raises(ConfigError, match=rf"^{group}\.kind: wanted one of {known}, found "):
+    with pytest.raises(ConfigError, match=rf"^{group}\.kind: expected one of {known}, got "):
         from_plain(plain_config(**{group: {"kind": kind}}))
 
 
@@ -305,7 +305,7 @@ def test_a_value_without_default_must_be_given(data: SitesData | HubData, key: s
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"config"', "3"])
 def test_text_that_is_not_a_json_object_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^config: wanted one JSON object, found "):
+    with pytest.raises(ConfigError, match=r"^config: expected one JSON object, got "):
         loads(text)
 
 

@@ -49,8 +49,8 @@ def test_a_split_lacks_the_types_that_none_of_its_documents_annotates():
 @pytest.mark.parametrize(
     ("annotated", "message"),
     [
-        ({"nord": ["LOC"]}, r"partition.annotated: wanted one of the sites north, south, found 'nord' \(did you mean"),
-        ({"north": ["loc"]}, r"partition.annotated.north: .* \(PER, LOC, ORG\), found 'loc' \(did you mean 'LOC'\?\)"),
+        ({"nord": ["LOC"]}, r"partition.annotated: expected one of the sites north, south, got 'nord' \(did you mean"),
+        ({"north": ["loc"]}, r"partition.annotated.north: .* \(PER, LOC, ORG\), got 'loc' \(did you mean 'LOC'\?\)"),
     ],
 )
 def test_a_site_or_type_that_is_not_there_is_refused_with_its_name(annotated: dict[str, list[str]], message: str):

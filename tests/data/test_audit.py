@@ -209,9 +209,9 @@ def test_json_holds_no_text_and_the_tables_do(capsys: pytest.CaptureFixture[str]
 
 
 def test_options_out_of_range_are_refused() -> None:
-    with pytest.raises(ConfigError, match="--threshold: wanted a number above 0"):
+    with pytest.raises(ConfigError, match="--threshold: expected a number above 0"):
         AuditOptions(threshold=0.0)
-    with pytest.raises(ConfigError, match="--min-words: wanted a number from 1, found 0"):
+    with pytest.raises(ConfigError, match="--min-words: expected a number from 1, got 0"):
         AuditOptions(min_words=0)
 
 
@@ -253,5 +253,5 @@ def test_what_the_audit_writes_down_is_left_out_and_the_rest_is_clean(
 
 
 def test_the_verb_wants_contract_and_site_together() -> None:
-    with pytest.raises(ConfigError, match="wanted both --contract FILE and --site FILE"):
+    with pytest.raises(ConfigError, match="expected both --contract FILE and --site FILE"):
         data_verb(["audit", "--site", "site.yaml"])

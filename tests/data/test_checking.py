@@ -43,7 +43,7 @@ def test_every_bad_file_is_reported_not_the_first_alone(tmp_path: Path) -> None:
     report = check(FilesData(contract=CONTRACT, train=paths, dev=[COLUMNS]))
     assert not report.ok
     reasons = [file.problem or "" for file in report.files]
-    assert "a.conll:2: wanted 2 columns" in reasons[0]
+    assert "a.conll:2: expected 2 columns" in reasons[0]
     assert "b.conll:1: tag 'B-DRUG'" in reasons[1]
     assert "c.conll: no such file" in reasons[2]
     assert reasons[3] == ""
@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem_of_the_corpus(tmp_path: Pat
 
 
 def test_without_a_contract_there_is_nothing_to_check_against() -> None:
-    with pytest.raises(LabelError, match="wanted a label contract"):
+    with pytest.raises(LabelError, match="expected a label contract"):
         check(FilesData(train=[COLUMNS]))
 
 

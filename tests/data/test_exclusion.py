@@ -36,7 +36,7 @@ def test_without_a_file_all_stay() -> None:
 
 def test_an_id_that_no_document_has_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("a\nz\n")
-    with pytest.raises(DataError, match=r"ids.txt:2: wanted the id of a document, found 'z'"):
+    with pytest.raises(DataError, match=r"ids.txt:2: expected the id of a document, got 'z'"):
         leave_out({"test": documents("a", "b")}, str(tmp_path / "ids.txt"))
 
 
@@ -51,7 +51,7 @@ def test_an_unreadable_list_is_refused(tmp_path: Path, content: bytes | None, to
 
 def test_a_list_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("mine\n")
-    with pytest.raises(DataError, match="found one that is there already"):
+    with pytest.raises(DataError, match="got one that is there already"):
         write_excluded(["a"], tmp_path / "ids.txt")
     assert (tmp_path / "ids.txt").read_text() == "mine\n"
 
@@ -80,5 +80,5 @@ def test_a_site_leaves_out_what_its_own_list_names(tmp_path: Path, caplog: pytes
 
 
 def test_a_run_for_real_sites_carries_no_list() -> None:
-    with pytest.raises(ConfigError, match=r"data.exclude_documents: wanted null with data=at_sites"):
+    with pytest.raises(ConfigError, match=r"data.exclude_documents: expected null with data=at_sites"):
         AtSitesData(exclude_documents="ids.txt")

@@ -107,14 +107,14 @@ def test_types_may_be_a_plain_list(tmp_path: Path) -> None:
         ("types: {O: other}", "cannot be an entity type"),
         ("type: {PER: a}", "did you mean 'types'"),
         ("types: {PER: a}\nversion: one", "version"),
-        ("types: {PER: a}\nscheme: BIOES", "wanted IOB2"),
-        ("types: {PER: a", "wanted a contract file"),
-        ("types: {PER: *missing}", "wanted a contract file"),
-        ("? [1, 2]\n: 3", "wanted a contract file"),
+        ("types: {PER: a}\nscheme: BIOES", "expected IOB2"),
+        ("types: {PER: a", "expected a contract file"),
+        ("types: {PER: *missing}", "expected a contract file"),
+        ("? [1, 2]\n: 3", "expected a contract file"),
         ("types: [[PER]]", "put the name in quotes"),
-        ("just a sentence", "wanted `name`"),
-        ("", "wanted `name`"),
-        ("!!python/object/apply:os.system ['true']", "wanted a contract file"),
+        ("just a sentence", "expected `name`"),
+        ("", "expected `name`"),
+        ("!!python/object/apply:os.system ['true']", "expected a contract file"),
     ],
 )
 def test_a_bad_contract_file_is_refused_with_its_path(tmp_path: Path, text: str, reason: str) -> None:
@@ -126,7 +126,7 @@ def test_a_bad_contract_file_is_refused_with_its_path(tmp_path: Path, text: str,
 
 
 def test_a_missing_contract_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match=r"nowhere\.yaml: no such file; wanted a contract file"):
+    with pytest.raises(LabelError, match=r"nowhere\.yaml: no such file; expected a contract file"):
         read_contract(tmp_path / "nowhere.yaml")
 
 

@@ -116,10 +116,10 @@ def test_an_unseen_site_needs_only_test_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sites", "unseen", "reason"),
     [
-        (["nort"], [], r"no folder for site 'nort' \(did you mean 'north'\?\); found east, north"),
+        (["nort"], [], r"no folder for site 'nort' \(did you mean 'north'\?\); got east, north"),
         (["north"], ["north"], "site 'north' is named twice"),
         (["north", "north"], [], "site 'north' is named twice"),
-        ([], ["north", "east"], "wanted at least one site's folder"),
+        ([], ["north", "east"], "expected at least one site's folder"),
     ],
 )
 def test_sites_that_cannot_be_are_refused(tmp_path: Path, sites: list[str], unseen: list[str], reason: str) -> None:
@@ -133,11 +133,11 @@ def test_a_site_has_one_file_for_each_split(tmp_path: Path) -> None:
     (root / "north" / "train.conll.bak").write_text("not a corpus")
     assert len(load_corpus(SitesData(contract=CONTRACT, root=str(root))).train) == 1
     (root / "north" / "train.jsonl").write_text("")
-    with pytest.raises(DataError, match=r"north: wanted one file train\.\*.*found train\.conll, train\.jsonl"):
+    with pytest.raises(DataError, match=r"north: expected one file train\.\*.*got train\.conll, train\.jsonl"):
         load_corpus(SitesData(contract=CONTRACT, root=str(root)))
     (root / "north" / "dev.conll").unlink()
     (root / "north" / "train.jsonl").unlink()
-    with pytest.raises(DataError, match=r"wanted one file dev\.\*.*found none"):
+    with pytest.raises(DataError, match=r"expected one file dev\.\*.*got none"):
         load_corpus(SitesData(contract=CONTRACT, root=str(root)))
 
 
@@ -168,7 +168,7 @@ def test_a_sample_of_dev_leaves_train_and_test_alone() -> None:
     assert 12 <= num_sentences(sample.dev) < num_sentences(whole.dev)
     assert [document for document in whole.dev if document in sample.dev] == list(sample.dev)
     assert (sample.train, sample.test) == (whole.train, whole.test)
-    with pytest.raises(ConfigError, match=r"data\.dev_sentences: wanted at most"):
+    with pytest.raises(ConfigError, match=r"data\.dev_sentences: expected at most"):
         load_corpus(synthetic(None, num_dev=10_000))
 
 
@@ -180,7 +180,7 @@ def test_the_sample_follows_its_own_seed() -> None:
 def test_more_sentences_than_there_are_is_refused() -> None:
     total = num_sentences(load_corpus(synthetic(None)).train)
     assert load_corpus(synthetic(total)).train == load_corpus(synthetic(None)).train
-    with pytest.raises(ConfigError, match=rf"data\.train_sentences: wanted at most {total}"):
+    with pytest.raises(ConfigError, match=rf"data\.train_sentences: expected at most {total}"):
         load_corpus(synthetic(total + 1))
 
 

@@ -82,8 +82,8 @@ def test_a_type_that_nobody_looked_for_may_not_stand_in_the_text(tmp_path: Path)
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ("map: {MED: DRUGS}", r"labels.map.MED: .*\(DRUG, DOSE, DATE\), found 'DRUGS' \(did you mean 'DRUG'\?\)"),
-        ("unannotated: [DATES]", r"labels.unannotated: .* found 'DATES' \(did you mean 'DATE'\?\)"),
+        ("map: {MED: DRUGS}", r"labels.map.MED: .*\(DRUG, DOSE, DATE\), got 'DRUGS' \(did you mean 'DRUG'\?\)"),
+        ("unannotated: [DATES]", r"labels.unannotated: .* got 'DATES' \(did you mean 'DATE'\?\)"),
         ("map: {MED: DRUG}, unannotated: [DRUG]", "DRUG is what labels.map makes of MED"),
     ],
 )
@@ -94,7 +94,7 @@ def test_labels_that_do_not_fit_the_contract_are_refused(tmp_path: Path, labels:
 
 def test_a_split_that_there_is_not_is_refused(tmp_path: Path):
     with pytest.raises(
-        ConfigError, match=r"labels.unannotated_by_split: wanted one of train, dev, test, found 'tests'"
+        ConfigError, match=r"labels.unannotated_by_split: expected one of train, dev, test, got 'tests'"
     ):
         read_site(site_file(tmp_path, "unannotated_by_split: {tests: [DATE]}"))
 

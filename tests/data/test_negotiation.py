@@ -78,11 +78,11 @@ def test_statements_are_read_in_each_form(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("types: [DRUG]", "wanted `site: NAME`"),
-        ("site: north\ntypes: {DRUG: {count: many}}", "types.DRUG: wanted a meaning"),
-        ("site: north\ntypes: {DRUG: {counts: 3}}", "types.DRUG: wanted a meaning"),
-        ("site: north\ntypes: {NO: x, PER: y}", "types.False: wanted a meaning"),
-        ("site: [", "wanted what a site tells of its types in YAML"),
+        ("types: [DRUG]", "expected `site: NAME`"),
+        ("site: north\ntypes: {DRUG: {count: many}}", "types.DRUG: expected a meaning"),
+        ("site: north\ntypes: {DRUG: {counts: 3}}", "types.DRUG: expected a meaning"),
+        ("site: north\ntypes: {NO: x, PER: y}", "types.False: expected a meaning"),
+        ("site: [", "expected what a site tells of its types in YAML"),
         ("site: north\nsite: south\ntypes: [DRUG]", "'site' is given twice"),
     ],
 )

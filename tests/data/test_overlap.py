@@ -153,7 +153,7 @@ def test_a_fingerprint_says_nothing_of_ids_order_or_words(tmp_path: Path) -> Non
 def test_short_documents_are_left_out_and_counted() -> None:
     taken = take_fingerprint("north", {"train": documents(a=invented("a", 50), b=invented("b", 49))}, KEY)
     assert ([each.id for each in taken.documents.values()], taken.too_short) == (["a"], 1)
-    with pytest.raises(DataError, match="wanted documents of at least 101 words, found none"):
+    with pytest.raises(DataError, match="expected documents of at least 101 words, got none"):
         take_fingerprint("north", {"train": documents(a=invented("a"))}, KEY, min_words=101)
 
 
@@ -161,13 +161,13 @@ def test_what_cannot_be_compared_is_refused_readably() -> None:
     def taken(site: str, key: OverlapKey) -> Any:
         return take_fingerprint(site, {"train": documents(a=invented("a"))}, key).fingerprint
 
-    with pytest.raises(ConfigError, match=rf"made with one key, found key {KEY.id} at 'a' and {OTHER_KEY.id} at 'b'"):
+    with pytest.raises(ConfigError, match=rf"made with one key, got key {KEY.id} at 'a' and {OTHER_KEY.id} at 'b'"):
         find_overlap([taken("a", KEY), taken("b", OTHER_KEY)])
-    with pytest.raises(ConfigError, match="one fingerprint a site, found two of 'a'"):
+    with pytest.raises(ConfigError, match="one fingerprint a site, got two of 'a'"):
         find_overlap([taken("a", KEY), taken("a", KEY)])
-    with pytest.raises(ConfigError, match="two sites or more, found 1"):
+    with pytest.raises(ConfigError, match="two sites or more, got 1"):
         find_overlap([taken("a", KEY)])
-    with pytest.raises(ConfigError, match=r"--threshold: wanted a number from 0.3 to 1, found 0.1"):
+    with pytest.raises(ConfigError, match=r"--threshold: expected a number from 0.3 to 1, got 0.1"):
         find_overlap([taken("a", KEY), taken("b", KEY)], 0.1)
 
 
@@ -187,7 +187,7 @@ def test_what_is_no_key_is_refused_and_not_shown(tmp_path: Path, content: str) -
     place = tmp_path / "overlap.key"
     place.write_text(content)
     place.chmod(0o600)
-    with pytest.raises(ConfigError, match="wanted the sites' shared key, 64 hexadecimal digits") as caught:
+    with pytest.raises(ConfigError, match="expected the sites' shared key, 64 hexadecimal digits") as caught:
         read_key(place)
     assert not content or content not in str(caught.value)
 
@@ -209,20 +209,20 @@ def plain_fingerprint() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda plain: plain.update(format="other"), "format 'fedner-fingerprint'.*found format 'other'"),
-        (lambda plain: plain.update(version=2), "version 1, found 2; use the fedner that wrote it"),
+        (lambda plain: plain.update(format="other"), "format 'fedner-fingerprint'.*got format 'other'"),
+        (lambda plain: plain.update(version=2), "version 1, got 2; use the fedner that wrote it"),
         (lambda plain: plain.pop("key_id"), "missing: key_id"),
         (lambda plain: plain.update(secret="x"), "unknown: 'secret'"),
         (lambda plain: plain.update(site="a\x1b[2J"), "a site's name of 1 to 100 characters"),
-        (lambda plain: plain.update(site=7), "site: wanted text, found 7"),
-        (lambda plain: plain.update(key_id=REFERENCE.upper()), "key_id: wanted 16 hexadecimal digits"),
-        (lambda plain: plain.update(min_words="50"), "min_words: wanted a whole number"),
-        (lambda plain: plain["documents"].pop("dev"), "documents: wanted train, dev, test; missing: dev"),
-        (lambda plain: plain["documents"].update(dev=[]), "documents.dev: wanted an object, found a list"),
+        (lambda plain: plain.update(site=7), "site: expected text, got 7"),
+        (lambda plain: plain.update(key_id=REFERENCE.upper()), "key_id: expected 16 hexadecimal digits"),
+        (lambda plain: plain.update(min_words="50"), "min_words: expected a whole number"),
+        (lambda plain: plain["documents"].pop("dev"), "documents: expected train, dev, test; missing: dev"),
+        (lambda plain: plain["documents"].update(dev=[]), "documents.dev: expected an object, got a list"),
         (lambda plain: plain["documents"]["dev"].update(x=SIGNATURE), "a reference of 16 hexadecimal digits"),
         (lambda plain: plain["documents"]["dev"].update({"0" * 16: "ab"}), "a signature of 128 hexadecimal digits"),
-        (lambda plain: plain["documents"]["dev"].update({"0" * 16: None}), "a signature of 128 .*found null"),
-        (lambda plain: plain["documents"]["dev"].update({REFERENCE: SIGNATURE}), "found one in two splits"),
+        (lambda plain: plain["documents"]["dev"].update({"0" * 16: None}), "a signature of 128 .*got null"),
+        (lambda plain: plain["documents"]["dev"].update({REFERENCE: SIGNATURE}), "got one in two splits"),
     ],
 )
 def test_a_fingerprint_that_is_not_as_agreed_is_refused(
@@ -250,9 +250,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> 
 def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "north.json").open("wb") as file:
         file.truncate(64 * 1024 * 1024 + 1)
-    with pytest.raises(DataError, match="of at most 67,108,864 bytes, found 67,108,865"):
+    with pytest.raises(DataError, match="of at most 67,108,864 bytes, got 67,108,865"):
         read_fingerprint(tmp_path / "north.json")
-    with pytest.raises(DataError, match="found no ordinary file"):
+    with pytest.raises(DataError, match="got no ordinary file"):
         read_fingerprint(tmp_path)
 
 
@@ -281,7 +281,7 @@ def test_findings_on_another_fingerprint_of_the_site_are_refused() -> None:
     found = find_overlap([earlier.fingerprint, other.fingerprint])
     with pytest.raises(DataError, match="a later or earlier fingerprint was compared"):
         look_up(found, "a", later.documents)
-    with pytest.raises(DataError, match="wanted findings on site 'c', found findings on a, b"):
+    with pytest.raises(DataError, match="expected findings on site 'c', got findings on a, b"):
         look_up(found, "c", {})
 
 

@@ -207,12 +207,12 @@ def test_documents_are_moved_when_no_draw_gives_every_site_its_minimum() -> None
 
 @counted
 def test_too_few_documents_are_refused_with_the_numbers(config: PartitionConfig) -> None:
-    with pytest.raises(ConfigError, match="wanted 4 sites x 2 training documents = 8, found 7"):
+    with pytest.raises(ConfigError, match="expected 4 sites x 2 training documents = 8, got 7"):
         partition(random_corpus(0, train=7), config)
 
 
 def test_a_partition_of_no_known_kind_is_refused() -> None:
-    with pytest.raises(ConfigError, match="wanted iid, dirichlet, quantity or natural"):
+    with pytest.raises(ConfigError, match="expected iid, dirichlet, quantity or natural"):
         partition(random_corpus(0), PartitionConfig(kind=PartitionKind.iid))
 
 

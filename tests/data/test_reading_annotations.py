@@ -102,7 +102,7 @@ def test_a_label_outside_the_contract_and_offsets_outside_the_text_are_refused_w
 
 def test_a_span_whose_quoted_text_stands_elsewhere_is_refused() -> None:
     wrong = Annotation("DRUG", ((0, 3),), PLACE, quoted="pill")
-    with pytest.raises(DataError, match=r"wanted 'pill' at 0\.\.3 \(DRUG\), found 'Red'; offsets count characters"):
+    with pytest.raises(DataError, match=r"expected 'pill' at 0\.\.3 \(DRUG\), got 'Red'; offsets count characters"):
         to_sentences(AnnotatedText("7", "Red pill", (wrong,), PLACE), CONTRACT, SpanPolicy(), ReadReport("x"))
 
 

@@ -134,13 +134,13 @@ def test_sentences_pubtator_3_and_one_document_a_line_are_read_too(tmp_path: Pat
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        (passage(0, "Gout", annotation(0, "Gout", "")), r"annotations\[0\]: wanted an infon `type`"),
+        (passage(0, "Gout", annotation(0, "Gout", "")), r"annotations\[0\]: expected an infon `type`"),
         (passage(0, "Gout", annotation(1, "Gout", "Disease")), r"annotations\[0\]: span 1\.\.5 .*does not lie within"),
-        (passage(0, "Gout", annotation(0, "gut ", "Disease")), r"annotations\[0\]: wanted 'gut ' at 0\.\.4"),
-        ({"text": "Gout"}, r"passages\[1\]: wanted `offset`, found text"),
+        (passage(0, "Gout", annotation(0, "gut ", "Disease")), r"annotations\[0\]: expected 'gut ' at 0\.\.4"),
+        ({"text": "Gout"}, r"passages\[1\]: expected `offset`, got text"),
         (passage(3, "Gout"), r"passages\[1\]: begins at character 3, but the passage before it ends at 6"),
         (passage(10**9, "Gout"), r"passages\[1\]: begins 999,999,994 characters after"),
-        ({"offset": "0", "text": "Gout"}, r"passages\[1\]\.offset: wanted a whole number, found '0'"),
+        ({"offset": "0", "text": "Gout"}, r"passages\[1\]\.offset: expected a whole number, got '0'"),
         ({"offset": 9, "text": "\ud800"}, r"passages\[1\]\.text: .*surrogate"),
     ],
 )
@@ -165,15 +165,15 @@ BOMB = '<!DOCTYPE collection [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a
         (BOMB, r"x\.xml:1: the XML declares an entity"),
         ('<!DOCTYPE c [<!ENTITY a SYSTEM "file:///etc/passwd">]><collection>&a;</collection>', "declares an entity"),
         (XML.replace("Gout &gt;", "Gout &alpha;"), r"x\.xml:10: the XML uses an entity that is not XML's own"),
-        (XML.replace("</document>", ""), r"x\.xml:14: wanted XML, found it invalid \(mismatched tag\)"),
-        (XML[:300], "found it invalid"),
+        (XML.replace("</document>", ""), r"x\.xml:14: expected XML, got it invalid \(mismatched tag\)"),
+        (XML[:300], "got it invalid"),
         (
             XML.replace('offset="20" ', 'offset="x" '),
-            r"x\.xml:11: annotation 3.*location.*: offset: wanted a whole number|x\.xml:11: location: offset",
+            r"x\.xml:11: annotation 3.*location.*: offset: expected a whole number|x\.xml:11: location: offset",
         ),
-        ("<html/>", "wanted a BioC <collection>, found <html>"),
+        ("<html/>", "expected a BioC <collection>, got <html>"),
         ("<collection>" + "<x>" * 100, "nested at most 64 deep"),
-        (XML.replace("UTF-8", "nonsense"), "x.xml:1: wanted XML"),
+        (XML.replace("UTF-8", "nonsense"), "x.xml:1: expected XML"),
     ],
 )
 def test_xml_that_is_broken_or_dangerous_is_refused_with_its_line(tmp_path: Path, content: str, reason: str) -> None:
@@ -184,11 +184,11 @@ def test_xml_that_is_broken_or_dangerous_is_refused_with_its_line(tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("8\t0\t1\tx\tDisease", r"x:3: wanted a title .* or a mention of the document above"),
-        ("8|a|x", "x:3: found the abstract of '8' where no title"),
-        ("7\t0\t4\tGout", "x:3: wanted a mention such as"),
-        ("7\t0\t4x\tGout\tDisease", "x:3: wanted a mention such as"),
-        ("7\t0\t4\tgout\tDisease", "x:3: wanted 'gout' at 0..4"),
+        ("8\t0\t1\tx\tDisease", r"x:3: expected a title .* or a mention of the document above"),
+        ("8|a|x", "x:3: the abstract of '8' has no title above it"),
+        ("7\t0\t4\tGout", "x:3: expected a mention such as"),
+        ("7\t0\t4x\tGout\tDisease", "x:3: expected a mention such as"),
+        ("7\t0\t4\tgout\tDisease", "x:3: expected 'gout' at 0..4"),
     ],
 )
 def test_a_broken_pubtator_line_is_refused(tmp_path: Path, line: str, reason: str) -> None:

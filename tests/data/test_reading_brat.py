@@ -53,14 +53,14 @@ def test_what_is_no_entity_is_counted_and_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("T2 DRUG 0 3 Red", r"wanted an entity such as 'T1\\tDRUG 0 7\\tAspirin' \(tabs"),
-        ("T2\tDRUG 3 x\tRed", "wanted an entity"),
-        ("T2\tDRUG -1 3\tRed", "wanted an entity"),
-        ("T2\tDRUG 0 " + "9" * 5000 + "\tRed", "wanted an entity"),
-        ("Red", "wanted a BRAT annotation"),
+        ("T2 DRUG 0 3 Red", r"expected an entity such as 'T1\\tDRUG 0 7\\tAspirin' \(tabs"),
+        ("T2\tDRUG 3 x\tRed", "expected an entity"),
+        ("T2\tDRUG -1 3\tRed", "expected an entity"),
+        ("T2\tDRUG 0 " + "9" * 5000 + "\tRed", "expected an entity"),
+        ("Red", "expected a BRAT annotation"),
         ("T1\tDRUG 0 3\tRed", "the name T1 is used twice"),
         ("T2\tDRUG 4 9\tpill", r"T2: span 4\.\.9 \(DRUG\) does not lie within the text of 8"),
-        ("T2\tDRUG 3 7\tpill", r"T2: wanted 'pill' at 3\.\.7 \(DRUG\), found ' pil'"),
+        ("T2\tDRUG 3 7\tpill", r"T2: expected 'pill' at 3\.\.7 \(DRUG\), got ' pil'"),
         ("T2\tDRUG 4 6\tpi", "T2: span 4..6 .* cuts the word 'pill'"),
         ("T2\tDRUG 0 8\tRed pill", "T1: span 0..3 .*overlaps|T2: span 0..8 .*overlaps"),
     ],
@@ -86,13 +86,13 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"z\.ann: no z\.txt beside it"):
         list(read_documents(tmp_path, CONTRACT))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"found a folder with no \.ann in it"):
+    with pytest.raises(DataError, match=r"got a folder with no \.ann in it"):
         list(read_documents(tmp_path / "empty", CONTRACT))
 
 
 def test_text_in_another_encoding_or_with_nul_is_refused_with_its_line(tmp_path: Path) -> None:
     pair(tmp_path, "", "")
-    for content, reason in [(b"a\n\xff", "wanted utf-8 text, found byte 0xff at byte offset 2"), (b"a\n\0", "NUL")]:
+    for content, reason in [(b"a\n\xff", "expected utf-8 text, got byte 0xff at byte offset 2"), (b"a\n\0", "NUL")]:
         (tmp_path / "x.txt").write_bytes(content)
         with pytest.raises(DataError, match=rf"x\.txt:2: .*{reason}"):
             list(read_documents(tmp_path, CONTRACT))

@@ -100,7 +100,7 @@ def test_a_comment_with_an_unknown_tag_is_not_passed_over(tmp_path: Path) -> Non
 
 
 def test_a_hash_without_a_tag_is_refused_not_dropped(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"x\.conll:2: wanted 2 columns .*found 1"):
+    with pytest.raises(DataError, match=r"x\.conll:2: expected 2 columns .*got 1"):
         read(tmp_path, "x O\n#\ny O\n")
 
 
@@ -138,10 +138,10 @@ def test_any_columns_can_hold_word_and_tag(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("x O\ny NN O\n", 2, "wanted 2 columns parted by blanks .* found 3"),
-        ("x\tO\ny O\n", 2, "wanted 2 columns parted by tabs .* found 1"),
+        ("x O\ny NN O\n", 2, "expected 2 columns parted by blanks .* got 3"),
+        ("x\tO\ny O\n", 2, "expected 2 columns parted by tabs .* got 1"),
         ("word\n", 1, "at least 2 columns"),
-        ("x\tO\n\tO\n", 2, "wanted a word and a tag"),
+        ("x\tO\n\tO\n", 2, "expected a word and a tag"),
         ("x O\n\n-DOCSTART- O\n\ny O\n", 3, "put a mark"),
         ("# newdoc id = a\nx O\n\n# newdoc id = b\ny O\n\n# newdoc id = a\nz O\n", 8, "'a' is used twice"),
         ("# newdoc id = a\nx O\n\n-DOCSTART- O\n\ny O\n", 6, "name all of them or none"),
@@ -154,7 +154,7 @@ def test_a_broken_file_is_refused_with_line_and_reason(tmp_path: Path, text: str
 
 @pytest.mark.parametrize("text", ["\n\n", "# only\n# comments\n", "-DOCSTART- O\n\n", " \t\n"])
 def test_a_file_without_a_word_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DataError, match="wanted lines with a word and a tag, found none"):
+    with pytest.raises(DataError, match="expected lines with a word and a tag, got none"):
         read(tmp_path, text)
 
 

@@ -42,7 +42,7 @@ def test_both_forms_of_doccano(tmp_path: Path) -> None:
     assert found(second) == [("PERSON", "Ada")]
     assert first.metadata == {"source": "x.json", "ward": "3"}
     assert report.ignored == {"relations": 1}
-    with pytest.raises(DataError, match=r"x\.json:1: label\[0\]: wanted \[start, end, label\], found a list"):
+    with pytest.raises(DataError, match=r"x\.json:1: label\[0\]: expected \[start, end, label\], got a list"):
         read(tmp_path, {**old, "label": [[4, 7]]})
 
 
@@ -69,7 +69,7 @@ def test_label_studio_tasks_and_those_that_nobody_annotated(tmp_path: Path) -> N
 def test_label_studio_offsets_in_utf16_are_known_by_the_quoted_text(tmp_path: Path) -> None:
     (document,) = read(tmp_path, [task([region(5, 8, "Ada", "PERSON"), region(14, 23, "Brackolin", "DRUG")])])
     assert found(document) == [("PERSON", "Ada"), ("DRUG", "Brackolin")]
-    with pytest.raises(DataError, match=r"wanted 'Ada' at 6\.\.9 \(PERSON\)"):
+    with pytest.raises(DataError, match=r"expected 'Ada' at 6\.\.9 \(PERSON\)"):
         read(tmp_path, [task([region(6, 9, "Ada", "PERSON")])])
 
 
@@ -158,5 +158,5 @@ def test_a_docbin_that_unpacks_without_bounds_is_refused(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("content", [b"", b"x", b"x\x9c\x03\x00\x00\x00\x00\x01", b"x\x9cK\x05"])
 def test_what_is_no_docbin_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.spacy").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.spacy: (wanted a DocBin|reading a DocBin needs spaCy)"):
+    with pytest.raises(DataError, match=r"x\.spacy: (expected a DocBin|reading a DocBin needs spaCy)"):
         list(read_documents(tmp_path / "x.spacy", CONTRACT))

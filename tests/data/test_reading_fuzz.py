@@ -244,7 +244,7 @@ LONG = "x " * 100_000
 def test_a_sentence_of_100000_words_is_refused_with_its_line(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content)
-    with pytest.raises(DataError, match=rf"{name}:1: wanted sentences of at most 20,000 words"):
+    with pytest.raises(DataError, match=rf"{name}:1: expected sentences of at most 20,000 words"):
         list(read_documents(path, CONTRACT))
 
 

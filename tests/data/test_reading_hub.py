@@ -48,11 +48,11 @@ def test_tags_as_text_and_documents_by_column(tmp_path: Path) -> None:
     ("rows", "features", "reason"),
     [
         ({"tokens": [["x"]], "ner_tags": [[1]]}, None, r"set\[train\]:1: .*tags are numbers without names"),
-        ({"tokens": [["x"]], "ner_tags": [[-1]]}, LABELLED, r":1: .*found -1 \(names are O, B-LOC"),
+        ({"tokens": [["x"]], "ner_tags": [[-1]]}, LABELLED, r":1: .*got -1 \(names are O, B-LOC"),
         ({"tokens": [["x"], ["x"]], "ner_tags": [[0], [0, 0]]}, LABELLED, r":2: .*1 words and 2 tags"),
-        ({"tokens": [[""]], "ner_tags": [[0]]}, LABELLED, ":1: word 0: wanted a word"),
-        ({"tokens": ["x"], "ner_tags": ["O"]}, None, "wanted a list of words"),
-        ({"toks": [["x"]], "ner_tags": [["O"]]}, None, r"no column 'tokens' \(data.words_column\).*found toks"),
+        ({"tokens": [[""]], "ner_tags": [[0]]}, LABELLED, ":1: word 0: expected a word"),
+        ({"tokens": ["x"], "ner_tags": ["O"]}, None, "expected a list of words"),
+        ({"toks": [["x"]], "ner_tags": [["O"]]}, None, r"no column 'tokens' \(data.words_column\).*got toks"),
     ],
 )
 def test_a_broken_data_set_is_refused_with_its_row(
@@ -69,7 +69,7 @@ def test_an_unknown_class_label_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_split_is_named_with_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no split 'validation' \(data.dev_split\).*found test, train"):
+    with pytest.raises(DataError, match=r"no split 'validation' \(data.dev_split\).*got test, train"):
         load_corpus(save(tmp_path, ROWS, LABELLED, train=None, test=None))
 
 

@@ -67,29 +67,29 @@ OK = {"tokens": ["x"], "tags": ["O"]}
     ("row", "reason"),
     [
         ("{", "invalid JSON"),
-        ("[1, 2]", "found a list; write one object a line"),
+        ("[1, 2]", "got a list; write one object a line"),
         ("[", "one JSON array"),
         ("[" * 100_000, "nested too deeply"),
         ("1" * 5000, "invalid JSON"),
         ('{"tokens": ["\\ud800"], "tags": ["O"]}', "surrogate"),
         ({"tokens": ["x", "y"], "tags": ["O"]}, "2 tokens and 1 tags"),
-        ({"tokens": ["x"]}, "found no `tags` among tokens"),
-        ({}, "found no `tokens` among no keys"),
-        ({"tokens": "x", "tags": ["O"]}, "tokens: wanted a list, found str"),
-        ({"tokens": [""], "tags": ["O"]}, r"tokens\[0\]: wanted a word, found ''"),
-        ({"tokens": [1], "tags": ["O"]}, r"tokens\[0\]: wanted a word, found 1"),
-        ({"tokens": ["x"], "tags": [None]}, r"tags\[0\]: wanted a tag"),
-        ({"tokens": ["x"], "tags": [True]}, r"tags\[0\]: wanted a tag"),
+        ({"tokens": ["x"]}, "got no `tags` among tokens"),
+        ({}, "got no `tokens` among no keys"),
+        ({"tokens": "x", "tags": ["O"]}, "tokens: expected a list, got str"),
+        ({"tokens": [""], "tags": ["O"]}, r"tokens\[0\]: expected a word, got ''"),
+        ({"tokens": [1], "tags": ["O"]}, r"tokens\[0\]: expected a word, got 1"),
+        ({"tokens": ["x"], "tags": [None]}, r"tags\[0\]: expected a tag"),
+        ({"tokens": ["x"], "tags": [True]}, r"tags\[0\]: expected a tag"),
         ({"tokens": ["x"] * 20_001, "tags": ["O"] * 20_001}, "20,000 words"),
         ({"text": "x " * 100_000, "spans": []}, "20,000 words"),
-        ({**OK, "metadata": [1]}, "metadata: wanted an object"),
-        ({**OK, "metadata": {"a": {}}}, r"metadata\.a: wanted a string or a number"),
-        ({**OK, "doc_id": ["a"]}, "doc_id: wanted a name or a number"),
-        ({**OK, "id": ""}, "id: wanted a name or a number"),
-        ({"text": 3, "spans": []}, "text: wanted a string, found int"),
-        ({"text": "x"}, "found no `spans` among text"),
-        ({"text": "x", "spans": [[0, 1, "PER"]]}, "spans: wanted {'start'"),
-        ({"text": "x", "spans": [{"start": 0.0, "end": 1, "label": "PER"}]}, "spans: wanted {'start'"),
+        ({**OK, "metadata": [1]}, "metadata: expected an object"),
+        ({**OK, "metadata": {"a": {}}}, r"metadata\.a: expected a string or a number"),
+        ({**OK, "doc_id": ["a"]}, "doc_id: expected a name or a number"),
+        ({**OK, "id": ""}, "id: expected a name or a number"),
+        ({"text": 3, "spans": []}, "text: expected a string, got int"),
+        ({"text": "x"}, "got no `spans` among text"),
+        ({"text": "x", "spans": [[0, 1, "PER"]]}, "spans: expected {'start'"),
+        ({"text": "x", "spans": [{"start": 0.0, "end": 1, "label": "PER"}]}, "spans: expected {'start'"),
         (text_row("Ada", (0, 4, "PER")), r"0\.\.4 \(PER\) does not lie within the text of 3 characters"),
         (text_row("Ada", (1, 1, "PER")), "does not lie within"),
         (text_row("Ada", (-1, 2, "PER")), "does not lie within"),
@@ -132,9 +132,9 @@ def test_document_ids_are_unique_and_given_to_all_or_none(
 
 
 def test_a_file_of_blank_lines_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="found only blank lines"):
+    with pytest.raises(DataError, match="got only blank lines"):
         read(tmp_path, "", "  ", "")
-    with pytest.raises(DataError, match="wanted words with tags, found none at all"):
+    with pytest.raises(DataError, match="expected words with tags, got none at all"):
         read(tmp_path, {"tokens": [], "tags": []})
 
 

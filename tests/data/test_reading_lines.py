@@ -42,7 +42,11 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path, character: str, encoding: 
     ("content", "encoding", "message"),
     [
         # a, e-acute in UTF-8 (2 bytes), line feed: the stray byte is the sixth, at offset 5
-        ("aé\n".encode() + b"b\xe9\n", "utf-8", r"x:2: wanted utf-8 text, found byte 0xe9 at byte offset 5;.*latin-1"),
+        (
+            "aé\n".encode() + b"b\xe9\n",
+            "utf-8",
+            r"x:2: expected utf-8 text, got byte 0xe9 at byte offset 5;.*latin-1",
+        ),
         (b"\xef\xbb\xbf\xff\n", "utf-8", r"x:1: .*0xff at byte offset 3"),
         (b"\xef\xbb\xbf\xff\n", "utf-8-sig", r"x:1: .*0xff at byte offset 3"),
         (b"a\nb\0c\n", "utf-8", r"x:2: .*NUL"),
@@ -51,10 +55,10 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path, character: str, encoding: 
         ("a".encode("utf-16"), "utf-8", r"x: .*utf-16 byte order mark; set data.encoding=utf-16"),
         ("a".encode("utf-32"), "utf-8", r"x: .*utf-32 byte order mark"),
         (b"a\n", "utf-9", r"x: unknown encoding 'utf-9'"),
-        (b"a\0b\0", "utf-16", r"x:1: wanted utf-16 text, found .*BOM"),
+        (b"a\0b\0", "utf-16", r"x:1: expected utf-16 text, got .*BOM"),
         (b"a\n", "hex", r"x: unknown encoding 'hex'"),
         (b"a\n", "undefined", r"x: unknown encoding 'undefined'"),
-        (b"\xff\xfea\0\n\0\x00\xd8b\0", "utf-16", r"x:2: wanted utf-16 text, found byte 0x00 at byte offset 6"),
+        (b"\xff\xfea\0\n\0\x00\xd8b\0", "utf-16", r"x:2: expected utf-16 text, got byte 0x00 at byte offset 6"),
     ],
 )
 def test_what_is_no_text_is_refused_with_place_and_remedy(
@@ -67,7 +71,7 @@ def test_what_is_no_text_is_refused_with_place_and_remedy(
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         list(read_lines(tmp_path / "nothing"))
-    with pytest.raises(DataError, match="found a folder"):
+    with pytest.raises(DataError, match="got a folder"):
         list(read_lines(tmp_path))
 
 

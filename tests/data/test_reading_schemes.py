@@ -170,7 +170,7 @@ def test_a_bare_type_that_looks_like_a_tag_is_a_type() -> None:
 
 
 def test_a_tag_of_another_scheme_is_refused_with_its_line() -> None:
-    with pytest.raises(LabelError, match=r"notes\.conll:7: wanted IOB2 tags, found 'E-PER'"):
+    with pytest.raises(LabelError, match=r"notes\.conll:7: expected IOB2 tags, got 'E-PER'"):
         check_tags({"B-PER": 1, "E-PER": 7}, TagScheme.iob2, CONTRACT, "notes.conll")
 
 

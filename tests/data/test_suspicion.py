@@ -101,5 +101,5 @@ def test_the_verb_asks_a_model_of_the_same_types_and_no_other(
         save_tagger(build_tagger(tiny, contract, 0), tmp_path / name, "a card")
     data_verb(["audit", *overrides, "--model", str(tmp_path / "same"), "--json"])
     assert isinstance(json.loads(capsys.readouterr().out)["suspicious"], list)
-    with pytest.raises(ConfigError, match="wanted a model of the text's types DRUG, DOSE"):
+    with pytest.raises(ConfigError, match="expected a model of the text's types DRUG, DOSE"):
         data_verb(["audit", *overrides, "--model", str(tmp_path / "other")])

@@ -233,7 +233,7 @@ def test_brat_never_overwrites_and_never_leaves_its_folder(tmp_path: Path) -> No
 
 def test_columns_refuse_words_that_they_cannot_hold() -> None:
     text = AnnotatedText(None, "a\tb c", (), Place("x", 3), words=((0, 3), (4, 5)))
-    with pytest.raises(DataError, match=r"x:3: wanted words without tabs.*'a\\tb'; write JSONL"):
+    with pytest.raises(DataError, match=r"x:3: expected words without tabs.*'a\\tb'; write JSONL"):
         write_conll([marked(text)], io.StringIO())
     with pytest.raises(DataError, match="a document id that a line can hold"):
         write_conll([plain("x", name="a\nb")], io.StringIO())
@@ -262,7 +262,7 @@ def test_two_columns_are_read_back_as_they_were(tmp_path_factory: pytest.TempPat
     ]
     words = [word for document in documents for sentence in document.sentences for word in sentence.words]
     if any(not word or any(mark in word for mark in " \t\n\r") for word in words):
-        with pytest.raises(DataError, match="wanted words without blanks"):
+        with pytest.raises(DataError, match="expected words without blanks"):
             two_columns(documents)
         return
     path = tmp_path_factory.mktemp("x") / "x.conll"
@@ -288,7 +288,7 @@ def test_texts_to_be_predicted_come_from_every_format(tmp_path: Path) -> None:
     assert [text.text for text in read_texts(tmp_path / "b.jsonl")] == ["x y", "x y"]
     assert [text.text for text in read_texts(tmp_path / "c.json")] == ["x y"]
     assert [text.id for text in read_texts(LETTERS)] == ["letter-1", "letter-2", "ward/7", "ward/8"]
-    with pytest.raises(DataError, match="wanted running text, found columns of words"):
+    with pytest.raises(DataError, match="expected running text, got columns of words"):
         list(read_texts(tmp_path / "a.txt", TextFormat.conll))
 
 

@@ -323,7 +323,7 @@ def submit(machines: Machines, name: str, *overrides: str) -> None:
 
 def test_a_run_that_the_policies_forbid_is_refused_before_any_work_and_written_down(machines):
     submit(machines, "mischief", "federation.wait_seconds=20")
-    assert "handshake: wanted 2 sites within 20 s" in machines.ask("logs", "mischief")  # which ends with the run
+    assert "handshake: expected 2 sites within 20 s" in machines.ask("logs", "mischief")  # which ends with the run
     told = [line["reason"] for line in machines.history("mischief") if line["event"] == "site refused"]
     assert told == ["policy-run: the site's policy does not name this run"] * 2
     for site in machines.sites:

@@ -199,7 +199,7 @@ def test_altered_weights_of_the_federation_are_refused(tmp_path):
     (path,) = study.glob("arms/federated/*/best.safetensors")
     save_file({name: array + np.float32(1) for name, array in load_file(path).items()}, path)
     shutil.rmtree(study / "arms" / "fine_tuned")
-    with pytest.raises(RunDirectoryError, match=r"best\.safetensors: wanted the weights .* the file was altered"):
+    with pytest.raises(RunDirectoryError, match=r"best\.safetensors: expected the weights .* the file was altered"):
         compare(config, "cmd", Silent())
 
 

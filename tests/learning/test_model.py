@@ -97,9 +97,9 @@ def test_a_foreign_state_is_refused_by_name_before_anything_is_written(tagger: T
     renamed = {("x" if name == "classifier.bias" else name): array for name, array in changed.items()}
     with pytest.raises(StateError, match=r"missing \['classifier.bias'\], not in the model \['x'\]"):
         set_state(tagger.model, renamed)
-    with pytest.raises(StateError, match=r"'classifier.bias' wanted float32\[5\], found float32\[1\]"):
+    with pytest.raises(StateError, match=r"'classifier.bias' expected float32\[5\], got float32\[1\]"):
         set_state(tagger.model, changed | {"classifier.bias": np.zeros(1, np.float32)})
-    with pytest.raises(StateError, match="found float64"):
+    with pytest.raises(StateError, match="got float64"):
         set_state(tagger.model, changed | {"classifier.bias": np.zeros(5)})
     assert digest(get_state(tagger.model)) == digest(before)
 
@@ -233,5 +233,5 @@ def test_a_window_longer_than_the_encoder_is_refused(contract: LabelContract, tm
     small = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=32, **SIZES)
     BertModel(small).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"model\.max_length: .*32 positions, found 128"):
+    with pytest.raises(ConfigError, match=r"model\.max_length: .*32 positions, got 128"):
         build_tagger(ModelConfig(name=str(tmp_path)), contract, 0)

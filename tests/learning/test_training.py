@@ -364,7 +364,7 @@ def test_memory_of_another_model_is_refused(
     (result,) = run(tagger, encoded, config, start)
     moments = dict(result.memory.moments)
     moments["exp_avg/classifier.bias"] = np.zeros(3, np.float32)
-    with pytest.raises(RunError, match=r"'classifier.bias' wanted shape \[5\], found \[3\]"):
+    with pytest.raises(RunError, match=r"'classifier.bias' expected shape \[5\], got \[3\]"):
         run(tagger, encoded, config, start, memory=replace(result.memory, moments=moments))
 
 

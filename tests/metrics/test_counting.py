@@ -241,14 +241,14 @@ def test_missing_predictions_are_refused_with_the_sentence() -> None:
 
 
 def test_document_indices_out_of_range_are_refused() -> None:
-    with pytest.raises(LabelError, match=r"0 \.\. 1, found 2 \.\. 2"):
+    with pytest.raises(LabelError, match=r"0 \.\. 1, got 2 \.\. 2"):
         count_documents([["O"]], [["O"]], [2], 2, CONTRACT)
 
 
 def test_counts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(LabelError, match="4 and of 3 entity types cannot be added"):
         Counts.zero(4) + Counts.zero(3)
-    with pytest.raises(LabelError, match="found 1, 2 and 1 numbers"):
+    with pytest.raises(LabelError, match="got 1, 2 and 1 numbers"):
         Counts((1,), (1, 2), (1,))
     with pytest.raises(LabelError, match="0 or more"):
         Counts((1,), (-1,), (1,))

@@ -258,15 +258,15 @@ def test_a_gap_that_vanishes_in_many_resamples_has_no_interval(missed: int, has_
 
 def test_different_documents_or_seeds_are_refused() -> None:
     ten, nine = random_counts(0, documents=10), random_counts(0, documents=9)
-    with pytest.raises(RunError, match="same test documents in every arm, found 9, 10"):
+    with pytest.raises(RunError, match="same test documents in every arm, got 9, 10"):
         paired_bootstrap(ten, nine)
-    with pytest.raises(RunError, match="same test documents in every run, found 9, 10"):
+    with pytest.raises(RunError, match="same test documents in every run, got 9, 10"):
         arm_interval([ten, nine])
     with pytest.raises(RunError, match="same test documents in every arm"):
         gap_closed_interval([ten], [ten], [[nine]])
-    with pytest.raises(RunError, match="as many seeds in every arm, found 2, 1, 1"):
+    with pytest.raises(RunError, match="as many seeds in every arm, got 2, 1, 1"):
         gap_closed_interval([ten, ten], [ten], [[ten]])
-    with pytest.raises(RunError, match=r"as many for each site, found \[1, 2\]"):
+    with pytest.raises(RunError, match=r"as many for each site, got \[1, 2\]"):
         local_interval([[ten], [ten, ten]])
     with pytest.raises(RunError, match="one run or more"):
         arm_interval([])

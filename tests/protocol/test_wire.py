@@ -74,7 +74,7 @@ def test_bytes_that_do_not_fit_their_shape_are_refused(data: bytes):
 def test_another_dtype_is_refused_by_name():
     with pytest.raises(FederationError, match=r"'w'.*float64"):
         from_record(ArrayRecord({"w": Array(np.zeros(2))}))
-    with pytest.raises(FederationError, match=r"'w' as float32, found int64"):
+    with pytest.raises(FederationError, match=r"'w' as float32, got int64"):
         from_record(ArrayRecord({"w": Array(np.zeros(2, dtype=np.int64))}))
 
 
@@ -120,7 +120,7 @@ def test_hello_carries_the_whole_contract():
 def test_another_protocol_version_is_refused():
     content = wire.hello_request(HelloRequest(header=HEADER, config="{}"))
     content.config_records["config"]["protocol"] = 99
-    with pytest.raises(FederationError, match="protocol version 3, found 99"):
+    with pytest.raises(FederationError, match="protocol version 3, got 99"):
         wire.read_hello_request(asked(content))
 
 
@@ -136,7 +136,7 @@ def test_a_reply_without_a_record_is_a_failure_of_the_site(record: str):
 def test_an_ill_typed_value_is_a_failure_that_names_the_key():
     content = wire.train_reply(train_reply())
     content["metrics"] = MetricRecord({"num-examples": 5.0})
-    assert "'num-examples' as int, found float" in str(wire.read_train_reply(answered(content)))
+    assert "'num-examples' as int, got float" in str(wire.read_train_reply(answered(content)))
 
 
 def test_negative_counts_are_a_failure():

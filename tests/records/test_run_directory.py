@@ -109,7 +109,7 @@ def test_a_history_line_cut_short_by_a_crash_is_left_out(run: RunDirectory):
 
 
 def test_history_on_a_full_disk_says_so(run: RunDirectory, full_disk):
-    with full_disk(16), pytest.raises(RunDirectoryError, match=r"write down what happened, could not \(File too large"):
+    with full_disk(16), pytest.raises(RunDirectoryError, match=r"cannot write the history \(File too large"):
         run.record(RoundStarted(round=1, rounds=2, sites=("a",)))
 
 

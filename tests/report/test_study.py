@@ -51,7 +51,7 @@ def test_an_interval_without_bounds_is_read_as_none(comparison: Plain) -> None:
 
 @pytest.mark.parametrize("content", [{"schema": 2, "arms": {}}, {"arms": {}}])
 def test_another_schema_is_refused_with_the_file_and_what_was_found(content: Plain, tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match=r"metrics\.json: wanted schema 1, found"):
+    with pytest.raises(RunDirectoryError, match=r"metrics\.json: expected schema 1, got"):
         read_study(write(tmp_path, content))
 
 

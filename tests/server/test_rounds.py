@@ -71,9 +71,9 @@ def test_never_fewer_than_min_sites_are_asked():
 
 
 def test_too_few_connected_sites_are_named():
-    with pytest.raises(QuorumError, match=r"at least 3 sites.*found 2 at hand: a, b"):
+    with pytest.raises(QuorumError, match=r"at least 3 sites.*got 2: a, b"):
         sample_sites(["b", "a"], FederationConfig(min_sites=3), 0, 1)
-    with pytest.raises(QuorumError, match=r"and c \(federation.mandatory\), found 2 at hand: a, b"):
+    with pytest.raises(QuorumError, match=r"and c \(federation.mandatory\), got 2: a, b"):
         sample_sites(["b", "a"], FederationConfig(mandatory=["c", "a"]), 0, 1)
 
 
@@ -108,7 +108,7 @@ BROKEN = {**GLOBAL, "b": np.array([0, np.nan, 0], dtype=np.float32)}
     [
         (GLOBAL, None, "reply, control variate: tensor names differ"),
         (None, GLOBAL, "reply, control variate: tensor names differ"),
-        (GLOBAL, {**GLOBAL, "b": GLOBAL["b"][:2]}, "reply, control variate: tensor 'b' wanted float32[3]"),
+        (GLOBAL, {**GLOBAL, "b": GLOBAL["b"][:2]}, "reply, control variate: tensor 'b' expected float32[3]"),
         (GLOBAL, BROKEN, "reply, control variate: tensor 'b' is not finite"),
     ],
 )
@@ -132,22 +132,22 @@ def test_a_good_reply_counts_with_the_norm_of_its_update():
     ("reply", "told"),
     [
         (replace(GOOD, header=replace(SENT, contract="d" * 64)), "label contract dddddddddddd is not"),
-        (replace(GOOD, header=replace(SENT, round=1)), "round 2, found one of round 1"),
-        (replace(GOOD, header=replace(SENT, run="other")), "run 'r', found one of 'other'"),
+        (replace(GOOD, header=replace(SENT, round=1)), "round 2, got one of round 1"),
+        (replace(GOOD, header=replace(SENT, run="other")), "run 'r', got one of 'other'"),
         (replace(GOOD, num_examples=0), "at least 1 training sentence"),
-        (replace(GOOD, num_examples=40), "wanted at most 4 sentences of this site in a round"),
-        (replace(GOOD, steps=31), "a word for every step, found 4 sentences, 30 words, 31 steps"),
+        (replace(GOOD, num_examples=40), "expected at most 4 sentences of this site in a round"),
+        (replace(GOOD, steps=31), "a word for every step, got 4 sentences, 30 words, 31 steps"),
         (
             replace(GOOD, arrays={name: array + 2 for name, array in GLOBAL.items()}),
-            "norm 5 or less after 1 steps (federation.max_update_norm), found 5.29",
+            "norm 5 or less after 1 steps (federation.max_update_norm), got 5.29",
         ),
-        (replace(GOOD, steps=0), "found 4 sentences, 30 words, 0 steps"),
+        (replace(GOOD, steps=0), "got 4 sentences, 30 words, 0 steps"),
         (replace(GOOD, loss_sum=math.nan), "loss is not finite"),
         (replace(GOOD, arrays={"a": GLOBAL["a"]}), r"missing ['b']"),
         (replace(GOOD, arrays={"b": GLOBAL["b"], "a": GLOBAL["a"]}), "names differ"),
         (
             replace(GOOD, arrays={**GLOBAL, "b": np.zeros(4, dtype=np.float32)}),
-            "'b' wanted float32[3], found float32[4]",
+            "'b' expected float32[3], got float32[4]",
         ),
         (replace(GOOD, arrays={**GLOBAL, "b": np.array([1, np.nan, 2], np.float32)}), "tensor 'b' is not finite"),
         (replace(GOOD, arrays={**GLOBAL, "a": np.full((2, 2), np.inf, np.float32)}), "tensor 'a' is not finite"),
@@ -277,9 +277,9 @@ DECLARED = {"a": 60, "b": 30, "c": 10}
 @pytest.mark.parametrize(
     ("counted", "config", "told"),
     [
-        ({"a"}, FederationConfig(min_sites=2), r"round 4: wanted at least 2 usable replies .*found 1 \(b: y; c: x\)"),
-        ({"b", "c"}, FederationConfig(min_share=0.5), r"wanted 50% of all training sentences .*found 40%"),
-        ({"b", "c"}, FederationConfig(mandatory=["a", "b"]), r"wanted a usable reply of a \(federation.mandatory\)"),
+        ({"a"}, FederationConfig(min_sites=2), r"round 4: expected at least 2 usable replies .*got 1 \(b: y; c: x\)"),
+        ({"b", "c"}, FederationConfig(min_share=0.5), r"expected 50% of all training sentences .*got 40%"),
+        ({"b", "c"}, FederationConfig(mandatory=["a", "b"]), r"expected a usable reply of a \(federation.mandatory\)"),
     ],
 )
 def test_a_missed_quorum_says_what_is_missing_and_why(counted: set[str], config: FederationConfig, told: str):

@@ -185,7 +185,9 @@ def test_too_few_usable_replies_end_the_run_with_names_and_reasons(small_config,
     def break_all(reply: Message, number: int) -> Message:
         raise RuntimeError
 
-    with pytest.raises(FederationError, match=r"round 1: wanted at least 1 usable.*alderbrook.*northquay.*stillwater"):
+    with pytest.raises(
+        FederationError, match=r"round 1: expected at least 1 usable.*alderbrook.*northquay.*stillwater"
+    ):
         run_with(bent_app(break_all), small_config(), tmp_path / "run")
 
 
@@ -227,7 +229,7 @@ def test_a_round_without_a_quorum_is_retried_to_the_result_of_an_undisturbed_run
 
 def test_retries_end_and_the_run_stops_with_what_was_missing(small_config, tmp_path: Path):
     config = small_config(min_share=1.0, missed_quorum="retry", retries=2)
-    with pytest.raises(QuorumError, match=r"round 2: wanted 100% of all training sentences"):
+    with pytest.raises(QuorumError, match=r"round 2: expected 100% of all training sentences"):
         run_with(bent_app(fails_at(1, {2, 3, 4})), config, tmp_path / "run")
     history = open_run(tmp_path / "run").history()
     assert [line["then"] for line in history if line["event"] == "quorum missed"] == ["retry", "retry", "stop"]
@@ -318,7 +320,7 @@ def test_a_reply_of_an_earlier_round_is_refused(small_config, tmp_path: Path):
         outcome = federate(config, grid, run)
     assert outcome.result.rounds[1].sites == ("alderbrook", "stillwater")
     assert [line["reason"] for line in refused(tmp_path / "run")] == [
-        "federation: wanted a reply of round 2, found one of round 1"
+        "federation: expected a reply of round 2, got one of round 1"
     ]
 
 
@@ -401,7 +403,7 @@ def test_a_site_that_sends_garbage_is_refused_then_suspended_and_spoils_nothing(
     assert outcome.result.test == without.result.test
     reasons = [line["reason"] for line in refused(tmp_path / "garbage")]
     assert len(reasons) == 3
-    assert all(reason.startswith("implausible: wanted an update of norm") for reason in reasons)
+    assert all(reason.startswith("implausible: expected an update of norm") for reason in reasons)
     history = open_run(tmp_path / "garbage").history()
     told = [(line["round"], line["site"]) for line in history if line["event"] == "site suspended"]
     assert told == [(4, "northquay")]
@@ -418,7 +420,7 @@ def test_a_site_that_sends_a_control_variate_of_garbage_is_refused(small_config,
 
     run_with(bent_app(garbage), small_config(training={"scaffold": True}), tmp_path / "run")
     assert {line["site"] for line in refused(tmp_path / "run")} == {"northquay"}
-    assert "wanted a control variate changed by 2.02 or less" in refused(tmp_path / "run")[0]["reason"]
+    assert "expected a control variate changed by 2.02 or less" in refused(tmp_path / "run")[0]["reason"]
 
 
 def test_a_site_that_claims_ten_times_its_sentences_is_refused(small_config, tmp_path: Path):
@@ -488,7 +490,7 @@ def test_missing_sites_are_waited_for_and_then_told(small_config, tmp_path: Path
     run = create_run(tmp_path / "run", config, contract_from_config(config.data.contract))
     with (
         LocalGrid(InlineRunner(client_app.app, contexts), list(contexts)[:2]) as grid,
-        pytest.raises(FederationError, match=r"wanted 3 sites within 0.3 s.*found 2: alderbrook, northquay;"),
+        pytest.raises(FederationError, match=r"expected 3 sites within 0.3 s.*got 2: alderbrook, northquay;"),
     ):
         federate(config, grid, run)
 
@@ -537,7 +539,7 @@ def test_public_dev_is_scored_at_the_server_each_round(small_config, tmp_path: P
 
 
 def test_run_config_without_config_says_how_to_pass_it():
-    with pytest.raises(ConfigError, match=r"found none; pass --run-config"):
+    with pytest.raises(ConfigError, match=r"got none; pass --run-config"):
         run_config("", "")
 
 
@@ -552,7 +554,7 @@ def test_only_a_named_run_can_be_gone_on_with(small_config):
     assert not resumes(False, config)
     with pytest.raises(ConfigError, match="wants the run's name"):
         resumes(True, config)
-    with pytest.raises(ConfigError, match="wanted true or false under `resume`, found 'yes'"):
+    with pytest.raises(ConfigError, match="expected true or false under `resume`, got 'yes'"):
         resumes("yes", config)
     config.name = "mine"
     assert resumes(True, config)

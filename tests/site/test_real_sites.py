@@ -81,7 +81,7 @@ def test_a_simulation_has_no_text_of_this_kind(places):
 def test_what_only_a_simulation_decides_is_refused(places, group, key, value):
     plain = to_plain(at_sites(places[0]))
     plain[group] = {**plain[group], key: value} if group == "data" else {key: value}
-    with pytest.raises(ConfigError, match=f"{group}.{key}: wanted .*data=at_sites"):
+    with pytest.raises(ConfigError, match=f"{group}.{key}: expected .*data=at_sites"):
         from_plain(plain)
 
 
@@ -99,6 +99,6 @@ def test_each_run_has_a_folder_of_its_own_and_a_resumed_one_finds_it_again(tmp_p
 @pytest.mark.parametrize("name", ["../../etc", "..", ".hidden", "a/b", "", "a\nb", "x" * 200])
 def test_a_run_cannot_name_its_way_out_of_the_sites_memory(tmp_path, name):
     context = node(2, **{MEMORY_OF_RUNS: str(tmp_path)})
-    with pytest.raises(FederationError, match="wanted a run's name"):
+    with pytest.raises(FederationError, match="expected a run's name"):
         settle(context, name, 0, "contract")
     assert MEMORY not in context.node_config

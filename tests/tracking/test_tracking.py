@@ -330,8 +330,8 @@ def test_sites_are_not_told_who_watches(small_config, tmp_path: Path):
 @pytest.mark.parametrize(
     ("tracking", "told"),
     [
-        ({"prometheus_port": 70000}, "tracking.prometheus_port: wanted a port in"),
-        ({"prometheus_host": " "}, "tracking.prometheus_host: wanted a name"),
+        ({"prometheus_port": 70000}, "tracking.prometheus_port: expected a port in"),
+        ({"prometheus_host": " "}, "tracking.prometheus_host: expected a name"),
         ({"mlflow_uri": "https://me:secret@mlflow.example"}, "MLFLOW_TRACKING_PASSWORD"),
     ],
 )

@@ -28,7 +28,7 @@ def contract(arguments: list[str]) -> None:
         return
     actions = {"propose": _propose, "diff": _diff}
     if arguments[0] not in actions:
-        raise ConfigError(f"contract: wanted propose or diff, found '{arguments[0]}'")
+        raise ConfigError(f"contract: expected propose or diff, got '{arguments[0]}'")
     actions[arguments[0]](arguments[1:])
 
 

@@ -117,7 +117,7 @@ def _number(control: "Control", run: str) -> int:
         if run in (one.name, str(one.number)):
             return one.number
     names = ", ".join(dict.fromkeys(one.name for one in submitted if one.name)) or "none"
-    raise ConfigError(f"wanted a run of this server, found '{run}'; it has {names}")
+    raise ConfigError(f"expected a run of this server, got '{run}'; it has {names}")
 
 
 def _parser(verb: str, what: str, example: str) -> ArgumentParser:

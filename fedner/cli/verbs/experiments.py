@@ -82,7 +82,7 @@ def simulate(arguments: list[str]) -> None:
         return
     if "--from" in overrides or "--multirun" in overrides:
         raise ConfigError(
-            "resume: wanted values to change at most, found --from or --multirun; a run goes on as it began"
+            "resume: expected values to change at most, got --from or --multirun; a run goes on as it began"
         )
     saved = ["--from", str(from_run), *overrides]
     run_composed("simulate", saved, lambda config: _train("simulate", arguments, config, from_run))
@@ -94,7 +94,7 @@ def _resumed(arguments: list[str]) -> tuple[Path | None, list[str]]:
     if not named:
         return None, arguments
     if len(named) > 1 or named[0] == "resume=":
-        raise ConfigError("resume: wanted one run directory, as in resume=runs/NAME")
+        raise ConfigError("resume: expected one run directory, as in resume=runs/NAME")
     return Path(named[0].removeprefix("resume=")), [argument for argument in arguments if argument not in named]
 
 
@@ -128,7 +128,7 @@ def report(arguments: list[str]) -> None:
         print(REPORT, end="")
         return
     if len(arguments) != 1:
-        raise ConfigError(f"report: wanted one run directory, found {len(arguments)} arguments")
+        raise ConfigError(f"report: expected one run directory, got {len(arguments)} arguments")
     from fedner import experiments
     from fedner.report import print_summary, read_study
 

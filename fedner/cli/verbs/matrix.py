@@ -70,9 +70,9 @@ def _named(option: str, given: Sequence[str], once: bool = False) -> dict[str, l
     for argument in given:
         name, equals, place = argument.partition("=")
         if not name or not equals or not place:
-            raise ConfigError(f"matrix: {option} wanted NAME=PLACE, found '{argument}'")
+            raise ConfigError(f"matrix: {option} expected NAME=PLACE, got '{argument}'")
         if once and name in found:
-            raise ConfigError(f"matrix: {option} wanted different names, found '{name}' twice")
+            raise ConfigError(f"matrix: {option} expected different names, got '{name}' twice")
         found.setdefault(name, []).append(place)
     return found
 

@@ -88,7 +88,7 @@ def _write(marked: "Iterator[MarkedText]", form: str, output: Path | None) -> No
         write(marked, sys.stdout)
         return
     if output.is_dir():
-        raise DataError(f"wanted a file to write {form} to, found a folder", output)
+        raise DataError(f"expected a file to write {form} to, got a folder", output)
     partial = output.with_name(f"{output.name}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as out:

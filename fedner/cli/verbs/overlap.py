@@ -56,7 +56,7 @@ def _fingerprint(arguments: list[str]) -> None:
     wanted = [options.contract, options.site, options.key, options.output]
     if (options.new_key is None) != all(wanted) or (options.new_key is not None and any(wanted)):
         raise ConfigError(
-            "data fingerprint: wanted --contract, --site, --key and --output, each with a file, or --new-key alone"
+            "data fingerprint: expected --contract, --site, --key and --output, each with a file, or --new-key alone"
         )
     if options.new_key is not None:
         print(f"{options.new_key}: key {make_key(options.new_key).id}; for the sites alone")

@@ -113,7 +113,7 @@ def audit(arguments: list[str]) -> None:
         return
     actions = {"verify": _verify, "head": _head}
     if arguments[0] not in actions:
-        raise ConfigError(f"audit: wanted verify or head, found '{arguments[0]}'")
+        raise ConfigError(f"audit: expected verify or head, got '{arguments[0]}'")
     actions[arguments[0]](arguments[1:])
 
 

@@ -54,7 +54,7 @@ def data(arguments: list[str]) -> None:
         return
     if arguments[0] not in (*actions, "audit"):
         wanted = "check, stats, audit, fingerprint, overlap or lookup"
-        raise ConfigError(f"data: wanted {wanted}, found '{arguments[0]}'")
+        raise ConfigError(f"data: expected {wanted}, got '{arguments[0]}'")
     as_json = "--json" in arguments
     rest = [argument for argument in arguments[1:] if argument != "--json"]
     if arguments[0] == "audit":
@@ -136,7 +136,7 @@ def _audit(arguments: list[str], as_json: bool) -> None:
         return
     if chosen.site is None or chosen.contract is None or overrides:
         raise ConfigError(
-            "data audit: wanted both --contract FILE and --site FILE and no overrides, or overrides alone"
+            "data audit: expected both --contract FILE and --site FILE and no overrides, or overrides alone"
         )
     site, contract = read_site(chosen.site), read_contract(chosen.contract)
     tell(site.site, contract, read_site_shard(site, contract))
@@ -151,7 +151,7 @@ def _beliefs(model: str, contract: "LabelContract", splits: "Mapping[str, Sequen
     found, wanted = (each.type_names for each in (tagger.contract, contract))
     if found != wanted:
         raise ConfigError(
-            f"--model {model}: wanted a model of the text's types {', '.join(wanted)}, in this order, found one of "
+            f"--model {model}: expected a model of the text's types {', '.join(wanted)}, in this order, got one of "
             f"{', '.join(found)}"
         )
     return {

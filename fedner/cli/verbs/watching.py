@@ -76,7 +76,7 @@ def _watching(kit: "Kit", options: Namespace) -> "Iterator[tuple[Look, Events]]"
             yield look, list
         return
     if options.key is not None:
-        raise ConfigError(f"--key: wanted with a site's kit alone, found with the {kit.party}'s")
+        raise ConfigError(f"--key: expected with a site's kit alone, got with the {kit.party}'s")
     with connected(kit, options.at) as control:
         yield control.status, _NewEvents(control, options.follow)
 

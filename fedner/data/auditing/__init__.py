@@ -42,13 +42,13 @@ class AuditOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
-            raise ConfigError(f"--threshold: wanted a number above 0 and at most 1, found {self.threshold}")
+            raise ConfigError(f"--threshold: expected a number above 0 and at most 1, got {self.threshold}")
         if not 0 <= self.plain_share <= 1:
-            raise ConfigError(f"--plain-share: wanted a number from 0 to 1, found {self.plain_share}")
+            raise ConfigError(f"--plain-share: expected a number from 0 to 1, got {self.plain_share}")
         for name, least in (("shingle", 1), ("min_words", 1), ("rare", 0)):
             if getattr(self, name) < least:
                 option = name.replace("_", "-")
-                raise ConfigError(f"--{option}: wanted a number from {least}, found {getattr(self, name)}")
+                raise ConfigError(f"--{option}: expected a number from {least}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

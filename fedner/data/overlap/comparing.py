@@ -91,7 +91,7 @@ def find_overlap(fingerprints: Sequence[Fingerprint], threshold: float = THRESHO
             is out of range.
     """
     if not LEAST_THRESHOLD <= threshold <= 1:
-        raise ConfigError(f"--threshold: wanted a number from {LEAST_THRESHOLD} to 1, found {threshold}")
+        raise ConfigError(f"--threshold: expected a number from {LEAST_THRESHOLD} to 1, got {threshold}")
     ordered = sorted(fingerprints, key=lambda each: each.site)
     _require_comparable(ordered)
     matches = [match for ours, theirs in permutations(ordered, 2) for match in _matches(ours, theirs, threshold)]
@@ -137,13 +137,13 @@ def _rank(match: Match) -> tuple[object, ...]:
 
 def _require_comparable(fingerprints: Sequence[Fingerprint]) -> None:
     if len(fingerprints) < 2:
-        raise ConfigError(f"data overlap: wanted the fingerprints of two sites or more, found {len(fingerprints)}")
+        raise ConfigError(f"data overlap: expected the fingerprints of two sites or more, got {len(fingerprints)}")
     for one, other in pairwise(fingerprints):
         if one.site == other.site:
-            raise ConfigError(f"data overlap: wanted one fingerprint a site, found two of {one.site!r}")
+            raise ConfigError(f"data overlap: expected one fingerprint a site, got two of {one.site!r}")
         if one.key_id != other.key_id:
             raise ConfigError(
-                f"data overlap: wanted fingerprints made with one key, found key {one.key_id} at {one.site!r} and "
+                f"data overlap: expected fingerprints made with one key, got key {one.key_id} at {one.site!r} and "
                 f"{other.key_id} at {other.site!r}, which can never match; make them anew with one shared key"
             )
 

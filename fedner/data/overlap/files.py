@@ -22,21 +22,21 @@ def read_object(path: Path, form: str, what: str) -> dict[str, Value]:
     try:
         known, size = path.is_file(), path.stat().st_size
     except OSError as error:
-        raise DataError(f"wanted {what}, found none ({error.strerror})", path) from error
+        raise DataError(f"expected {what}, got none ({error.strerror})", path) from error
     if not known:
-        raise DataError(f"wanted {what}, found no ordinary file", path)
+        raise DataError(f"expected {what}, got no ordinary file", path)
     if size > LIMIT_BYTES:
-        raise DataError(f"wanted {what} of at most {LIMIT_BYTES:,} bytes, found {size:,}", path)
+        raise DataError(f"expected {what} of at most {LIMIT_BYTES:,} bytes, got {size:,}", path)
     values = list(read_values(path))
     if len(values) != 1:
-        raise DataError(f"wanted {what}, one JSON object, found {len(values)} values", path)
+        raise DataError(f"expected {what}, one JSON object, got {len(values)} values", path)
     members = dict(values[0].fields())
     found = members.pop("format").value if "format" in members else None
     if found != form:
-        raise DataError(f"wanted {what} (format {form!r}), found format {found!r:.80}", path)
+        raise DataError(f"expected {what} (format {form!r}), got format {found!r:.80}", path)
     version = members.pop("version").number() if "version" in members else None
     if version != VERSION:
-        raise DataError(f"wanted {what} of version {VERSION}, found {version}; use the fedner that wrote it", path)
+        raise DataError(f"expected {what} of version {VERSION}, got {version}; use the fedner that wrote it", path)
     return members
 
 
@@ -51,7 +51,7 @@ def require_members(members: Mapping[str, Value], wanted: Iterable[str], path: P
         place = f"{inside}: " if inside else ""
         missing = ", ".join(name for name in names if name not in members) or "nothing"
         unknown = ", ".join(f"{name!r:.80}" for name in members if name not in names) or "nothing"
-        raise DataError(f"{place}wanted {', '.join(names)}; missing: {missing}, unknown: {unknown:.300}", path)
+        raise DataError(f"{place}expected {', '.join(names)}; missing: {missing}, unknown: {unknown:.300}", path)
 
 
 def site_name(value: Value) -> str:
@@ -91,7 +91,7 @@ def require_new(*paths: Path) -> None:
     """
     for path in paths:
         if path.exists():
-            raise DataError("wanted a new file, found one that is there already", path)
+            raise DataError("expected a new file, got one that is there already", path)
 
 
 def write_object(path: Path, form: str, members: Mapping[str, object]) -> None:
@@ -104,6 +104,6 @@ def write_object(path: Path, form: str, members: Mapping[str, object]) -> None:
     try:
         write_private(path, content.encode())
     except FileExistsError as error:
-        raise DataError("wanted a new file, found one that is there already", path) from error
+        raise DataError("expected a new file, got one that is there already", path) from error
     except OSError as error:
         raise DataError(f"cannot be written ({error.strerror})", path) from error

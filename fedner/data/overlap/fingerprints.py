@@ -72,9 +72,9 @@ def take_fingerprint(
         DataError: no document is long enough, or there are too many.
     """
     if not is_site_name(site):
-        raise ConfigError(f"site: wanted a name of at most 100 characters that can be shown, found {site!r:.120}")
+        raise ConfigError(f"site: expected a name of at most 100 characters that can be shown, got {site!r:.120}")
     if min_words < 1:
-        raise ConfigError(f"--min-words: wanted a number from 1, found {min_words}")
+        raise ConfigError(f"--min-words: expected a number from 1, got {min_words}")
     signer = Signer(key)
     signatures: dict[str, dict[str, bytes]] = {}
     documents: dict[str, OwnDocument] = {}
@@ -92,7 +92,7 @@ def take_fingerprint(
         # Sorted by what was drawn, so that no order of the site's is left.
         signatures[split] = dict(sorted(signed.items()))
     if not documents:
-        raise DataError(f"wanted documents of at least {min_words} words, found none; see --min-words")
+        raise DataError(f"expected documents of at least {min_words} words, got none; see --min-words")
     _require_few(len(documents))
     return FingerprintTaken(Fingerprint(site, key.id, min_words, signatures), documents, too_short)
 
@@ -124,7 +124,7 @@ def read_fingerprint(path: Path) -> Fingerprint:
     documents = {split: splits[split].fields() for split in SPLITS}
     _require_few(sum(map(len, documents.values())), path)
     if len(set(chain.from_iterable(documents.values()))) < sum(map(len, documents.values())):
-        raise DataError("documents: wanted each reference once, found one in two splits", path)
+        raise DataError("documents: expected each reference once, got one in two splits", path)
     signatures = {
         split: {reference_of(name, each): _signature(each) for name, each in found.items()}
         for split, found in documents.items()
@@ -190,4 +190,4 @@ def _matching(pattern: re.Pattern[str], value: Value, wanted: str) -> str:
 
 def _require_few(number: int, path: Path | None = None) -> None:
     if number > LIMIT_DOCUMENTS:
-        raise DataError(f"wanted at most {LIMIT_DOCUMENTS:,} documents in a fingerprint, found {number:,}", path)
+        raise DataError(f"expected at most {LIMIT_DOCUMENTS:,} documents in a fingerprint, got {number:,}", path)

@@ -55,13 +55,13 @@ def look_up(overlap: Overlap, site: str, documents: Mapping[str, OwnDocument]) -
     """
     if site not in overlap.num_documents:
         compared = ", ".join(overlap.num_documents)
-        raise DataError(f"wanted findings on site {site!r}, found findings on {compared}; was its file compared?")
+        raise DataError(f"expected findings on site {site!r}, got findings on {compared}; was its file compared?")
     own = [each for each in overlap.matches if each.document.site == site]
     for each in own:
         known = documents.get(each.document.reference)
         if known is None or known.split != each.document.split:
             raise DataError(
-                f"wanted references of the fingerprint of {site!r} that was kept here, found "
+                f"expected references of the fingerprint of {site!r} that was kept here, got "
                 f"{each.document.reference}, which is none; a later or earlier fingerprint was compared"
             )
     return OwnFindings(

@@ -59,7 +59,7 @@ def make_key(path: Path) -> OverlapKey:
     try:
         write_private(path, f"{key.secret.hex()}\n".encode())
     except FileExistsError as error:
-        raise ConfigError(f"{path}: wanted a place for a new key, found a file; a key is never overwritten") from error
+        raise ConfigError(f"{path}: expected a place for a new key, got a file; a key is never overwritten") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot write a key ({error.strerror})") from error
     return key
@@ -74,15 +74,15 @@ def read_key(path: Path) -> OverlapKey:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ConfigError(f"{path}: wanted {_WANTED}, found no ordinary file")
+            raise ConfigError(f"{path}: expected {_WANTED}, got no ordinary file")
         if not is_private(path):
-            raise ConfigError(f"{path}: wanted a key that only its owner can read; `chmod 600 {path}`")
+            raise ConfigError(f"{path}: expected a key that only its owner can read; `chmod 600 {path}`")
         with path.open("rb") as file:
             content = file.read(128)
     except OSError as error:
-        raise ConfigError(f"{path}: wanted {_WANTED}, found none ({error.strerror})") from error
+        raise ConfigError(f"{path}: expected {_WANTED}, got none ({error.strerror})") from error
     if not _KEY.fullmatch(content):
-        raise ConfigError(f"{path}: wanted {_WANTED}, found something else")
+        raise ConfigError(f"{path}: expected {_WANTED}, got something else")
     return OverlapKey(bytes.fromhex(content.decode()))
 
 

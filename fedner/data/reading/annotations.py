@@ -235,7 +235,7 @@ def _check_quoted(annotation: Annotation, pieces: Sequence[Characters], text: st
     parts = [text[first:last] for first, last in pieces]
     if "".join(annotation.quoted.split()) not in ("".join("".join(parts).split()), "".join(text[start:end].split())):
         raise annotation.place.error(
-            f"wanted {annotation.quoted!r:.80} at {start}..{end} ({annotation.label}), found {' '.join(parts)!r:.80}; "
+            f"expected {annotation.quoted!r:.80} at {start}..{end} ({annotation.label}), got {' '.join(parts)!r:.80}; "
             "offsets count characters (code points) from 0, each line end as it stands, not bytes"
         )
 

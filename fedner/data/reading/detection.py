@@ -58,7 +58,7 @@ def detect_format(path: str | Path, encoding: str = "utf-8") -> TextFormat:
         return TextFormat.brat
     if place.is_dir():
         raise DataError(
-            "wanted a file, or a folder of BRAT .txt and .ann files, found a folder with no .ann in it", path
+            "expected a file, or a folder of BRAT .txt and .ann files, got a folder with no .ann in it", path
         )
     suffix = place.suffix.lower()
     if suffix in SUFFIXES:

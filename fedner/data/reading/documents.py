@@ -131,7 +131,7 @@ def normalised(
         yield Document(str(report.documents) if raw.id is None else raw.id, sentences, raw.metadata)
         report.documents += 1
     if report.documents == 0:
-        raise DataError("wanted words with tags, found none at all; is this the right file?", report.path)
+        raise DataError("expected words with tags, got none at all; is this the right file?", report.path)
 
 
 def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:

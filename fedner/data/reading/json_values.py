@@ -30,7 +30,7 @@ class Value:
         """Return the refusal that says what was wanted here."""
         kinds = {dict: "an object", list: "a list", type(None): "null"}
         found = kinds.get(type(self.value)) or f"{self.value!r:.80}"
-        return self.place.error(f"wanted {wanted}, found {found}")
+        return self.place.error(f"expected {wanted}, got {found}")
 
     def has(self, key: str) -> bool:
         """Tell whether this is an object with something under `key`."""
@@ -52,7 +52,7 @@ class Value:
             if pairs.get(name) is not None:
                 return Value(pairs[name], self.place.within(name))
         found = ", ".join(pairs)[:200] or "no keys"
-        raise self.place.error(f"wanted `{'` or `'.join(names)}`, found {found}")
+        raise self.place.error(f"expected `{'` or `'.join(names)}`, got {found}")
 
     def items(self) -> Iterator["Value"]:
         """Yield the values of a list."""
@@ -100,7 +100,7 @@ def whole(text: str, place: Place) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise place.error(
-            "wanted text, found half of a surrogate pair (\\ud800 to \\udfff); write the character"
+            "expected text, got half of a surrogate pair (\\ud800 to \\udfff); write the character"
         ) from error
     return text
 
@@ -113,7 +113,7 @@ def read_values(path: str | Path, list_keys: Sequence[str] = (), encoding: str =
     """
     scan = _Scan(str(path), read_text(path, encoding))
     if scan.peek() == "":
-        raise DataError("wanted JSON, found only blanks; is this the right file?", path)
+        raise DataError("expected JSON, got only blanks; is this the right file?", path)
     number = 0
     while scan.peek() != "":
         if scan.peek() == "[":
@@ -149,7 +149,7 @@ class _Scan:
         return self.text[self.index : self.index + 1]
 
     def wrong(self, reason: str) -> DataError:
-        return DataError(f"wanted JSON, found it invalid ({reason}); was the file cut off?", self.path, self.line)
+        return DataError(f"expected JSON, got it invalid ({reason}); was the file cut off?", self.path, self.line)
 
     def value(self, inside: str) -> Value:
         """Decode the next value."""
@@ -158,7 +158,7 @@ class _Scan:
         try:
             found, self.index = cast(tuple[object, int], _DECODER.raw_decode(self.text, self.index))
         except RecursionError as error:
-            raise place.error("wanted JSON, found it nested too deeply") from error
+            raise place.error("expected JSON, got it nested too deeply") from error
         except json.JSONDecodeError as error:
             self.index = error.pos
             raise self.wrong(error.msg) from error

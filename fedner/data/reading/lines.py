@@ -13,7 +13,7 @@ MAX_FILE_BYTES = 1024 * 1024 * 1024
 """The largest file of a format that is read as a whole; the ones read line by line may have any size."""
 _CHUNK_BYTES = 64 * 1024
 _NUL = (
-    "wanted text, found a NUL character; the file is damaged, binary, or in another encoding, such as utf-16 "
+    "expected text, got a NUL character; the file is damaged, binary, or in another encoding, such as utf-16 "
     "(set data.encoding)"
 )
 _WIDE_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
@@ -37,21 +37,21 @@ def read_lines(
         with Path(path).open("rb") as file:
             head = file.read(4)
             if not head:
-                raise DataError("wanted a corpus file, found an empty one; remove it from the list or fill it", path)
+                raise DataError("expected a corpus file, got an empty one; remove it from the list or fill it", path)
             file.seek(0)
             wide = next((wide for mark, wide in _WIDE_MARKS.items() if head.startswith(mark)), None)
             if "\n".encode(name) != b"\n":
                 yield from _checked(_decode_stream(file, name, path), path)
             elif wide is not None:
                 raise DataError(
-                    f"wanted {encoding} text, found a {wide} byte order mark; set data.encoding={wide}", path
+                    f"expected {encoding} text, got a {wide} byte order mark; set data.encoding={wide}", path
                 )
             else:
                 yield from _checked(_decode_lines(file, name, path, max_line_bytes), path)
     except FileNotFoundError as error:
         raise DataError("no such file; check the path, relative ones start at the current folder", path) from error
     except IsADirectoryError as error:
-        raise DataError("wanted a file, found a folder; name the files in it, or use data=sites", path) from error
+        raise DataError("expected a file, got a folder; name the files in it, or use data=sites", path) from error
     except PermissionError as error:
         raise DataError("the file may not be read by this user; change its permissions", path) from error
 
@@ -74,7 +74,7 @@ def read_exact(path: str | Path, encoding: str = "utf-8") -> str:
     codec = _codec_name(encoding, path)
     try:
         if Path(path).stat().st_size > MAX_LINE_BYTES:
-            raise DataError(f"wanted a text of at most {MAX_LINE_BYTES:,} bytes; split it", path)
+            raise DataError(f"expected a text of at most {MAX_LINE_BYTES:,} bytes; split it", path)
         content = Path(path).read_bytes()
     except OSError as error:
         raise DataError(
@@ -105,7 +105,7 @@ def _not_text(codec: str, error: UnicodeError, offset: int, path: str | Path, li
     """Return the refusal of bytes that are not in the encoding; `offset` counts from the start of the file."""
     found = f"byte 0x{error.object[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else str(error)
     return DataError(
-        f"wanted {codec} text, found {found} at byte offset {offset:,}; "
+        f"expected {codec} text, got {found} at byte offset {offset:,}; "
         "convert the file to UTF-8 or set data.encoding to the one it is in (latin-1, cp1252, …)",
         path,
         line,
@@ -117,7 +117,7 @@ def _decode_lines(file: BinaryIO, codec: str, path: str | Path, limit: int) -> I
     offset = 0
     for number, line in enumerate(iter(lambda: file.readline(limit), b""), start=1):
         if len(line) == limit:
-            raise DataError(f"wanted lines of at most {limit:,} bytes; split the text into rows", path, number)
+            raise DataError(f"expected lines of at most {limit:,} bytes; split the text into rows", path, number)
         start = len(codecs.BOM_UTF8) if number == 1 and line.startswith(codecs.BOM_UTF8) else 0
         try:
             yield number, line[start:].decode(codec)
@@ -148,7 +148,7 @@ def _decode_stream(file: BinaryIO, codec: str, path: str | Path) -> Iterator[tup
             yield number, line
             number += 1
         if len(rest) > MAX_LINE_BYTES:
-            raise DataError(f"wanted lines of at most {MAX_LINE_BYTES:,} characters; split the text", path, number)
+            raise DataError(f"expected lines of at most {MAX_LINE_BYTES:,} characters; split the text", path, number)
         if not chunk:
             break
     if rest:
@@ -162,6 +162,6 @@ def _checked(lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[tup
         line = line.removesuffix("\n").removesuffix("\r")
         if "\r" in line:
             raise DataError(
-                "wanted lines that end in LF or CRLF, found a lone carriage return; convert the line ends", path, number
+                "expected lines that end in LF or CRLF, got a lone carriage return; convert the line ends", path, number
             )
         yield number, line

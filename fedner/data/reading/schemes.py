@@ -146,7 +146,7 @@ def check_tags(first_lines: dict[str, int], scheme: TagScheme, contract: LabelCo
     for tag, (letter, type_name) in parsed.items():
         if type_name and letter not in _ALPHABETS[scheme]:
             raise LabelError(
-                f"{path}:{first_lines[tag]}: wanted {scheme.upper()} tags, found {tag!r:.80}; "
+                f"{path}:{first_lines[tag]}: expected {scheme.upper()} tags, got {tag!r:.80}; "
                 "check data.scheme and data.tag_column, or mend the tag"
             )
     unknown = {tag: name for tag, (_, name) in parsed.items() if name and name not in contract.type_names}

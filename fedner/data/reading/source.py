@@ -122,7 +122,7 @@ Source = Callable[[ReadReport], Iterator[RawDocument]]
 def too_long(path: str, line: int | None) -> DataError:
     """Return the refusal of a sentence that starts at `line` and has no end."""
     return DataError(
-        f"wanted sentences of at most {MAX_SENTENCE_WORDS:,} words, found a longer one that starts here; "
+        f"expected sentences of at most {MAX_SENTENCE_WORDS:,} words, got a longer one that starts here; "
         "put a blank line after each sentence of a column file, or line ends into running text",
         path,
         line,

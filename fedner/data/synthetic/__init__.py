@@ -64,7 +64,7 @@ def generate(config: SyntheticData, contract: LabelContract) -> Corpus:
     missing = [name for name in wording.ENTITY_TYPES if name not in contract.type_names]
     if missing:
         raise LabelError(
-            f"synthetic text: wanted a contract with {', '.join(wording.ENTITY_TYPES)}, found '{contract.name}' "
+            f"synthetic text: expected a contract with {', '.join(wording.ENTITY_TYPES)}, got '{contract.name}' "
             f"without {', '.join(missing)}; use the contract of conf/data/synthetic.yaml"
         )
     seed = config.generator_seed

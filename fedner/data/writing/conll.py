@@ -20,7 +20,7 @@ def two_columns(documents: Iterable[Document]) -> str:
         for sentence in document.sentences:
             for word, tag in zip(sentence.words, sentence.tags, strict=True):
                 if not word or any(mark in word for mark in " \t\n\r\0") or word.startswith("-DOCSTART-"):
-                    raise DataError(f"document '{document.id}': wanted words without blanks, found {word!r:.80}")
+                    raise DataError(f"document '{document.id}': expected words without blanks, got {word!r:.80}")
                 lines.append(f"{word} {tag}")
             lines.append("")
     return "".join(f"{line}\n" for line in lines)
@@ -37,14 +37,14 @@ def write_conll(texts: Iterable[MarkedText], out: TextIO) -> None:
         name = str(number) if source.id is None else source.id
         if name != name.strip() or not name.isprintable():
             raise source.place.error(
-                f"wanted a document id that a line can hold, found {name!r:.80}; write JSONL instead"
+                f"expected a document id that a line can hold, got {name!r:.80}; write JSONL instead"
             )
         out.write(f"# newdoc id = {name}\n")
         for sentence in marked.sentences:
             for word, (start, end), tag in zip(sentence.words, sentence.offsets or (), sentence.tags, strict=True):
                 if word.strip(" ") != word or any(mark in word for mark in "\t\n\r\0"):
                     raise source.place.error(
-                        f"wanted words without tabs, line ends and blanks around them, found {word!r:.80}; write JSONL "
+                        f"expected words without tabs, line ends and blanks around them, got {word!r:.80}; write JSONL "
                         "instead"
                     )
                 out.write(f"{word}\t{start}\t{end}\t{tag}\n")

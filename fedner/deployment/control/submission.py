@@ -24,7 +24,7 @@ def for_sites(config: Config, kit: Kit, any_number: bool) -> Config:
         ConfigError: the config names text of its own.
     """
     if not isinstance(config.data, AtSitesData):
-        raise ConfigError(f"data: wanted at_sites, since each site reads its own text, found {config.data.kind}")
+        raise ConfigError(f"data: expected at_sites, since each site reads its own text, got {config.data.kind}")
     contract = read_contract(kit.contract_file)
     types = {entity.name: entity.meaning for entity in contract.types}
     agreed = ContractConfig(name=contract.name, version=contract.version, types=types)

@@ -174,7 +174,7 @@ def read_status(plain: Mapping[str, Any]) -> Status:
 
 def _status(plain: Mapping[str, Any]) -> Status:
     if plain["schema"] != SCHEMA:
-        raise ValueError(f"wanted schema {SCHEMA}, found {plain['schema']}")
+        raise ValueError(f"expected schema {SCHEMA}, got {plain['schema']}")
     sites = tuple(SiteConnection(**site) for site in plain["sites"])
     return Status(**{**plain, "sites": sites, "runs": tuple(_run(run) for run in plain["runs"])})
 

@@ -55,7 +55,7 @@ def status_route(look: Look, who: Callable[[str], Viewer | None]) -> Route:
     async def endpoint(request: Request) -> Response:
         viewer = who(request.headers.get("authorization", ""))
         if viewer is None:
-            return PlainTextResponse("wanted a password that holds", http.HTTPStatus.UNAUTHORIZED)
+            return PlainTextResponse("expected a password that holds", http.HTTPStatus.UNAUTHORIZED)
         seen = seen_by(await run_in_threadpool(look), viewer.site)
         return JSONResponse(status_to_json(seen), headers={"Cache-Control": "no-store"})
 
@@ -118,11 +118,11 @@ class _Door:
         if sum(map(len, pieces)) > LARGEST_HEAD:
             return PlainTextResponse("the request is too long", 431, {"Connection": "close"})
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-            return PlainTextResponse("wanted a request without a body", 413, {"Connection": "close"})
+            return PlainTextResponse("expected a request without a body", 413, {"Connection": "close"})
         viewer = basic(self.viewers)(headers.get("authorization", ""))
         if viewer is None:
             realm = f'Basic realm="fedner {self.viewers.federation}", charset="UTF-8"'
-            said = "wanted a password that holds; `fedner status KIT --password` prints one\n"
+            said = "expected a password that holds; `fedner status KIT --password` prints one\n"
             return PlainTextResponse(said, 401, {"WWW-Authenticate": realm})
         scope["viewer"] = viewer
         return None

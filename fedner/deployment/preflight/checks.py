@@ -171,7 +171,7 @@ def _ports(kit: Kit) -> Iterator[Finding]:
             yield ok(f"port {port}", "in use; this federation's server is running")
         else:
             remedy = f"find out with `ss -ltnp 'sport = :{port}'` which process listens there, and stop one of the two"
-            yield failed(f"port {port}", f"wanted for {name}, but something else listens there", remedy)
+            yield failed(f"port {port}", f"needed for {name}, but something else listens there", remedy)
 
 
 def _is_free(port: int) -> bool:
@@ -201,7 +201,7 @@ def _text(kit: Kit, site_file: Path | None) -> Iterator[Finding]:
     try:
         site = read_site(site_file)
         if site.site != kit.site:
-            wanted = f"{site_file}: site: wanted '{kit.site}', whose kit this is, found '{site.site}'"
+            wanted = f"{site_file}: site: expected '{kit.site}', whose kit this is, got '{site.site}'"
             yield failed("site file", wanted, "use the site's own kit, or mend the name")
             return
         yield ok("site file", f"{site_file} is of '{site.site}'")
@@ -250,7 +250,7 @@ def _disk(folder: Path) -> Finding:
     said = f"{free / 1024**3:.1f} GiB free where the kit lies"
     if free < NEEDED_BYTES:
         return failed(
-            "disk", said, f"make room: wanted at least {NEEDED_BYTES // 1024**3} GiB, better {AMPLE_BYTES // 1024**3}"
+            "disk", said, f"make room: expected at least {NEEDED_BYTES // 1024**3} GiB, better {AMPLE_BYTES // 1024**3}"
         )
     if free < AMPLE_BYTES:
         return warning("disk", said, f"enough for small models; {AMPLE_BYTES // 1024**3} GiB are better")

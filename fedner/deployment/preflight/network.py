@@ -94,7 +94,7 @@ def compare_clocks(server: datetime, here: datetime) -> Finding:
     limits = f"at most {SYSTEM_TIME_TOLERANCE} s ahead and {TIMESTAMP_TOLERANCE} s behind"
     if -TIMESTAMP_TOLERANCE < ahead < SYSTEM_TIME_TOLERANCE + WHOLE_SECOND:
         return ok("clock", said)
-    return failed("clock", f"{said}; wanted {limits}, or it refuses every request", "let NTP set the clock of both")
+    return failed("clock", f"{said}; expected {limits}, or it refuses every request", "let NTP set the clock of both")
 
 
 def _unreached(check: str) -> Finding:

@@ -108,9 +108,9 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
     except OSError as error:
-        raise ConfigError(f"{path}: wanted a certificate, found none ({error.strerror})") from error
+        raise ConfigError(f"{path}: expected a certificate, got none ({error.strerror})") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: wanted a certificate, found none that can be read") from error
+        raise ConfigError(f"{path}: expected a certificate, got none that can be read") from error
 
 
 def read_authority(certificate: Path, key: Path) -> Authority:
@@ -132,11 +132,11 @@ def read_key_of(certificate: x509.Certificate, path: Path) -> ec.EllipticCurvePr
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
-        raise ConfigError(f"{path}: wanted a private key, found none ({error.strerror})") from error
+        raise ConfigError(f"{path}: expected a private key, got none ({error.strerror})") from error
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: wanted a private key without a passphrase, found none that can be read") from error
+        raise ConfigError(f"{path}: expected a private key without a passphrase, got none that can be read") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-        raise ConfigError(f"{path}: wanted the private key of the certificate beside it, found another")
+        raise ConfigError(f"{path}: expected the private key of the certificate beside it, got another")
     return key
 
 

@@ -101,7 +101,7 @@ def open_office(folder: Path, now: datetime) -> Office:
     home = folder / "coordinator"
     if not home.is_dir():
         raise ConfigError(
-            f"{folder}: wanted a federation's folder as `fedner provision` makes it, with coordinator/, found none"
+            f"{folder}: expected a federation's folder as `fedner provision` makes it, with coordinator/, got none"
         )
     authority = read_authority(home / "ca.crt", home / "ca.key")
     return Office(folder=folder, federation=read_federation(home / "federation.yaml"), authority=authority, now=now)

@@ -124,7 +124,7 @@ def revoke(folder: Path, site: str, reason: str, now: datetime) -> Outcome:
         ConfigError: there is no such site and never was, or no reason is given.
     """
     if not reason.strip():
-        raise ConfigError("--reason: wanted a sentence for those who ask later why, found none")
+        raise ConfigError("--reason: expected a sentence for those who ask later why, got none")
     with held(folder):
         office = open_office(folder, now)
         earlier = [each for each in office.revoked() if each.site.casefold() == site.casefold()]
@@ -155,11 +155,11 @@ def admit(office: Office, site: str, given: EllipticCurvePublicKey | None) -> Of
     mark = fingerprint(public)
     for other in office.federation.sites:
         if office.public_key(other.name) == public:
-            raise ConfigError(f"site '{site}': wanted a key of its own, found that of site '{other.name}' ({mark})")
+            raise ConfigError(f"site '{site}': expected a key of its own, got that of site '{other.name}' ({mark})")
     for each in office.revoked():
         if each.fingerprint == mark:
             raise ConfigError(
-                f"site '{site}': wanted a new key, found {mark}, which was revoked on {each.revoked:%Y-%m-%d}"
+                f"site '{site}': expected a new key, got {mark}, which was revoked on {each.revoked:%Y-%m-%d}"
             )
     write_site_key(office, site, public, private if given is None else None)
     entry = SiteEntry(name=site, public_key=None if given is None else f"sites/{site}.pub")

@@ -42,7 +42,7 @@ def make_site_key(site: str, folder: Path) -> tuple[Path, Path]:
     private, public = folder / f"{site}.key", folder / f"{site}.pub"
     for path in (private, public):
         if path.exists() or path.is_symlink():
-            raise ConfigError(f"{path}: wanted a place for a new key, found a file; a key is never overwritten")
+            raise ConfigError(f"{path}: expected a place for a new key, got a file; a key is never overwritten")
     key = make_key()
     folder.mkdir(parents=True, exist_ok=True)
     write_private(private, private_text(key))
@@ -76,17 +76,17 @@ def read_public(path: Path) -> ec.EllipticCurvePublicKey:
     content = _read(path, wanted)
     if b"PRIVATE KEY" in content:
         raise ConfigError(
-            f"{path}: wanted {wanted}, found a private key; it must not leave the site, which should make a new one"
+            f"{path}: expected {wanted}, got a private key; it must not leave the site, which should make a new one"
         )
     lines = [line for line in content.splitlines() if line.strip()]
     if len(lines) != 1:
-        raise ConfigError(f"{path}: wanted {wanted}, found {len(lines)} lines")
+        raise ConfigError(f"{path}: expected {wanted}, got {len(lines)} lines")
     try:
         key = load_ssh_public_key(lines[0])
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: wanted {wanted}, found none that can be read") from error
+        raise ConfigError(f"{path}: expected {wanted}, got none that can be read") from error
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise ConfigError(f"{path}: wanted {wanted} of type ecdsa, found another type; Flower takes no other")
+        raise ConfigError(f"{path}: expected {wanted} of type ecdsa, got another type; Flower takes no other")
     return key
 
 
@@ -100,9 +100,9 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_ssh_private_key(_read(path, wanted), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: wanted {wanted}, found none that can be read") from error
+        raise ConfigError(f"{path}: expected {wanted}, got none that can be read") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path}: wanted {wanted} of type ecdsa, found another type; Flower takes no other")
+        raise ConfigError(f"{path}: expected {wanted} of type ecdsa, got another type; Flower takes no other")
     return key
 
 
@@ -111,4 +111,4 @@ def _read(path: Path, wanted: str) -> bytes:
         with path.open("rb") as file:
             return file.read(_LIMIT_BYTES)
     except OSError as error:
-        raise ConfigError(f"{path}: wanted {wanted}, found none ({error.strerror})") from error
+        raise ConfigError(f"{path}: expected {wanted}, got none ({error.strerror})") from error

@@ -162,7 +162,7 @@ def read_kit(folder: str | Path) -> Kit:
     place = Path(folder)
     if not place.is_dir():
         hint = "; unpack the archive first" if place.is_file() else ""
-        raise ConfigError(f"{place}: wanted a kit's folder, found no folder{hint}")
+        raise ConfigError(f"{place}: expected a kit's folder, got no folder{hint}")
     return read_typed(place / KIT_FILE, Kit, "a kit's description", {"folder": place})
 
 
@@ -193,7 +193,7 @@ def check_host(host: str, key: str) -> None:
     labels = host.split(".")
     named = len(host) <= 253 and all(_HOST_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
     if not named:
-        raise ConfigError(f"{key}: wanted a host name or an IP address, without a port, found {host!r}")
+        raise ConfigError(f"{key}: expected a host name or an IP address, without a port, got {host!r}")
 
 
 def is_address(host: str) -> bool:

@@ -111,7 +111,7 @@ def finish_authority(folder: Path, now: datetime) -> Outcome:
             return outcome(office, folder, "the authority is not being replaced; nothing was changed")
         if not issued_by(office.server_certificate(), [office.authority.certificate]):
             raise ConfigError(
-                f"{folder}: wanted a server certificate of the new authority, found one of the authority before; run "
+                f"{folder}: expected a server certificate of the new authority, got one of the authority before; run "
                 "`fedner provision rotate --server` and replace the server's kit first"
             )
         office = replace(office, authority=replace(office.authority, previous=()))

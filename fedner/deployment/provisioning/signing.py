@@ -87,7 +87,7 @@ def verify(folder: Path, trusted: Path | None = None) -> Verdict:
     try:
         sums, signature = (folder / SUMS).read_bytes(), (folder / SIGNATURE).read_bytes()
     except OSError as error:
-        problems = [f"{error.filename}: wanted checksums and their signature, found none; ask for the kit again"]
+        problems = [f"{error.filename}: expected checksums and their signature, got none; ask for the kit again"]
     else:
         problems = [] if signed_by(sums, signature, signers) else [_unsigned(folder, trusted)]
         problems += _check_files(kit, sums.decode("ascii", "replace"))
@@ -99,7 +99,7 @@ def verify(folder: Path, trusted: Path | None = None) -> Verdict:
 def _unsigned(folder: Path, trusted: Path | None) -> str:
     whose = "the authority in the kit" if trusted is None else f"an authority in {trusted}"
     return (
-        f"{folder / SIGNATURE}: wanted a signature by {whose}, found another; the kit was altered or is not from this "
+        f"{folder / SIGNATURE}: expected a signature by {whose}, got another; the kit was altered or is not from this "
         "coordinator: do not use it, ask for it again"
     )
 
@@ -111,7 +111,7 @@ def _check_files(kit: Kit, sums: str) -> list[str]:
         found = _SUM_LINE.fullmatch(line)
         if found is None:
             problems.append(
-                f"{kit.folder / SUMS}:{number}: wanted a checksum and a plain file name, found another line"
+                f"{kit.folder / SUMS}:{number}: expected a checksum and a plain file name, got another line"
             )
         else:
             listed[found[2]] = found[1]
@@ -119,9 +119,9 @@ def _check_files(kit: Kit, sums: str) -> list[str]:
     for name, digest in listed.items():
         path = kit.folder / name
         if name not in files:
-            problems.append(f"{path}: wanted this file, found none; ask for the kit again")
+            problems.append(f"{path}: expected this file, got none; ask for the kit again")
         elif path.is_symlink() or file_digest(path) != digest:
-            problems.append(f"{path}: wanted the file as it was issued, found it altered; ask for the kit again")
+            problems.append(f"{path}: expected the file as it was issued, got it altered; ask for the kit again")
     if kit.party is not Party.site:
         # A public key that slips in would be registered as a site's, a token would be taken for the coordinator's.
         strangers = [name for name in files if name not in listed]
@@ -141,7 +141,7 @@ def _check_contract(kit: Kit) -> list[str]:
         return [str(error)]
     if digest == kit.contract_hash:
         return []
-    return [f"{kit.contract_file}: wanted the label contract {kit.contract_hash[:12]}…, found {digest[:12]}…"]
+    return [f"{kit.contract_file}: expected the label contract {kit.contract_hash[:12]}…, got {digest[:12]}…"]
 
 
 def _files(folder: Path) -> Mapping[str, Path]:

@@ -24,6 +24,6 @@ def control_token(kit: Kit) -> str:
         return written.read_text(encoding="ascii").strip()
     if not key.is_file():
         raise ConfigError(
-            f"{kit.folder}: wanted the coordinator's kit, with server.key or {TOKEN_FILE} in it, found neither"
+            f"{kit.folder}: expected the coordinator's kit, with server.key or {TOKEN_FILE} in it, got neither"
         )
     return hmac.digest(key.read_bytes(), _PURPOSE, "sha256").hex()

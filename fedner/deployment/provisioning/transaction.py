@@ -29,7 +29,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     if Path.cwd().is_relative_to(folder.resolve()):
         raise ConfigError(
-            f"{folder}: wanted to be run from outside this folder, as it is replaced as a whole; cd out of it"
+            f"{folder}: expected to be run from outside this folder, as it is replaced as a whole; cd out of it"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

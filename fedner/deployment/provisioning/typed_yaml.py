@@ -54,7 +54,7 @@ def _dataclass(schema: type[T], plain: object, key: str, given: Mapping[str, obj
     entries: dict[str, Field[Any]] = {entry.name: entry for entry in fields(cast(Any, schema))}
     expected = [name for name in entries if name not in given]
     if not isinstance(plain, dict):
-        raise ConfigError(f"{key or 'file'}: wanted the keys {', '.join(expected)}, found {_found(plain)}")
+        raise ConfigError(f"{key or 'file'}: expected the keys {', '.join(expected)}, got {_found(plain)}")
     told = cast(dict[object, object], plain)
     for name in told:
         if name not in expected:
@@ -67,7 +67,7 @@ def _dataclass(schema: type[T], plain: object, key: str, given: Mapping[str, obj
         if name in told:
             values[name] = _value(kinds[name], told[name], place)
         elif entries[name].default is MISSING and entries[name].default_factory is MISSING:
-            raise ConfigError(f"{place}: wanted this key, found none")
+            raise ConfigError(f"{place}: expected this key, got none")
     return schema(**values)
 
 
@@ -79,21 +79,21 @@ def _value(kind: Any, plain: object, key: str) -> object:
         return _dataclass(cast(type[object], kind), plain, key, {})
     if get_origin(kind) is tuple:
         if not isinstance(plain, list):
-            raise ConfigError(f"{key}: wanted a list, found {_found(plain)}")
+            raise ConfigError(f"{key}: expected a list, got {_found(plain)}")
         (each, _) = get_args(kind)
         return tuple(_value(each, item, f"{key}[{index}]") for index, item in enumerate(cast(list[object], plain)))
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         known = [str(member) for member in kind]
         if not isinstance(plain, str) or plain not in known:
             hint = suggestion(plain, known) if isinstance(plain, str) else ""
-            raise ConfigError(f"{key}: wanted one of {', '.join(known)}, found {_found(plain)}{hint}")
+            raise ConfigError(f"{key}: expected one of {', '.join(known)}, got {_found(plain)}{hint}")
         return kind(plain)
     if kind is datetime:
         if not isinstance(plain, datetime) or plain.tzinfo is None:
-            raise ConfigError(f"{key}: wanted a moment such as 2026-01-31 12:00:00+00:00, found {_found(plain)}")
+            raise ConfigError(f"{key}: expected a moment such as 2026-01-31 12:00:00+00:00, got {_found(plain)}")
         return plain
     if type(plain) is not kind:
-        raise ConfigError(f"{key}: wanted {_NAMES[kind]}, found {_found(plain)}")
+        raise ConfigError(f"{key}: expected {_NAMES[kind]}, got {_found(plain)}")
     refuse_unsafe(plain, key)
     return plain
 

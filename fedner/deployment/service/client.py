@@ -81,7 +81,7 @@ def _worker(port: int, secret: Path) -> Program:
 def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:
     if kit.site is not None and kit.site != site.site:
         raise ConfigError(
-            f"{path}: site: wanted '{kit.site}', whose kit this is, found '{site.site}'; the server knows sites by the "
+            f"{path}: site: expected '{kit.site}', whose kit this is, got '{site.site}'; the server knows sites by the "
             "names in their kits"
         )
 

@@ -63,7 +63,7 @@ def downloads(runs: Path, shows_token: Callable[[str], bool]) -> Starlette:
     def guarded(work: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             if not shows_token(request.headers.get("authorization", "")):
-                return PlainTextResponse("wanted the coordinator's token", 401, {"WWW-Authenticate": "Bearer"})
+                return PlainTextResponse("expected the coordinator's token", 401, {"WWW-Authenticate": "Bearer"})
             return await run_in_threadpool(work, request)
 
         return endpoint

@@ -55,7 +55,7 @@ def needed(path: Path) -> Path:
         ConfigError: it is not there.
     """
     if not path.is_file():
-        raise ConfigError(f"{path.parent}: wanted a kit with {path.name} in it, found none; is it another party's kit?")
+        raise ConfigError(f"{path.parent}: expected a kit with {path.name} in it, got none; is it another party's kit?")
     return path
 
 

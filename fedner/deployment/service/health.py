@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     try:
         port = int(noted.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        print(f"{noted}: wanted the port of a server or site, found none; it has not started yet")
+        print(f"{noted}: expected the port of a server or site, got none; it has not started yet")
         return 1
     if health_of(port)():
         return 0

@@ -97,7 +97,7 @@ def site_keys(kit: Kit) -> dict[str, str]:
     """
     keys = {path.stem: read_public(path) for path in sorted(kit.public_keys.glob("*.pub"))}
     if not keys:
-        raise ConfigError(f"{kit.public_keys}: wanted NAME.pub of each site, found none; is it the server's kit?")
+        raise ConfigError(f"{kit.public_keys}: expected NAME.pub of each site, got none; is it the server's kit?")
     out = {each.fingerprint for each in read_revoked(kit.revoked_file)} if kit.revoked_file.is_file() else set[str]()
     allowed = {site: key for site, key in keys.items() if fingerprint(key) not in out}
     return {site: public_line(key, site).decode().strip() for site, key in allowed.items()}

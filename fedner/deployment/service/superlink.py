@@ -134,7 +134,7 @@ def _key_bytes(site: str, key: str) -> bytes:
         return public_key_to_bytes(load_ssh_public_key(key.encode()))  # pyright: ignore[reportArgumentType]
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(
-            f"site '{site}': wanted an OpenSSH public key (ecdsa), found none that can be read"
+            f"site '{site}': expected an OpenSSH public key (ecdsa), got none that can be read"
         ) from error
 
 
@@ -245,7 +245,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
         raise ConfigError(
-            f"wanted to listen at {host} port {port}, could not ({error.strerror}); another process may hold it"
+            f"cannot listen at {host} port {port} ({error.strerror}); another process may hold it"
         ) from error
 
 

@@ -113,23 +113,23 @@ def unit_for(
             cannot stand in a unit.
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", user):
-        raise ConfigError(f"--user: wanted the name of an account, found {user!r}")
+        raise ConfigError(f"--user: expected the name of an account, got {user!r}")
     broken = next((word for word in listening if not re.fullmatch(r"[\w.:-]+", word)), None)
     if broken is not None:
-        raise ConfigError(f"wanted an address or a port to listen at, found {broken!r}")
+        raise ConfigError(f"expected an address or a port to listen at, got {broken!r}")
     if kit.party is not Party.site:
         return server_unit(kit, program, user, listening)
     if listening:
-        raise ConfigError(f"{listening[0]}: wanted with a server's kit, as a site does not listen")
+        raise ConfigError(f"{listening[0]}: expected with a server's kit, as a site does not listen")
     if site_file is None:
-        raise ConfigError("--site: wanted the site file, as this kit is a site's, found none")
+        raise ConfigError("--site: expected the site file, as this kit is a site's, got none")
     return client_unit(kit, site_file, program, user, gpu)
 
 
 def _unit(name: str, description: str, command: list[str], user: str, read: list[Path], gpu: bool) -> Unit:
     for path in (Path(command[0]), *read):
         if not re.fullmatch(r"/[\w./+@-]+", str(path)):  # systemd would expand %, $ and split at spaces
-            raise ConfigError(f"{path}: wanted an absolute path of letters, digits and ./+@_- for a unit")
+            raise ConfigError(f"{path}: expected an absolute path of letters, digits and ./+@_- for a unit")
     at_home = any(str(path).startswith(("/home/", "/root/", "/run/user/")) for path in (Path(command[0]), *read))
     file = f"{name}.service"
     return Unit(

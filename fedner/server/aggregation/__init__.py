@@ -114,7 +114,7 @@ def _step(
         case BulyanAggregation():
             after = bulyan(before, updates, config.malicious, spill)
         case _:
-            raise ConfigError(f"aggregation: wanted one of the known classes, found {type(config).__name__}")
+            raise ConfigError(f"aggregation: expected one of the known classes, got {type(config).__name__}")
     return moments, after
 
 
@@ -134,7 +134,7 @@ def _check_moments(config: AggregationConfig, state: AggregationState, before: S
     wanted = [*_moment_names(config), *([CONTROL] if CONTROL in state.moments else [])]
     if sorted(state.moments) != sorted(wanted):
         raise StateError(
-            f"aggregation state: {config.kind} wanted the moments {wanted}, found {sorted(state.moments)}; "
+            f"aggregation state: {config.kind} expected the moments {wanted}, got {sorted(state.moments)}; "
             "a run must be resumed with the aggregation it was started with"
         )
     tensors = dict(sorted(before.items()))

@@ -129,7 +129,7 @@ def keep(before: State, updates: Iterable[Update], spill: Spill | None) -> Gener
         for update in updates:
             check_update(update, before)
             if update.site in held:
-                raise FederationError(f"site '{update.site}' handed in two updates in one round; wanted one per site")
+                raise FederationError(f"site '{update.site}' handed in two updates in one round; expected one per site")
             size = num_bytes(update.arrays)
             if spill is None or in_memory + size <= spill.above_bytes:
                 held[update.site] = _InMemory(update)
@@ -138,7 +138,7 @@ def keep(before: State, updates: Iterable[Update], spill: Spill | None) -> Gener
                 held[update.site] = _write(spill.folder, len(held), update, before)
             del update  # else it would be alive while the next one arrives
         if not held:
-            raise FederationError("no update to aggregate: wanted at least one site's, found none")
+            raise FederationError("no update to aggregate: expected at least one site's, got none")
         yield KeptUpdates(before, [held[site] for site in sorted(held)])
     finally:
         if spill is not None:
@@ -153,7 +153,7 @@ def _write(folder: Path, number: int, update: Update, like: State) -> _OnDisk:
         save_file(flat, path)
     except (OSError, SafetensorError) as error:
         raise RunDirectoryError(
-            f"{folder}: wanted {num_bytes(flat):,} bytes for the update of site '{update.site}', could not write them "
+            f"{folder}: cannot write {num_bytes(flat):,} bytes for the update of site '{update.site}' "
             f"({error}); make room there, or keep more in memory with federation.spill_bytes, and resume the run"
         ) from error
     return _OnDisk(path, update.site, update.weight, like)
@@ -165,5 +165,5 @@ def _reading(path: Path) -> Generator[None, None, None]:
         yield
     except (OSError, SafetensorError) as error:
         raise RunDirectoryError(
-            f"{path}: wanted the update that was kept here, could not read it ({error}); resume the run"
+            f"{path}: cannot read the update that was kept here ({error}); resume the run"
         ) from error

@@ -52,7 +52,7 @@ class _Nova:
         """Yield the updates, weighing n / t, and add up."""
         for update in updates:
             if update.steps < 1:
-                raise FederationError(f"update of site '{update.site}': wanted at least 1 step, found {update.steps}")
+                raise FederationError(f"update of site '{update.site}': expected at least 1 step, got {update.steps}")
             # The quotient is rounded, but for each site alike whatever the order.
             shared = replace(update, weight=update.weight / update.steps)
             self.examples += Fraction(update.weight)
@@ -111,7 +111,7 @@ class ControlChange:
         for update in updates:
             if update.control is None:
                 raise StateError(
-                    f"update of site '{update.site}': wanted the change of its control variate, found none"
+                    f"update of site '{update.site}': expected the change of its control variate, got none"
                 )
             self._mean.add(Update(site=update.site, arrays=update.control, weight=1.0))
             yield replace(update, control=None)

@@ -96,7 +96,7 @@ class MeanAccumulator:
         """
         check_update(update, self._like)
         if update.site in self._sites:
-            raise FederationError(f"site '{update.site}' handed in two updates in one round; wanted one per site")
+            raise FederationError(f"site '{update.site}' handed in two updates in one round; expected one per site")
         self._sites.add(update.site)
         self._total_weight += Fraction(update.weight)
         for name, array in update.arrays.items():
@@ -128,7 +128,7 @@ class MeanAccumulator:
             FederationError: no update was added, or all weights are zero.
         """
         if not self._sites:
-            raise FederationError("no update to aggregate: wanted at least one site's, found none")
+            raise FederationError("no update to aggregate: expected at least one site's, got none")
         if not self._total_weight:
             raise FederationError(
                 f"all {len(self._sites)} updates weigh 0, so they have no mean; "

@@ -143,6 +143,6 @@ def _reduce_sorted(kept: KeptUpdates, like: State, reduction: _Reduction, chosen
 def _require_updates(found: int, wanted: int, rule: str, malicious: int) -> None:
     if found < wanted:
         raise FederationError(
-            f"{rule} with malicious={malicious}: wanted at least {wanted} updates, found {found}; "
+            f"{rule} with malicious={malicious}: expected at least {wanted} updates, got {found}; "
             "lower aggregation.malicious, ask more sites, or choose aggregation=median"
         )

@@ -79,7 +79,7 @@ def _second_moment(config: AdaptiveAggregation, previous: Float64s, square: Floa
         case FedAdagradAggregation():
             return previous + square
         case _:
-            raise ConfigError(f"aggregation: wanted fedadam, fedyogi or fedadagrad, found {type(config).__name__}")
+            raise ConfigError(f"aggregation: expected fedadam, fedyogi or fedadagrad, got {type(config).__name__}")
 
 
 def advance(rule: Rule, moments: Moments, before: State, mean: MeanAccumulator) -> tuple[Moments, State]:

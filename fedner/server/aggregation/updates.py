@@ -24,7 +24,7 @@ def check_update(update: "Update", wanted: State) -> None:
     check_like(update.arrays, wanted, f"update of site '{update.site}'")
     if not (math.isfinite(update.weight) and 0 <= update.weight <= MAX_WEIGHT):
         raise FederationError(
-            f"update of site '{update.site}': wanted a weight from 0 to 2**53, found {update.weight}; "
+            f"update of site '{update.site}': expected a weight from 0 to 2**53, got {update.weight}; "
             "a weight is the number of examples or words the site trained on"
         )
 
@@ -75,12 +75,12 @@ class AggregationState:
             StateError: `round` is missing, or a name is not `<moment>/<tensor>`.
         """
         if _ROUND not in arrays or arrays[_ROUND].shape != (1,):
-            raise StateError(f"aggregation state: wanted an array '{_ROUND}' of shape [1], found {list(arrays)[:3]}")
+            raise StateError(f"aggregation state: expected an array '{_ROUND}' of shape [1], got {list(arrays)[:3]}")
         moments: dict[str, State] = {}
         for key, array in arrays.items():
             moment, separator, name = key.partition("/")
             if separator:
                 moments.setdefault(moment, {})[name] = np.ascontiguousarray(array, dtype=np.float32)
             elif key != _ROUND:
-                raise StateError(f"aggregation state: wanted names like 'first/tensor', found '{key}'")
+                raise StateError(f"aggregation state: expected names like 'first/tensor', got '{key}'")
         return cls(round=int(arrays[_ROUND][0]), moments=moments)

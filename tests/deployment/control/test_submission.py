@@ -53,7 +53,7 @@ def test_a_chosen_number_of_sites_stays(kit):
 
 
 def test_text_of_the_coordinators_is_refused(kit):
-    with pytest.raises(ConfigError, match="data: wanted at_sites, since each site reads its own text, found synthetic"):
+    with pytest.raises(ConfigError, match="data: expected at_sites, since each site reads its own text, got synthetic"):
         for_sites(composed("synthetic"), kit, any_number=False)
 
 
@@ -64,7 +64,7 @@ def test_the_token_follows_from_the_servers_key_unless_the_kit_has_one(kit):
     assert control_token(kit) == "of its own"
     (kit.folder / "control.token").unlink()
     kit.server_key.unlink()
-    with pytest.raises(ConfigError, match="found neither"):
+    with pytest.raises(ConfigError, match="got neither"):
         control_token(kit)
 
 

@@ -72,7 +72,7 @@ def half_way(north: str = "north", south: str = "south", east: str = "east") -> 
         line(50, accepted(2, north)),
         line(51, ReplyRefused(round=2, phase="train", site=east, reason=DIVERGED)),
         line(52, ReplyRefused(round=2, phase="train", site=south, reason="silent: no answer within 10 s")),
-        line(53, QuorumMissed(round=2, reason=f"round 2: wanted 2, found 1 ({south}: silent)", then="retry")),
+        line(53, QuorumMissed(round=2, reason=f"round 2: expected 2, got 1 ({south}: silent)", then="retry")),
         line(54, started(2, north, south, east)),
         line(60, accepted(2, north)), line(61, accepted(2, south)),
         line(70, aggregated(2, north, south)),

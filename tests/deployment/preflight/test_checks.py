@@ -100,12 +100,12 @@ def test_keys_that_do_not_fit_are_found(kits, tmp_path):
     assert "chmod 600" in found["permissions"].remedy
     assert found["text"].state is State.skipped
     kit.site_key.write_bytes(b"-----BEGIN RSA PRIVATE KEY-----\n")
-    assert "found none that can be read" in by_check(preflight(kit, None, clock))["key"].found
+    assert "got none that can be read" in by_check(preflight(kit, None, clock))["key"].found
 
 
 def test_another_sites_site_file_is_refused(kits, tmp_path):
     found = by_check(preflight(read_kit(kits / "site-north"), site_file(tmp_path, "south"), clock))
-    assert "wanted 'north', whose kit this is, found 'south'" in found["site file"].found
+    assert "expected 'north', whose kit this is, got 'south'" in found["site file"].found
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_server_key_of_another_certificate_is_found(kits, tmp_path):
     other = issue_kits(tmp_path / "other")
     kit = read_kit(kits / "server")
     kit.server_key.write_bytes((other / "server" / "server.key").read_bytes())
-    assert "wanted the private key of the certificate" in by_check(preflight(kit, None, clock))["key"].found
+    assert "expected the private key of the certificate" in by_check(preflight(kit, None, clock))["key"].found
 
 
 def test_a_device_that_is_not_there_is_named(kits, tmp_path):

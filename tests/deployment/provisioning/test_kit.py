@@ -53,23 +53,23 @@ def test_a_kit_is_read_back_as_it_was_written(tmp_path, changes):
     [
         ("host: fed", "hots: fed", "hots: no such key (did you mean 'host'?)"),
         ("fleet: 19092", "flet: 19092", "ports.flet: no such key (did you mean 'fleet'?)"),
-        ("fleet: 19092", "fleet: '19092'", "ports.fleet: wanted a whole number, found '19092'"),
-        ("fleet: 19092", "fleet: true", "ports.fleet: wanted a whole number, found True"),
-        ("fleet: 19092", "fleet: 9093", "ports.control: wanted another port than fleet's, found 9093"),
-        ("fleet: 19092", "fleet: 70000", "ports.fleet: wanted a port from 1 to 65535, found 70000"),
-        ("party: site", "party: sites", "party: wanted one of coordinator, server, site, found 'sites' (did you mean"),
-        ("party: site", "party: server", "site: wanted null in the kit of the server"),
-        ("site: north", "site: ../north", "site: wanted 1 to 63 letters"),
-        ("site: north", "site: 0123", "site: wanted text (in quotes, if it looks like a number), found 83"),
-        ("site: north", "site: ${oc.env:HOME}", "site: wanted a plain value"),
+        ("fleet: 19092", "fleet: '19092'", "ports.fleet: expected a whole number, got '19092'"),
+        ("fleet: 19092", "fleet: true", "ports.fleet: expected a whole number, got True"),
+        ("fleet: 19092", "fleet: 9093", "ports.control: expected another port than fleet's, got 9093"),
+        ("fleet: 19092", "fleet: 70000", "ports.fleet: expected a port from 1 to 65535, got 70000"),
+        ("party: site", "party: sites", "party: expected one of coordinator, server, site, got 'sites' (did you mean"),
+        ("party: site", "party: server", "site: expected null in the kit of the server"),
+        ("site: north", "site: ../north", "site: expected 1 to 63 letters"),
+        ("site: north", "site: 0123", "site: expected text (in quotes, if it looks like a number), got 83"),
+        ("site: north", "site: ${oc.env:HOME}", "site: expected a plain value"),
         ("site: north", "site: north\nsite: south", "'site' is given twice"),
         ("site: north", "site: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
-        ("site: north", "site: &a [*a, *a]", "site: wanted text (in quotes, if it looks like a number), found a list"),
-        ("schema: 1", "schema: 2", "schema: wanted 1, the layout that this fedner knows, found 2"),
+        ("site: north", "site: &a [*a, *a]", "site: expected text (in quotes, if it looks like a number), got a list"),
+        ("schema: 1", "schema: 2", "schema: expected 1, the layout that this fedner knows, got 2"),
         ("schema: 1", "folder: /etc\nschema: 1", "folder: no such key"),
-        ("valid_until: 2027-01-01 00:00:00+00:00", "valid_until: tomorrow", "valid_until: wanted a moment"),
-        ("valid_until: 2027", "valid_until: 2025", "valid_until: wanted a moment after 2026"),
-        ("fedner: 0.1.0\n", "", "fedner: wanted this key, found none"),
+        ("valid_until: 2027-01-01 00:00:00+00:00", "valid_until: tomorrow", "valid_until: expected a moment"),
+        ("valid_until: 2027", "valid_until: 2025", "valid_until: expected a moment after 2026"),
+        ("fedner: 0.1.0\n", "", "fedner: expected this key, got none"),
     ],
 )
 def test_what_kit_yaml_must_not_say_is_refused_with_file_and_key(tmp_path, old, new, said):
@@ -108,7 +108,7 @@ def test_a_name_that_passes_stays_within_its_folder_and_is_no_option(name):
     "name", ["", ".", "..", "../x", "a/b", "a\\b", ".a", "-a", "_a", "a b", "a\n", "é", "a" * 64, "a.key"]
 )
 def test_a_name_with_a_meaning_in_paths_or_commands_is_refused(name):
-    with pytest.raises(ConfigError, match="site: wanted 1 to 63 letters"):
+    with pytest.raises(ConfigError, match="site: expected 1 to 63 letters"):
         check_name(name, "site")
 
 
@@ -122,7 +122,7 @@ def test_host_names_and_addresses_are_taken(host):
     ["", "a b", "-a.org", "a..b", "[::1]", "fed.org:9092", "https://fed.org", "10.0.0.256", "fe80::1%eth0", "*.org"],
 )
 def test_what_is_no_host_is_refused(host):
-    with pytest.raises(ConfigError, match="host: wanted a host name or an IP address"):
+    with pytest.raises(ConfigError, match="host: expected a host name or an IP address"):
         check_host(host, "host")
 
 

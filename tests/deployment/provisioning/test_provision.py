@@ -244,24 +244,24 @@ def test_an_expired_server_certificate_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("name: north", "name: ../north", r"sites\[0\]\.name: wanted 1 to 63 letters"),
-        ("name: north", "name: /etc", r"sites\[0\]\.name: wanted 1 to 63 letters"),
-        ("name: north", "name: -rf", r"sites\[0\]\.name: wanted"),
-        ("name: north", "name: .north", r"sites\[0\]\.name: wanted 1 to 63 letters"),
-        ("name: north", f"name: {'n' * 64}", r"sites\[0\]\.name: wanted 1 to 63 letters"),
-        ("name: north", "name: South", r"sites\[1\]\.name: wanted another name than sites\[0\]'s"),
-        ("name: cardio", "name: ../cardio", "name: wanted 1 to 63 letters"),
+        ("name: north", "name: ../north", r"sites\[0\]\.name: expected 1 to 63 letters"),
+        ("name: north", "name: /etc", r"sites\[0\]\.name: expected 1 to 63 letters"),
+        ("name: north", "name: -rf", r"sites\[0\]\.name: expected"),
+        ("name: north", "name: .north", r"sites\[0\]\.name: expected 1 to 63 letters"),
+        ("name: north", f"name: {'n' * 64}", r"sites\[0\]\.name: expected 1 to 63 letters"),
+        ("name: north", "name: South", r"sites\[1\]\.name: expected another name than sites\[0\]'s"),
+        ("name: cardio", "name: ../cardio", "name: expected 1 to 63 letters"),
         ("contract:", "contrakt:", r"contrakt: no such key \(did you mean 'contract'\?\)"),
         ("public_key:", "publick_key:", r"sites\[1\]\.publick_key: no such key \(did you mean 'public_key'\?\)"),
         ("name: cardio", "name: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
-        ("name: cardio", "name: ${oc.env:HOME}", "name: wanted a plain value"),
-        ("[fed.example.org,", "[fed.example.org:9092,", r"server\.hosts\[0\]: wanted a host name"),
-        ("[fed.example.org,", "[fed.example.org, FED.example.org,", r"server\.hosts\[1\]: wanted each host once"),
-        ("contract: labels.yaml", "contract: labels.yaml\nvalid_days: 826", "valid_days: wanted 1 to 825 days"),
-        ("contract: labels.yaml", "contract: labels.yaml\nca_valid_days: 30", "ca_valid_days: wanted 365"),
+        ("name: cardio", "name: ${oc.env:HOME}", "name: expected a plain value"),
+        ("[fed.example.org,", "[fed.example.org:9092,", r"server\.hosts\[0\]: expected a host name"),
+        ("[fed.example.org,", "[fed.example.org, FED.example.org,", r"server\.hosts\[1\]: expected each host once"),
+        ("contract: labels.yaml", "contract: labels.yaml\nvalid_days: 826", "valid_days: expected 1 to 825 days"),
+        ("contract: labels.yaml", "contract: labels.yaml\nca_valid_days: 30", "ca_valid_days: expected 365"),
         ("contract: labels.yaml", "contract: missing.yaml", r"missing\.yaml"),
-        ("own/south.pub", "own/south.key", r"south\.key: .*found a private key; it must not leave the site"),
-        ("own/south.pub", "labels.yaml", r"labels\.yaml: wanted a site's public key"),
+        ("own/south.pub", "own/south.key", r"south\.key: .*got a private key; it must not leave the site"),
+        ("own/south.pub", "labels.yaml", r"labels\.yaml: expected a site's public key"),
     ],
 )
 def test_a_faulty_federation_file_is_refused_and_nothing_is_written(tmp_path, old, new, said):
@@ -275,7 +275,7 @@ def test_a_faulty_federation_file_is_refused_and_nothing_is_written(tmp_path, ol
 
 def test_two_sites_with_one_key_are_refused_and_nothing_is_left(tmp_path):
     text = FEDERATION.replace("- name: north", "- name: north\n    public_key: own/south.pub")
-    with pytest.raises(ConfigError, match="site 'south': wanted a key of its own, found that of site 'north'"):
+    with pytest.raises(ConfigError, match="site 'south': expected a key of its own, got that of site 'north'"):
         issue(write_federation(tmp_path, text), tmp_path / "kits", NOW)
     assert [path.name for path in (tmp_path / "kits").iterdir()] == [".cardio.lock"]
 
@@ -333,11 +333,11 @@ def test_adding_refuses_another_key_a_taken_key_and_a_name_in_other_case(kits, t
     before = contents(kits)
     with pytest.raises(ConfigError, match="'north' is there with another key"):
         add(kits, "north", public, NOW)
-    with pytest.raises(ConfigError, match="found that of site 'south'"):
+    with pytest.raises(ConfigError, match="got that of site 'south'"):
         add(kits, "east", tmp_path / "own" / "south.pub", NOW)
     with pytest.raises(ConfigError, match="in upper and lower case only"):
         add(kits, "North", public, NOW)
-    with pytest.raises(ConfigError, match="wanted 1 to 63 letters"):
+    with pytest.raises(ConfigError, match="expected 1 to 63 letters"):
         add(kits, "../east", public, NOW)
     assert contents(kits) == before
 
@@ -364,7 +364,7 @@ def test_a_revoked_site_is_gone_its_key_is_written_down_and_cannot_come_back(kit
 def test_revoking_wants_a_known_site_and_a_reason(kits):
     with pytest.raises(ConfigError, match=r"no site 'norht' \(did you mean 'north'\?\)"):
         revoke(kits, "norht", "left", NOW)
-    with pytest.raises(ConfigError, match="--reason: wanted a sentence"):
+    with pytest.raises(ConfigError, match="--reason: expected a sentence"):
         revoke(kits, "north", " ", NOW)
 
 
@@ -424,7 +424,7 @@ def test_the_authority_is_replaced_without_a_moment_at_which_a_site_is_shut_out(
     with tls_server(kits / "server") as port:
         assert handshake(old, port) is None
         assert handshake(new, port) is None
-    with pytest.raises(ConfigError, match="found one of the authority before"):
+    with pytest.raises(ConfigError, match="got one of the authority before"):
         finish_authority(kits, NOW)
     assert rotate_server(kits, (), False, NOW).kits == ("coordinator", "server")
     with tls_server(kits / "server") as port:
@@ -483,7 +483,7 @@ def test_an_altered_file_is_found(kits, name):
     with (kits / "site-north" / name).open("a") as file:
         file.write("\n# altered\n")
     assert any(
-        f"{name}: wanted the file as it was issued" in problem for problem in verify(kits / "site-north").altered
+        f"{name}: expected the file as it was issued" in problem for problem in verify(kits / "site-north").altered
     )
 
 
@@ -491,13 +491,13 @@ def test_altered_sums_are_found_by_their_signature(kits):
     sums = kits / "server" / "SHA256SUMS"
     sums.write_text(sums.read_text().replace("kit.yaml", "tik.yaml"))
     problems = verify(kits / "server").altered
-    assert "wanted a signature by the authority in the kit" in problems[0]
+    assert "expected a signature by the authority in the kit" in problems[0]
 
 
 def test_a_kit_of_another_hand_is_found_by_a_trusted_authority(kits, tmp_path):
     other = issue_kits(tmp_path / "other")
     verdict = verify(other / "site-north", trusted=kits / "site-north" / "ca.crt")
-    assert "wanted a signature by an authority in" in verdict.altered[0]
+    assert "expected a signature by an authority in" in verdict.altered[0]
     assert verdict.fingerprint != verify(kits / "site-north").fingerprint
 
 
@@ -513,7 +513,9 @@ def test_a_link_in_place_of_a_file_is_found(kits):
     path = kits / "site-north" / "ca.crt"
     path.unlink()
     path.symlink_to(kits / "coordinator" / "ca.crt")
-    assert any("ca.crt: wanted the file as it was issued" in problem for problem in verify(kits / "site-north").altered)
+    assert any(
+        "ca.crt: expected the file as it was issued" in problem for problem in verify(kits / "site-north").altered
+    )
 
 
 def test_a_readable_or_foreign_private_key_is_found(kits):

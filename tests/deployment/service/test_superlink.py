@@ -61,7 +61,7 @@ def test_a_rotated_key_takes_the_old_ones_place(state):
 
 
 def test_what_is_no_key_is_refused_with_the_sites_name(state):
-    with pytest.raises(ConfigError, match="site 'north': wanted an OpenSSH public key"):
+    with pytest.raises(ConfigError, match="site 'north': expected an OpenSSH public key"):
         register(state, {"north": "ssh-nonsense AAAA"})
 
 

@@ -70,7 +70,7 @@ def test_a_graphics_card_keeps_the_devices_and_a_kit_at_home_stays_readable():
 
 @pytest.mark.parametrize("folder", ["/etc/fedner kit", "/etc/%h", "/etc/$HOME", "kit", "/etc/kit\nUser=root"])
 def test_a_path_that_systemd_reads_differently_is_refused(folder):
-    with pytest.raises(ConfigError, match="wanted an absolute path"):
+    with pytest.raises(ConfigError, match="expected an absolute path"):
         unit_for(kit(Party.server, folder), None, Path("/usr/bin/fedner"), "fedner", gpu=False)
 
 

@@ -82,7 +82,7 @@ def test_the_order_of_updates_is_irrelevant_to_the_control_variate(seed: int, da
 def test_an_update_without_a_control_variate_is_refused_by_name_where_there_is_one() -> None:
     before = random_state(np.random.default_rng(0))
     state = init(FedAvgAggregation(), before, scaffold=True)
-    with pytest.raises(StateError, match="update of site 'north': wanted the change of its control variate"):
+    with pytest.raises(StateError, match="update of site 'north': expected the change of its control variate"):
         step(FedAvgAggregation(), state, before, [Update("north", before, 1.0)])
 
 
@@ -216,9 +216,9 @@ def test_flat_names_are_moment_slash_tensor() -> None:
 
 
 def test_arrays_that_are_no_aggregation_state_are_refused() -> None:
-    with pytest.raises(StateError, match="wanted an array 'round'"):
+    with pytest.raises(StateError, match="expected an array 'round'"):
         AggregationState.from_arrays({"first/w": np.zeros(1, dtype=np.float32)})
-    with pytest.raises(StateError, match="found 'stray'"):
+    with pytest.raises(StateError, match="got 'stray'"):
         AggregationState.from_arrays({"round": np.ones(1, dtype=np.float32), "stray": np.zeros(1, dtype=np.float32)})
 
 
@@ -239,7 +239,7 @@ def test_two_updates_of_one_site_are_refused(config: AggregationConfig) -> None:
 def test_an_update_with_foreign_tensors_is_refused_with_site_and_tensor(config: AggregationConfig) -> None:
     updates = random_updates(0)
     wrong = updates[2].arrays | {"classifier.bias": np.zeros(5, dtype=np.float32)}
-    with pytest.raises(StateError, match=r"site 'site-2'.*'classifier.bias' wanted float32\[3\], found float32\[5\]"):
+    with pytest.raises(StateError, match=r"site 'site-2'.*'classifier.bias' expected float32\[3\], got float32\[5\]"):
         aggregate(config, [*updates[:2], Update("site-2", wrong, 1.0), *updates[3:]])
 
 
@@ -262,9 +262,9 @@ def test_only_zero_weights_are_refused_in_mean_types(kind: str) -> None:
 @pytest.mark.parametrize(
     ("config", "count", "wanted"),
     [
-        (KrumAggregation(malicious=1), 4, "Krum with malicious=1: wanted at least 5 updates, found 4"),
-        (KrumAggregation(malicious=0), 1, "Krum with malicious=0: wanted at least 3 updates, found 1"),
-        (BulyanAggregation(malicious=1), 6, "Bulyan with malicious=1: wanted at least 7 updates, found 6"),
+        (KrumAggregation(malicious=1), 4, "Krum with malicious=1: expected at least 5 updates, got 4"),
+        (KrumAggregation(malicious=0), 1, "Krum with malicious=0: expected at least 3 updates, got 1"),
+        (BulyanAggregation(malicious=1), 6, "Bulyan with malicious=1: expected at least 7 updates, got 6"),
         (KrumAggregation(malicious=1, select=5), 5, "at most 4 may be averaged"),
     ],
 )
@@ -276,7 +276,7 @@ def test_too_few_updates_are_refused_with_the_number_wanted(config: AggregationC
 def test_a_state_of_another_aggregation_is_refused() -> None:
     before = random_state(np.random.default_rng(0))
     state = init(FedAvgAggregation(), before)
-    with pytest.raises(StateError, match=r"fedadam wanted the moments \['first', 'second'\], found \[\]"):
+    with pytest.raises(StateError, match=r"fedadam expected the moments \['first', 'second'\], got \[\]"):
         step(FedAdamAggregation(), state, before, random_updates(0))
 
 
@@ -289,5 +289,5 @@ def test_a_state_of_another_model_is_refused() -> None:
 
 def test_a_config_without_a_kind_is_refused() -> None:
     before = random_state(np.random.default_rng(0))
-    with pytest.raises(ConfigError, match="found AggregationConfig"):
+    with pytest.raises(ConfigError, match="got AggregationConfig"):
         step(AggregationConfig(), AggregationState(0, {}), before, random_updates(0))

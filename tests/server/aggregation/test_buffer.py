@@ -118,7 +118,9 @@ def test_a_full_disk_is_told_with_place_size_and_remedy(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(RunDirectoryError, match=r"replies: wanted 262,192 bytes.*'site 0/ö'.*spill_bytes.*resume"):
+        with pytest.raises(
+            RunDirectoryError, match=r"replies: cannot write 262,192 bytes.*'site 0/ö'.*spill_bytes.*resume"
+        ):
             aggregate(MedianAggregation(), random_updates(0), Spill(tmp_path / "replies", 0))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_the_number_of_sites() -> None:
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, 2.0**54])
 def test_an_impossible_weight_is_refused_with_the_site(weight: float) -> None:
-    with pytest.raises(FederationError, match=r"site-0.*wanted a weight from 0 to 2\*\*53"):
+    with pytest.raises(FederationError, match=r"site-0.*expected a weight from 0 to 2\*\*53"):
         float64_mean(updates_of([(1.0, weight)]))
 
 

@@ -81,7 +81,7 @@ def annotation(
         report.ignored["annotations without a location"] += 1
         return
     if not infons.get(_TYPE):
-        raise place.error("wanted an infon `type` that names the entity type, found none; add it")
+        raise place.error("expected an infon `type` that names the entity type, got none; add it")
     others = {key: value for key, value in infons.items() if key != _TYPE}
     yield Annotation(
         infons[_TYPE], tuple((offset, offset + length) for offset, length in locations), place, quoted, others

@@ -44,7 +44,7 @@ class _Element:
         text = self.text_of(name)
         text = (self.attributes.get(name, "") if text is None else text).strip()
         if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= 12):
-            raise self.place.error(f"{name}: wanted a whole number, found {text!r:.80}")
+            raise self.place.error(f"{name}: expected a whole number, got {text!r:.80}")
         return int(text)
 
     def infons(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ def _document(element: _Element, report: ReadReport) -> AnnotatedText:
         for unit in [passage] if passage.text_of("text") is not None else sentences:
             text = unit.text_of("text")
             if text is None:
-                raise unit.place.error("wanted a <text> in the sentence, found none")
+                raise unit.place.error("expected a <text> in the sentence, got none")
             passages.append(Passage(unit.number("offset"), text, unit.place))
         for holder in (passage, *sentences):
             annotations += _annotations(holder, report)
@@ -108,10 +108,10 @@ def _documents(path: str | Path) -> Iterator[_Element]:
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code) or "damaged"
         raise DataError(
-            f"wanted XML, found it invalid ({reason}); was the file cut off?", path, error.lineno
+            f"expected XML, got it invalid ({reason}); was the file cut off?", path, error.lineno
         ) from error
     except (LookupError, UnicodeError, ValueError) as error:  # what Python's side of expat says of a strange encoding
-        raise DataError("wanted XML in an encoding that XML parsers know; convert it to UTF-8", path, 1) from error
+        raise DataError("expected XML in an encoding that XML parsers know; convert it to UTF-8", path, 1) from error
     except OSError as error:
         raise DataError(
             f"the file cannot be read ({error.strerror}); check the path and its permissions", path
@@ -135,9 +135,9 @@ class _Tree:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Open an element."""
         if not self.open and name != "collection":
-            raise self.place.error(f"wanted a BioC <collection>, found <{name[:80]}>; is this the right file?")
+            raise self.place.error(f"expected a BioC <collection>, got <{name[:80]}>; is this the right file?")
         if len(self.open) == _MAX_DEPTH:
-            raise self.place.error(f"wanted elements nested at most {_MAX_DEPTH} deep, found more")
+            raise self.place.error(f"expected elements nested at most {_MAX_DEPTH} deep, got more")
         inside = f"{name} {attributes['id']}" if name == "annotation" and attributes.get("id") else name
         self.open.append(_Element(name, attributes, Place(self.path, self.parser.CurrentLineNumber, inside)))
 

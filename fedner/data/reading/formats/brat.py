@@ -64,7 +64,7 @@ def read_folder_texts(path: str | Path, encoding: str = "utf-8") -> Iterator[Ann
     folder = Path(path)
     texts = sorted(folder.rglob("*.txt"))
     if not texts:
-        raise DataError("wanted a folder of .txt files, found none in it", folder)
+        raise DataError("expected a folder of .txt files, got none in it", folder)
     for text_path in texts:
         name = text_path.relative_to(folder).with_suffix("").as_posix()
         yield AnnotatedText(name, read_exact(text_path, encoding), (), Place(str(text_path), 1))
@@ -86,7 +86,7 @@ def _texts(path: Path) -> tuple[Path, list[Path]]:
         if not annotation.with_suffix(".txt").is_file():
             raise DataError(f"no {annotation.with_suffix('.txt').name} beside it; put the text there", annotation)
     if not texts:
-        raise DataError("wanted a folder of .txt and .ann files, found none in it", path)
+        raise DataError("expected a folder of .txt and .ann files, got none in it", path)
     return path, texts
 
 
@@ -110,7 +110,7 @@ def _annotations(path: Path, encoding: str, report: ReadReport) -> Iterator[Anno
             report.ignored[_OTHERS[other[1]]] += 1
         else:
             raise DataError(
-                f"wanted a BRAT annotation such as 'T1\\tDRUG 0 7\\tAspirin', found {line[:80]!r}", path, number
+                f"expected a BRAT annotation such as 'T1\\tDRUG 0 7\\tAspirin', got {line[:80]!r}", path, number
             )
     for name, entity in entities.items():
         yield replace(entity, attributes=attributes.pop(name, {}))
@@ -122,11 +122,11 @@ def _entity(line: str, path: Path, number: int) -> Annotation:
     match = _ENTITY.fullmatch(line)
     if match is None:
         raise DataError(
-            f"wanted an entity such as 'T1\\tDRUG 0 7\\tAspirin' (tabs around the middle), found {line[:80]!r}",
+            f"expected an entity such as 'T1\\tDRUG 0 7\\tAspirin' (tabs around the middle), got {line[:80]!r}",
             path,
             number,
         )
     pieces = [tuple(map(int, piece.split(" "))) for piece in match[3].split(";")]
     return Annotation(
-        match[2], tuple((start, end) for start, end in pieces), Place(str(path), number, match[1]), match[4]
+        match[2], tuple((start, end) for start, end in pieces), Place(str(path), number, f"{match[1]:.80}"), match[4]
     )

@@ -52,7 +52,7 @@ def read_conll(
     yield from state.end_sentence()
     yield from state.end_document()
     if state.num_columns == 0:
-        raise DataError("wanted lines with a word and a tag, found none; is this the right file?", path)
+        raise DataError("expected lines with a word and a tag, got none; is this the right file?", path)
     report.document_marks = state.marked
 
 
@@ -122,15 +122,15 @@ class _State:
             self.num_columns, self.tabs = len(cells), "\t" in line
         if len(cells) != self.num_columns:
             raise DataError(
-                f"wanted {self.num_columns} columns parted by {'tabs' if self.tabs else 'blanks'} as in the file's "
-                f"first line of text, found {len(cells)} in {line[:80]!r}; mend the line, or put a blank line between "
+                f"expected {self.num_columns} columns parted by {'tabs' if self.tabs else 'blanks'} as in the file's "
+                f"first line of text, got {len(cells)} in {line[:80]!r}; mend the line, or put a blank line between "
                 "sentences",
                 self.path,
                 number,
             )
         word, tag = cells[self.columns.word], cells[self.columns.tag]
         if not word or not tag:
-            raise DataError(f"wanted a word and a tag, found {line[:80]!r}; fill or remove the line", self.path, number)
+            raise DataError(f"expected a word and a tag, got {line[:80]!r}; fill or remove the line", self.path, number)
         if len(self.words) == MAX_SENTENCE_WORDS:
             raise too_long(self.path, self.first_line)
         if not self.words:
@@ -141,11 +141,11 @@ class _State:
     def check_columns(self, number: int, cells: list[str]) -> None:
         """Refuse a first line that cannot hold a word and a tag where the configuration looks for them."""
         if len(cells) < 2:
-            raise DataError(f"wanted at least 2 columns (word, tag), found 1: {cells[0][:80]!r}", self.path, number)
+            raise DataError(f"expected at least 2 columns (word, tag), got 1: {cells[0][:80]!r}", self.path, number)
         for knob, column in (("word_column", self.columns.word), ("tag_column", self.columns.tag)):
             if not -len(cells) <= column < len(cells):
                 raise DataError(
-                    f"wanted column {column} (data.{knob}), found {len(cells)} columns: {' | '.join(cells)[:80]}",
+                    f"expected column {column} (data.{knob}), got {len(cells)} columns: {' | '.join(cells)[:80]}",
                     self.path,
                     number,
                 )
@@ -163,7 +163,7 @@ class _State:
         yield from self.end_sentence()
         if not self.marked and self.num_documents:
             raise DataError(
-                "found the first document mark below sentences that belong to no document; put a mark "
+                "the first document mark stands below sentences that belong to no document; put a mark "
                 "(-DOCSTART-) above the first sentence too, or remove all marks",
                 self.path,
                 number,

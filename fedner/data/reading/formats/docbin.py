@@ -74,7 +74,7 @@ def _document(found: _Bin, start: int, end: int, place: Place) -> AnnotatedText:
     spans: list[Annotation] = []
     for index, (iob, label) in enumerate(zip(iobs.tolist(), labels.tolist(), strict=True)):
         if iob not in (_MISSING, _INSIDE, _OUTSIDE, _BEGIN):
-            raise place.error(f"token {index}: wanted a position in an entity (0 to 3), found {iob}")
+            raise place.error(f"token {index}: expected a position in an entity (0 to 3), got {iob}")
         if iob == _BEGIN and label:
             token = place.within(f"token {index}")
             spans.append(Annotation(_string(found, label, place), (places[index],), token))
@@ -109,11 +109,11 @@ def _open(path: str | Path) -> _Bin:
     except DataError:
         raise
     except RecursionError as error:
-        raise DataError("wanted a DocBin, found one nested too deeply", path) from error
+        raise DataError("expected a DocBin, got one nested too deeply", path) from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, msgpack.UnpackException) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(
-            f"wanted a DocBin of spaCy 3, found something else ({type(error).__name__}: {reason}); was it written with "
+            f"expected a DocBin of spaCy 3, got something else ({type(error).__name__}: {reason}); was it written with "
             "DocBin.to_disk and the attributes ENT_IOB and ENT_TYPE?",
             path,
         ) from error
@@ -153,9 +153,9 @@ def _unpacked(path: str | Path) -> bytes:
     try:
         content = unpacker.decompress(packed, MAX_BYTES)
     except zlib.error as error:
-        raise DataError("wanted a DocBin, found a file that is not compressed as one; was it cut off?", path) from error
+        raise DataError("expected a DocBin, got a file that is not compressed as one; was it cut off?", path) from error
     if unpacker.unconsumed_tail:
-        raise DataError(f"wanted a DocBin of at most {MAX_BYTES:,} bytes unpacked, found more; split it", path)
+        raise DataError(f"expected a DocBin of at most {MAX_BYTES:,} bytes unpacked, got more; split it", path)
     if not unpacker.eof:
-        raise DataError("wanted a DocBin, found one that is cut off", path)
+        raise DataError("expected a DocBin, got one that is cut off", path)
     return content

@@ -74,7 +74,7 @@ def _open(config: HubData) -> Mapping[str, Any]:
 def _rows(found: Mapping[str, Any], split: str, name: str, config: HubData) -> _Rows:
     if name not in found:
         raise DataError(
-            f"no split {name!r} (data.{split}_split){suggestion(name, found)}; found {', '.join(sorted(found))}",
+            f"no split {name!r} (data.{split}_split){suggestion(name, found)}; got {', '.join(sorted(found))}",
             config.path,
         )
     rows = found[name]
@@ -85,7 +85,7 @@ def _rows(found: Mapping[str, Any], split: str, name: str, config: HubData) -> _
     for knob, column in knobs.items():
         if column not in features:
             raise DataError(
-                f"no column {column!r} (data.{knob}){suggestion(column, features)}; found {', '.join(features)}",
+                f"no column {column!r} (data.{knob}){suggestion(column, features)}; got {', '.join(features)}",
                 config.path,
             )
     names = getattr(getattr(features[config.tags_column], "feature", None), "names", None)
@@ -112,21 +112,21 @@ def _documents(split: _Rows, report: ReadReport) -> Iterator[RawDocument]:
         else:
             report.empty_documents += 1
     if number == 0:
-        raise DataError("wanted rows, found an empty split", split.place)
+        raise DataError("expected rows, got an empty split", split.place)
 
 
 def _sentence(split: _Rows, number: int, row: Mapping[str, object]) -> RawSentence:
     words, tags = row[split.config.words_column], row[split.config.tags_column]
     if not isinstance(words, list) or not isinstance(tags, list):
-        raise DataError("wanted a list of words and a list of tags; check data.words_column", split.place, number)
+        raise DataError("expected a list of words and a list of tags; check data.words_column", split.place, number)
     words, tags = cast(list[object], words), cast(list[object], tags)
     if len(words) != len(tags):
-        raise DataError(f"wanted one tag a word, found {len(words)} words and {len(tags)} tags", split.place, number)
+        raise DataError(f"expected one tag a word, got {len(words)} words and {len(tags)} tags", split.place, number)
     if len(words) > MAX_SENTENCE_WORDS:
         raise too_long(split.place, number)
     for index, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
-            raise DataError(f"word {index}: wanted a word, found {word!r:.80}", split.place, number)
+            raise DataError(f"word {index}: expected a word, got {word!r:.80}", split.place, number)
     names = tuple(_tag_name(split, number, tag) for tag in tags)
     return RawSentence(tuple(cast(list[str], words)), names, number)
 
@@ -138,7 +138,7 @@ def _tag_name(split: _Rows, number: int, tag: object) -> str:
         return split.tag_names[tag]
     reason = "tags are numbers without names" if split.tag_names is None else f"names are {', '.join(split.tag_names)}"
     raise DataError(
-        f"wanted a tag as text or ClassLabel, found {tag!r:.80} ({reason}); "
+        f"expected a tag as text or ClassLabel, got {tag!r:.80} ({reason}); "
         "cast the column with datasets.List(ClassLabel(names=[…])) or write tags as text",
         split.place,
         number,

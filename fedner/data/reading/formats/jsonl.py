@@ -55,7 +55,7 @@ def read_jsonl(
         else:
             report.empty_documents += 1
     if number == 0:
-        raise DataError("wanted one JSON object a line, found only blank lines; is this the right file?", path)
+        raise DataError("expected one JSON object a line, got only blank lines; is this the right file?", path)
 
 
 def read_jsonl_texts(path: str | Path, encoding: str = "utf-8") -> Iterator[AnnotatedText]:
@@ -81,14 +81,14 @@ def _rows(path: str | Path, encoding: str) -> Iterator[tuple[Place, Row]]:
         try:
             row: object = json.loads(line)
         except RecursionError as error:
-            raise place.error("wanted a JSON object, found one nested too deeply") from error
+            raise place.error("expected a JSON object, got one nested too deeply") from error
         except ValueError as error:
             hint = (
                 "; the file is one JSON array, write one object a line instead" if line.lstrip().startswith("[") else ""
             )
-            raise place.error(f"wanted one JSON object on this line, found invalid JSON ({error}){hint}") from error
+            raise place.error(f"expected one JSON object on this line, got invalid JSON ({error}){hint}") from error
         if not isinstance(row, dict):
-            raise place.error(f"wanted a JSON object, found a {type(row).__name__}; write one object a line")
+            raise place.error(f"expected a JSON object, got a {type(row).__name__}; write one object a line")
         if "\\ud" in line.lower():
             _refuse_surrogates(row, place)
         yield place, cast(Row, row)
@@ -99,7 +99,7 @@ def _refuse_surrogates(row: object, place: Place) -> None:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise place.error(
-            "wanted text, found half of a surrogate pair (\\ud800 to \\udfff); write the character"
+            "expected text, got half of a surrogate pair (\\ud800 to \\udfff); write the character"
         ) from error
 
 
@@ -113,7 +113,7 @@ def _document_key(place: Place, row: Row) -> tuple[int, str | None]:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-            raise place.error(f"{key}: wanted a name or a number, found {value!r:.80}")
+            raise place.error(f"{key}: expected a name or a number, got {value!r:.80}")
         return (0 if key == "doc_id" else place.line or 0), str(value)
     return place.line or 0, None
 
@@ -121,11 +121,11 @@ def _document_key(place: Place, row: Row) -> tuple[int, str | None]:
 def _metadata(row: Row, place: Place) -> dict[str, str]:
     metadata = row.get("metadata") or {}
     if not isinstance(metadata, dict):
-        raise place.error(f"metadata: wanted an object, found {type(metadata).__name__}")
+        raise place.error(f"metadata: expected an object, got {type(metadata).__name__}")
     pairs = cast(dict[str, object], metadata)
     for key, value in pairs.items():
         if not isinstance(value, str | int | float | None):
-            raise place.error(f"metadata.{key:.80}: wanted a string or a number, found {type(value).__name__}")
+            raise place.error(f"metadata.{key:.80}: expected a string or a number, got {type(value).__name__}")
     return {key: str(value) for key, value in pairs.items() if value is not None}
 
 
@@ -135,17 +135,17 @@ def _strings(row: Row, keys: Sequence[str], place: Place) -> list[object]:
         if key in row:
             value = row[key]
             if not isinstance(value, list):
-                raise place.error(f"{key}: wanted a list, found {type(value).__name__}")
+                raise place.error(f"{key}: expected a list, got {type(value).__name__}")
             return cast(list[object], value)
     found = ", ".join(row)[:200] or "no keys"
-    raise place.error(f"wanted `tokens` and `tags`, or `text` and `spans`; found no `{keys[0]}` among {found}")
+    raise place.error(f"expected `tokens` and `tags`, or `text` and `spans`; got no `{keys[0]}` among {found}")
 
 
 def _from_tokens(row: Row, place: Place) -> list[RawSentence]:
     words = _words(row, place)
     tags = _tag_names(_strings(row, ("tags", "ner_tags"), place), row, place)
     if len(words) != len(tags):
-        raise place.error(f"wanted one tag a word, found {len(words)} tokens and {len(tags)} tags")
+        raise place.error(f"expected one tag a word, got {len(words)} tokens and {len(tags)} tags")
     if len(words) > MAX_SENTENCE_WORDS:
         raise too_long(place.path, place.line)
     return [RawSentence(tuple(words), tuple(tags), place.line or 1)] if words else []
@@ -155,7 +155,7 @@ def _words(row: Row, place: Place) -> list[str]:
     words = _strings(row, ("tokens", "words"), place)
     for index, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
-            raise place.error(f"tokens[{index}]: wanted a word, found {word!r:.80}")
+            raise place.error(f"tokens[{index}]: expected a word, got {word!r:.80}")
     return cast(list[str], words)
 
 
@@ -164,11 +164,11 @@ def _tag_names(tags: list[object], row: Row, place: Place) -> list[str]:
     names = row.get("tag_names")
     for index, tag in enumerate(tags):
         if isinstance(tag, bool) or not isinstance(tag, str | int):
-            raise place.error(f"tags[{index}]: wanted a tag such as 'B-PER' or 'O', found {tag!r:.80}")
+            raise place.error(f"tags[{index}]: expected a tag such as 'B-PER' or 'O', got {tag!r:.80}")
         if isinstance(tag, int):
             if not isinstance(names, list):
                 raise place.error(
-                    f"tags[{index}]: wanted a tag such as 'B-PER' or 'O', found the number {tag}, whose meaning the "
+                    f"tags[{index}]: expected a tag such as 'B-PER' or 'O', got the number {tag}, whose meaning the "
                     "file does not say; write tags as strings, or give the row `tag_names`, the list they index"
                 )
             if not 0 <= tag < len(cast(list[object], names)):
@@ -188,7 +188,7 @@ def _from_text(
 def _text(row: Row, place: Place) -> str:
     text = row["text"]
     if not isinstance(text, str):
-        raise place.error(f"text: wanted a string, found {type(text).__name__}")
+        raise place.error(f"text: expected a string, got {type(text).__name__}")
     return text
 
 
@@ -197,5 +197,5 @@ def _span(span: object, place: Place) -> Annotation:
     fields = cast(dict[str, object], span) if isinstance(span, dict) else {}
     start, end, label = fields.get("start"), fields.get("end"), fields.get("label", fields.get("type"))
     if not (type(start) is int and type(end) is int and isinstance(label, str)):
-        raise place.error(f"spans: wanted {{'start': 0, 'end': 3, 'label': 'PER'}}, found {span!r:.200}")
+        raise place.error(f"spans: expected {{'start': 0, 'end': 3, 'label': 'PER'}}, got {span!r:.200}")
     return Annotation(label, ((start, end),), place)

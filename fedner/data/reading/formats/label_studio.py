@@ -42,7 +42,7 @@ def _text_field(holder: Value) -> Value:
         return holder.field("text")
     texts = [field for field in holder.fields().values() if isinstance(field.value, str)]
     if len(texts) != 1:
-        raise holder.place.error(f"wanted `text`, or one string alone, found {len(texts)}; name the text's key `text`")
+        raise holder.place.error(f"expected `text`, or one string alone, got {len(texts)}; name the text's key `text`")
     return texts[0]
 
 

@@ -70,7 +70,7 @@ def _with_text(document: _Open | None, line: re.Match[str], place: Place) -> _Op
     if line[2] == "t":
         return _Open(line[1], line[3], place)
     if document is None or document.id != line[1] or document.abstract is not None:
-        raise place.error(f"found the abstract of {line[1]!r:.80} where no title of it stands above; put it there")
+        raise place.error(f"the abstract of {line[1]!r:.80} has no title above it; put it there")
     document.abstract = line[3]
     return document
 
@@ -80,13 +80,13 @@ def _add(document: _Open | None, line: str, place: Place, report: ReadReport) ->
     cells = line.split("\t")
     if document is None or cells[0] != document.id:
         raise place.error(
-            f"wanted a title such as '7|t|Aspirin in gout' or a mention of the document above, found {line[:80]!r}"
+            f"expected a title such as '7|t|Aspirin in gout' or a mention of the document above, got {line[:80]!r}"
         )
     if len(cells) < 5 or not _NUMBER.fullmatch(cells[1]) or not _NUMBER.fullmatch(cells[2]):
         if len(cells) >= 4 and not _NUMBER.fullmatch(cells[1]):
             report.ignored["relations"] += 1
             return
         raise place.error(
-            f"wanted a mention such as '7\\t0\\t7\\tAspirin\\tChemical\\tD001241' (tabs), found {line[:80]!r}"
+            f"expected a mention such as '7\\t0\\t7\\tAspirin\\tChemical\\tD001241' (tabs), got {line[:80]!r}"
         )
     document.annotations.append(Annotation(cells[4].strip(), ((int(cells[1]), int(cells[2])),), place, cells[3]))

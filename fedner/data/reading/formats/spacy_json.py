@@ -44,7 +44,7 @@ def _doc(document: Value) -> AnnotatedText:
     for token in document.list_of("tokens"):
         start, end = token.field("start").number(), token.field("end").number()
         if not (words[-1][1] if words else 0) <= start < end <= len(text):
-            raise token.place.error(f"wanted tokens in order within {len(text)} characters, found {start}..{end}")
+            raise token.place.error(f"expected tokens in order within {len(text)} characters, got {start}..{end}")
         if text[start:end].strip():
             words.append((start, end))
     return AnnotatedText(None, text, tuple(spans), document.place, words=tuple(words) or None)
@@ -97,7 +97,7 @@ def _entities(tokens: Sequence[Value], places: Sequence[Characters]) -> Iterator
         if (begun is not None) != (letter in ("I", "L")) or (begun is not None and begun[0] != label):
             raise token.place.error(f"ner: the BILUO tag {tag!r:.80} cannot stand here; B, I … L or U alone")
         if not known and tag not in ("O", "-", ""):
-            raise token.place.error(f"ner: wanted a BILUO tag such as 'U-DRUG' or 'O', found {tag!r:.80}")
+            raise token.place.error(f"ner: expected a BILUO tag such as 'U-DRUG' or 'O', got {tag!r:.80}")
         if letter == "B":
             begun = (label, start, token.place)
         elif known and letter == "U":

@@ -35,7 +35,7 @@ def read_texts(
         form = detect_format(place, encoding)
     if form is TextFormat.conll:
         raise DataError(
-            "wanted running text, found columns of words; give their text, or score them with evaluate", path
+            "expected running text, got columns of words; give their text, or score them with evaluate", path
         )
     if form is TextFormat.jsonl:
         yield from read_jsonl_texts(place, encoding)
