@@ -12,46 +12,48 @@
         │   └── QuorumError        a round's usable replies are not enough; the run's policy says what then
         ├── RunDirectoryError      a run directory is incomplete, foreign or in use
         ├── AuditError             an audit trail was altered or cannot be written
-        └── PolicyError            a site's policy refuses; carries its own code
+        └── PolicyError            a site's policy refuses; carries the refusal
 
-A message says what was wanted, what was found, where, and what to do. Messages of `InputError` may quote the user's
-own text on the user's own terminal; what leaves a site is `code` and a safe sentence only.
+A message says what was expected, what was found, where, and what to do. Messages of `InputError` may quote the user's
+own text on the user's own terminal; only `code` and a safe sentence leave a site.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from fedner.refusals import Refusal, RefusalCode
+
 
 class FednerError(Exception):
-    """Base of everything raised on purpose; `code` is a stable, safe identifier that may cross sites."""
+    """Base of everything raised on purpose; `code` is what may leave a site."""
 
-    code = "error"
+    code: RefusalCode = RefusalCode.error
     exit_status = 1
 
 
 class InputError(FednerError):
     """The user's input is at fault and the user can mend it."""
 
-    code = "input"
+    code = RefusalCode.input
     exit_status = 2
 
 
 class ConfigError(InputError):
     """A configuration value is unknown, ill-typed or out of range."""
 
-    code = "config"
+    code = RefusalCode.config
 
 
 class DataError(InputError):
     """A corpus file is unreadable or its content is wrong.
 
     Args:
-        message: what was wanted, what was found and what to do.
+        message: what was expected, what was found and what to do.
         path: the file at fault.
         line: 1-based line number, where one is known.
     """
 
-    code = "data"
+    code = RefusalCode.data
 
     def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:
         self.path = path
@@ -63,44 +65,44 @@ class DataError(InputError):
 class LabelError(InputError):
     """Tags or label contracts do not fit together."""
 
-    code = "labels"
+    code = RefusalCode.labels
 
 
 class AssetError(InputError):
     """A model or corpus file is missing, unreachable or altered."""
 
-    code = "assets"
+    code = RefusalCode.assets
 
 
 class RunError(FednerError):
     """The run started and could not go on."""
 
-    code = "run"
+    code = RefusalCode.run
 
 
 class StateError(RunError):
     """Tensors do not have the names, shapes or dtypes that were agreed on."""
 
-    code = "state"
+    code = RefusalCode.state
 
 
 class FederationError(RunError):
     """Too few sites, a refused handshake or no usable reply."""
 
-    code = "federation"
+    code = RefusalCode.federation
 
 
 class QuorumError(FederationError):
     """The usable replies of a round are fewer, or of other sites, than it needs.
 
     Args:
-        message: what was wanted and found.
+        message: what was expected and found.
         refused: site -> why it did not count.
     """
 
-    code = "quorum"
+    code = RefusalCode.quorum
 
-    def __init__(self, message: str, refused: Mapping[str, str]) -> None:
+    def __init__(self, message: str, refused: Mapping[str, Refusal]) -> None:
         self.refused = dict(refused)
         super().__init__(message)
 
@@ -108,23 +110,23 @@ class QuorumError(FederationError):
 class RunDirectoryError(RunError):
     """A run directory is incomplete, foreign or in use."""
 
-    code = "run-directory"
+    code = RefusalCode.run_directory
 
 
 class AuditError(RunError):
     """An audit trail was altered, or it cannot be written."""
 
-    code = "audit"
+    code = RefusalCode.audit
 
 
 class PolicyError(RunError):
     """A site's policy refuses a request, or an answer to it.
 
     Args:
-        code: which rule of the policy, stable; begins with `policy-`.
-        sentence: why, without private detail; both leave the site.
+        refusal: the rule of the policy and a sentence without private detail; both leave the site.
     """
 
-    def __init__(self, code: str, sentence: str) -> None:
-        self.code = code
-        super().__init__(sentence)
+    def __init__(self, refusal: Refusal) -> None:
+        self.code = refusal.code
+        self.refusal = refusal
+        super().__init__(refusal.sentence)

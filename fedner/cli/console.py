@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fedner.records.progress import Progress, round_line, seconds_left
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
 
 BAR_WIDTH = 16
 REFRESH_PER_SECOND = 4
@@ -50,7 +50,7 @@ class Standing:
 
     number: int
     rounds: int
-    before: Sequence[RoundResult]
+    before: Sequence[RoundRecord]
     began: float = field(default_factory=time.monotonic)
 
     def seconds_left(self) -> float | None:
@@ -83,14 +83,14 @@ class Lines:
         """Print the title."""
         self._console.print(Text(title, style="bold"))
 
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Remember what came before, for the time that is left."""
         self._standing = Standing(number, rounds, tuple(before))
 
     def advanced(self, done: int, total: int, what: str) -> None:
         """Say nothing; a log file needs no bar."""
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Print what the round brought, and how long the rest should take."""
         before = self._standing.before if self._standing else ()
         left = Standing(entry.round + 1, rounds, (*before, entry)).seconds_left() or 0.0
@@ -137,7 +137,7 @@ class Screen(Lines):
         line.truncate(max(8, self._console.width - 4), overflow="ellipsis")
         return line
 
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Begin a new bar."""
         super().round_started(number, rounds, before)
         self._done = (0, 0, "")
@@ -146,7 +146,7 @@ class Screen(Lines):
         """Move the bar."""
         self._done = (done, total, what)
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Print the round's line above the living one, which waits for the next round."""
         super().round_finished(entry, rounds)
         self._standing, self._done = None, (0, 0, "")

@@ -23,7 +23,7 @@ from fedner.learning.workspace import Workspace
 from fedner.metrics import contributions, score, total
 from fedner.records.events import round_evaluated
 from fedner.records.progress import Progress, Silent
-from fedner.records.results import RoundResult, RunOutcome, RunResult
+from fedner.records.results import RoundRecord, RunOutcome, RunResult
 from fedner.records.run_directory import RunDirectory
 from fedner.records.stopping import should_stop
 from fedner.tensors import State, digest
@@ -53,7 +53,7 @@ class _Course:
 class _Trained:
     """All rounds of one learner; `state` is that of round `best_round`, `examples` counts sentences."""
 
-    rounds: tuple[RoundResult, ...]
+    rounds: tuple[RoundRecord, ...]
     best_round: int
     state: State
     examples: int
@@ -65,9 +65,9 @@ class Recorded(Silent):
     def __init__(self, progress: Progress, run: RunDirectory) -> None:
         self._progress = progress
         self._run = run
-        self._before: tuple[RoundResult, ...] = ()
+        self._before: tuple[RoundRecord, ...] = ()
 
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Pass it on."""
         self._before = tuple(before)
         self._progress.round_started(number, rounds, before)
@@ -76,7 +76,7 @@ class Recorded(Silent):
         """Pass it on."""
         self._progress.advanced(done, total, what)
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Write it down and pass it on."""
         self._run.record(round_evaluated((*self._before, entry), rounds))
         self._progress.round_finished(entry, rounds)
@@ -143,15 +143,15 @@ def train_alone(
     return RunOutcome(result=result, test_counts=test_counts, best_state=trained.state)
 
 
-def _scored_before(dev: Encoded, training: TrainingConfig, tagger: Tagger, progress: Progress) -> RoundResult:
+def _scored_before(dev: Encoded, training: TrainingConfig, tagger: Tagger, progress: Progress) -> RoundRecord:
     """Return round 0 of fine-tuning: the federated model on the site's own dev text."""
     started = time.monotonic()
     dev_score = score(total(evaluate(tagger, dev, training).document_counts), tagger.contract)
     progress.message(f"  before fine-tuning  dev F1 {dev_score.micro.f1:.4f}")
-    return RoundResult(round=0, dev=dev_score, seconds=time.monotonic() - started)
+    return RoundRecord(round=0, dev=dev_score, seconds=time.monotonic() - started)
 
 
-def _train(course: _Course, dev: Encoded, before: RoundResult | None, tagger: Tagger, progress: Progress) -> _Trained:
+def _train(course: _Course, dev: Encoded, before: RoundRecord | None, tagger: Tagger, progress: Progress) -> _Trained:
     """Train from the state that the tagger is in; `before` is that state's own score where it may be kept."""
     memory: TrainingMemory | None = None
     rounds = [before] if before else []
@@ -177,7 +177,7 @@ def _train(course: _Course, dev: Encoded, before: RoundResult | None, tagger: Ta
         if dev_score.micro.f1 > best_f1:
             best, best_f1, best_round = get_state(tagger.model), dev_score.micro.f1, number
         rounds.append(
-            RoundResult(
+            RoundRecord(
                 round=number,
                 dev=dev_score,
                 seconds=time.monotonic() - started,

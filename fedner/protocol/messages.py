@@ -1,4 +1,4 @@
-"""What server and sites say to each other, as plain types; `wire` puts them into Flower records and takes them out."""
+"""Messages between server and sites, as plain types; `wire` converts them to Flower records and back."""
 
 from dataclasses import dataclass, field
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fedner.data.labels import LabelContract
 from fedner.metrics import Counts
+from fedner.protocol.auxiliary import AuxiliaryStates
 from fedner.tensors import State
 
 UNKNOWN = "unknown"
@@ -15,7 +16,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What every message says about itself, both ways; a reply repeats the header of its request.
+    """Header of every message, both ways; a reply repeats the header of its request.
 
     `round` counts from 1; 0 is the handshake and the final test. `contract` is the sender's own contract digest.
     """
@@ -28,7 +29,7 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class HelloRequest:
-    """Before any weight moves: who are you, and do we hold the same contract? `config` is one JSON string."""
+    """Handshake before any weight moves; `config` is the resolved run config as one JSON string."""
 
     header: Header
     config: str
@@ -36,10 +37,10 @@ class HelloRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class HelloReply:
-    """A site introduces itself: its contract in full, so that a difference can be told, versions and sizes.
+    """A site's introduction: its contract in full, so that a difference can be reported, versions and sizes.
 
-    Sizes are None where the site's policy keeps them back; `declines` are the splits whose scores it keeps to itself.
-    `num_sites` is how many sites a simulation has; None at a real site, which does not know of the others.
+    Sizes are None where the site's policy withholds them; `declines` are the splits whose scores it withholds.
+    `num_sites` is the number of sites of a simulation; None at a real site, which does not know of the others.
     """
 
     header: Header
@@ -56,42 +57,45 @@ class HelloReply:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """Train for one round from `arrays`, the global state; `control` is SCAFFOLD's control variate.
+    """Train for one round from `arrays`, the global state with the digest `state`.
 
-    `best_rounds` are those to which the server may go back; a site keeps what is personal of them.
+    `best_rounds` are those to which the server may go back; a site keeps its personal tensors of them. `auxiliary`
+    holds tensors that travel beside the model's.
     """
 
     header: Header
     config: str
+    state: str
     arrays: State = field(repr=False)
     best_rounds: tuple[int, ...] = ()
-    control: State | None = field(default=None, repr=False)
+    auxiliary: AuxiliaryStates = field(default_factory=dict[str, State], repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReply:
     """A site's trained state and the sums behind every mean.
 
-    `num_examples` and `num_words` count sentences and words passed through training in this round, `loss_sum` is the
-    cross-entropy in nats summed over those words, `seconds` is the site's own wall time, `control` what SCAFFOLD's
-    control variate of the site changed by.
+    `started_from` is the digest of the state that training began with, `num_examples` and `num_words` count sentences
+    and words passed through training in this round, `loss_sum` is the cross-entropy in nats summed over those words,
+    `seconds` is the site's own wall time.
     """
 
     header: Header
+    started_from: str
     arrays: State = field(repr=False)
     num_examples: int
     num_words: int
     loss_sum: float
     steps: int
     seconds: float
-    control: State | None = field(default=None, repr=False)
+    auxiliary: AuxiliaryStates = field(default_factory=dict[str, State], repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRequest:
     """Score `arrays` on the site's `split`, `dev` or `test`; `by_document` also asks for the counts per document.
 
-    `arrays` is the global state after `state_round`; a site adds what it keeps for itself of that round.
+    `arrays` is the global state after `state_round`; a site adds its personal tensors of that round.
     """
 
     header: Header
@@ -104,10 +108,10 @@ class EvaluateRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateReply:
-    """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site tells them.
+    """Entity counts in contract order; `document_counts` has shape (documents, types, 3), where the site sends them.
 
-    Counts of types that are `withheld` are 0, which is not what was found; loss and words may be kept back as well.
-    `unannotated` are the types that no document of the split annotates, so that the site's counts say nothing of them.
+    Counts of types that are `withheld` are sent as 0, whatever they are; loss and words may be withheld as well.
+    `unannotated` are the types that no document of the split annotates, for which the site's counts mean nothing.
     """
 
     header: Header
@@ -120,13 +124,4 @@ class EvaluateReply:
     unannotated: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a site could not answer: a stable code and a sentence that is safe to leave the site."""
-
-    code: str
-    sentence: str
-
-    def __str__(self) -> str:
-        """Return both, as history and refusals show them."""
-        return f"{self.code}: {self.sentence}"
+AnyRequest = HelloRequest | TrainRequest | EvaluateRequest

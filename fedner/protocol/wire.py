@@ -17,24 +17,31 @@ from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import FederationError, FednerError
 from fedner.metrics import Counts
 from fedner.protocol.arrays import from_record, load_array, to_record
+from fedner.protocol.auxiliary import AUXILIARIES, AuxiliaryStates
 from fedner.protocol.messages import (
     EvaluateReply,
     EvaluateRequest,
-    Failure,
     Header,
     HelloReply,
     HelloRequest,
     TrainReply,
     TrainRequest,
 )
+from fedner.refusals import Origin, Refusal, RefusalCode, code_of_site
 from fedner.tensors import State
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of everything below; raised when a message changes in a way that an older peer would misread."""
 
 HELLO = "query.hello"
 TRAIN = "train"
 EVALUATE = "evaluate"
+
+_AUXILIARY = "auxiliary."
+"""Begin of the records of tensors that travel beside the model's."""
+
+_NODE_LOST = frozenset({3, 4, 5})
+"""Flower's codes for a node that has gone, or a message that it took along."""
 
 _Scalar = TypeVar("_Scalar", str, int, float)
 _Reply = TypeVar("_Reply")
@@ -46,21 +53,20 @@ def hello_request(request: HelloRequest) -> RecordDict:
     return RecordDict({"config": _header(request.header, config=request.config)})
 
 
-def train_request(request: TrainRequest, arrays: ArrayRecord | None = None) -> RecordDict:
-    """Write a training request; `arrays` is `to_record(request.arrays)`, where it was made before."""
-    record = to_record(request.arrays) if arrays is None else arrays
-    config = _header(request.header, config=request.config)
+def train_request(request: TrainRequest) -> RecordDict:
+    """Write a training request."""
+    config = _header(request.header, config=request.config, state=request.state)
     config["best-rounds"] = list(request.best_rounds)
-    return _with_control(RecordDict({"arrays": record, "config": config}), request.control)
+    content = RecordDict({"arrays": to_record(request.arrays), "config": config})
+    return _with_auxiliary(content, request.auxiliary)
 
 
-def evaluate_request(request: EvaluateRequest, arrays: ArrayRecord | None = None) -> RecordDict:
-    """Write an evaluation request; `arrays` is `to_record(request.arrays)`, where it was made before."""
-    record = to_record(request.arrays) if arrays is None else arrays
+def evaluate_request(request: EvaluateRequest) -> RecordDict:
+    """Write an evaluation request."""
     config = _header(request.header, config=request.config, split=request.split)
     config["by-document"] = request.by_document
     config["state-round"] = request.state_round
-    return RecordDict({"arrays": record, "config": config})
+    return RecordDict({"arrays": to_record(request.arrays), "config": config})
 
 
 def read_hello_request(message: Message) -> HelloRequest:
@@ -79,9 +85,10 @@ def read_train_request(message: Message) -> TrainRequest:
     return TrainRequest(
         header=_read_header(config),
         config=_value(config, "config", str),
+        state=_value(config, "state", str),
         arrays=from_record(_arrays(message)),
         best_rounds=tuple(_list(config, "best-rounds", int)),
-        control=_control(message),
+        auxiliary=_auxiliary(message),
     )
 
 
@@ -107,7 +114,7 @@ def hello_reply(reply: HelloReply) -> RecordDict:
     config["contract-types"] = [entity.name for entity in contract.types]
     config["contract-meanings"] = [entity.meaning for entity in contract.types]
     config["declines"] = list(reply.declines)
-    metrics = _told(
+    metrics = _sent(
         {
             "train-sentences": reply.train_sentences,
             "dev-sentences": reply.dev_sentences,
@@ -129,8 +136,9 @@ def train_reply(reply: TrainReply) -> RecordDict:
             "seconds": reply.seconds,
         }
     )
-    content = RecordDict({"arrays": to_record(reply.arrays), "config": _header(reply.header), "metrics": metrics})
-    return _with_control(content, reply.control)
+    config = _header(reply.header, **{"started-from": reply.started_from})
+    content = RecordDict({"arrays": to_record(reply.arrays), "config": config, "metrics": metrics})
+    return _with_auxiliary(content, reply.auxiliary)
 
 
 def evaluate_reply(reply: EvaluateReply) -> RecordDict:
@@ -141,7 +149,7 @@ def evaluate_reply(reply: EvaluateReply) -> RecordDict:
             "fp": list(reply.counts.fp),
             "fn": list(reply.counts.fn),
             "seconds": reply.seconds,
-            **_told({"loss-sum": reply.loss_sum, "num-words": reply.num_words}),
+            **_sent({"loss-sum": reply.loss_sum, "num-words": reply.num_words}),
         }
     )
     config = _header(reply.header)
@@ -153,19 +161,21 @@ def evaluate_reply(reply: EvaluateReply) -> RecordDict:
     return content
 
 
-def failure(reason: Failure) -> RecordDict:
+def refusal(reason: Refusal) -> RecordDict:
     """Write why a site could not answer."""
-    return RecordDict({"failure": ConfigRecord({"code": reason.code, "sentence": reason.sentence})})
+    return RecordDict({"failure": ConfigRecord({"code": reason.code.value, "sentence": reason.sentence})})
 
 
-def failure_of(content: RecordDict) -> Failure | None:
-    """Return why a site could not answer, if that is what the content says.
+def refusal_of(content: RecordDict) -> Refusal | None:
+    """Return why a site could not answer, if that is what the content says; its code is read into the closed set.
 
     Raises:
         FederationError: it is no such record.
     """
-    told = _record(content, "failure", ConfigRecord)
-    return None if told is None else Failure(_value(told, "code", str), _value(told, "sentence", str))
+    record = _record(content, "failure", ConfigRecord)
+    if record is None:
+        return None
+    return Refusal(code_of_site(_value(record, "code", str)), _value(record, "sentence", str), Origin.site)
 
 
 def read_header(message: Message) -> Header:
@@ -173,30 +183,33 @@ def read_header(message: Message) -> Header:
     return _read_header(_config(message))
 
 
-def read_hello_reply(message: Message) -> HelloReply | Failure:
+def read_hello_reply(message: Message) -> HelloReply | Refusal:
     """Read a site's introduction; what cannot be read is a failure of the site, as with all replies."""
     return _read_reply(message, _hello_reply)
 
 
-def read_train_reply(message: Message) -> TrainReply | Failure:
+def read_train_reply(message: Message) -> TrainReply | Refusal:
     """Read a training reply."""
     return _read_reply(message, _train_reply)
 
 
-def read_evaluate_reply(message: Message) -> EvaluateReply | Failure:
+def read_evaluate_reply(message: Message) -> EvaluateReply | Refusal:
     """Read an evaluation reply."""
     return _read_reply(message, _evaluate_reply)
 
 
-def _read_reply(message: Message, read: Callable[[Message], _Reply]) -> _Reply | Failure:
+def _read_reply(message: Message, read: Callable[[Message], _Reply]) -> _Reply | Refusal:
     if message.has_error():
         # The reason is exception text of the site's process; only Flower's number is safe to keep.
-        code = f"flower-{message.error.code}"
-        return Failure(code, "the site's process failed outside fedner; its own log says why")
+        number = message.error.code
+        if number in _NODE_LOST:
+            return Refusal(RefusalCode.node_lost, f"Flower lost its node or message (code {number})", Origin.transport)
+        sentence = f"the site's process failed outside fedner (Flower's code {number}); its own log says why"
+        return Refusal(RefusalCode.process_failed, sentence, Origin.transport)
     try:
-        return failure_of(message.content) or read(message)
+        return refusal_of(message.content) or read(message)
     except FednerError as error:
-        return Failure(error.code, str(error))
+        return Refusal(error.code, str(error), Origin.server)
 
 
 def _hello_reply(message: Message) -> HelloReply:
@@ -224,16 +237,17 @@ def _hello_reply(message: Message) -> HelloReply:
 
 
 def _train_reply(message: Message) -> TrainReply:
-    metrics = _metrics(message)
+    config, metrics = _config(message), _metrics(message)
     return TrainReply(
-        header=_read_header(_config(message)),
+        header=_read_header(config),
+        started_from=_value(config, "started-from", str),
         arrays=from_record(_arrays(message)),
         num_examples=_value(metrics, "num-examples", int),
         num_words=_value(metrics, "num-words", int),
         loss_sum=_value(metrics, "loss-sum", float),
         steps=_value(metrics, "steps", int),
         seconds=_value(metrics, "seconds", float),
-        control=_control(message),
+        auxiliary=_auxiliary(message),
     )
 
 
@@ -315,14 +329,17 @@ def _arrays(message: Message) -> ArrayRecord:
     return record
 
 
-def _control(message: Message) -> State | None:
-    record = _record(message.content, "control", ArrayRecord)
-    return None if record is None else from_record(record)
+def _auxiliary(message: Message) -> dict[str, State]:
+    return {
+        name: from_record(record)
+        for name in AUXILIARIES
+        if (record := _record(message.content, f"{_AUXILIARY}{name}", ArrayRecord)) is not None
+    }
 
 
-def _with_control(content: RecordDict, control: State | None) -> RecordDict:
-    if control is not None:
-        content["control"] = to_record(control)
+def _with_auxiliary(content: RecordDict, states: AuxiliaryStates) -> RecordDict:
+    for name, state in states.items():
+        content[f"{_AUXILIARY}{name}"] = to_record(state)
     return content
 
 
@@ -337,7 +354,7 @@ def _optional(record: ConfigRecord | MetricRecord, key: str, wanted: type[_Scala
     return _value(record, key, wanted) if key in record else None
 
 
-def _told(numbers: Mapping[str, int | float | None]) -> MetricRecord:
+def _sent(numbers: Mapping[str, int | float | None]) -> MetricRecord:
     return MetricRecord({key: number for key, number in numbers.items() if number is not None})
 
 

@@ -5,17 +5,17 @@ from what was found.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, cast, get_args
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, cast, get_args
 
-from fedner.records.results import RoundResult, RunResult, best_round, is_silence
+from fedner.records.results import RoundRecord, RunResult, best_round
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
     """The run directory is there and the sites are being called."""
 
-    event: str = field(default="run started", init=False)
+    event: ClassVar[str] = "run started"
     run: str
     seed: int
     rounds: int
@@ -26,7 +26,7 @@ class RunStarted:
 class RunResumed:
     """The run goes on after its last whole round, 0 being none; `damaged` says why newer checkpoints were not used."""
 
-    event: str = field(default="run resumed", init=False)
+    event: ClassVar[str] = "run resumed"
     round: int
     rounds: int
     state: str
@@ -40,7 +40,7 @@ class SiteJoined:
     `declines` are the splits whose scores the site keeps to itself.
     """
 
-    event: str = field(default="site joined", init=False)
+    event: ClassVar[str] = "site joined"
     site: str
     train_sentences: int | None
     dev_sentences: int | None
@@ -52,7 +52,7 @@ class SiteJoined:
 class SiteLeft:
     """A site's node is not connected any more; it may come back, and is greeted when it does."""
 
-    event: str = field(default="site left", init=False)
+    event: ClassVar[str] = "site left"
     round: int
     site: str
 
@@ -61,7 +61,7 @@ class SiteLeft:
 class SiteRefused:
     """A node that came during the run may not take part; `site` is empty where it could not say who it is."""
 
-    event: str = field(default="site refused", init=False)
+    event: ClassVar[str] = "site refused"
     round: int
     site: str
     reason: str
@@ -71,7 +71,7 @@ class SiteRefused:
 class RoundStarted:
     """The global state goes out to the sites of this round; `spares` are asked besides, or in the place of others."""
 
-    event: str = field(default="round started", init=False)
+    event: ClassVar[str] = "round started"
     round: int
     rounds: int
     sites: tuple[str, ...]
@@ -82,7 +82,7 @@ class RoundStarted:
 class SiteSuspended:
     """A site is not asked for training any more, since its updates were refused too often in a row."""
 
-    event: str = field(default="site suspended", init=False)
+    event: ClassVar[str] = "site suspended"
     round: int
     site: str
     reason: str
@@ -95,7 +95,7 @@ class ReplyAccepted:
     `seconds` is the site's own wall time.
     """
 
-    event: str = field(default="reply accepted", init=False)
+    event: ClassVar[str] = "reply accepted"
     round: int
     site: str
     examples: int
@@ -108,20 +108,25 @@ class ReplyAccepted:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyRefused:
-    """A site's answer does not count; `phase` is hello, train, dev or test."""
+    """A site's answer does not count; `phase` is hello, train, dev or test.
 
-    event: str = field(default="reply refused", init=False)
+    `origin` says who decided (site, server, transport) and `code` why; `reason` is both code and sentence, for people.
+    """
+
+    event: ClassVar[str] = "reply refused"
     round: int
     phase: str
     site: str
     reason: str
+    origin: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyIgnored:
     """A reply came twice, after its request had been given up, or to no request at all; it changed nothing."""
 
-    event: str = field(default="reply ignored", init=False)
+    event: ClassVar[str] = "reply ignored"
     round: int
     phase: str
     site: str
@@ -132,7 +137,7 @@ class ReplyIgnored:
 class RoundAggregated:
     """The updates of a round have become the next global state, identified by its digest."""
 
-    event: str = field(default="round aggregated", init=False)
+    event: ClassVar[str] = "round aggregated"
     round: int
     sites: tuple[str, ...]
     train_loss: float
@@ -143,7 +148,7 @@ class RoundAggregated:
 class QuorumMissed:
     """The usable replies of a round were not enough; `then` is what follows: stop, skip or retry."""
 
-    event: str = field(default="quorum missed", init=False)
+    event: ClassVar[str] = "quorum missed"
     round: int
     reason: str
     then: str
@@ -155,12 +160,12 @@ class RoundEvaluated:
 
     `weights` holds the sites that counted and what each weighs in a mean-type aggregation, `missing` those that were
     asked and did not answer, `refused` those whose answer does not count; a site that trained but could not score
-    stands in the first and in one of the others. `untold` are sites that keep scores to themselves, all or those of
+    stands in the first and in one of the others. `withheld` are sites that keep scores to themselves, all or those of
     some types; the pooled scores are those of the others. `dev_types` is F1 by type. A round that was skipped without a
     quorum has no scores, nor has one in which every site keeps them. `seconds` is wall time, bytes those of tensors.
     """
 
-    event: str = field(default="round evaluated", init=False)
+    event: ClassVar[str] = "round evaluated"
     round: int
     rounds: int
     dev_f1: float | None
@@ -178,24 +183,24 @@ class RoundEvaluated:
     weights: Mapping[str, float]
     missing: Mapping[str, str]
     refused: Mapping[str, str]
-    untold: Mapping[str, str]
+    withheld: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished:
     """The best round's state was scored on the test shards, once, after some rounds; `test_sites` is F1 by site.
 
-    `untold` are sites that keep test scores to themselves, all or those of some types.
+    `withheld` are sites that keep test scores to themselves, all or those of some types.
     """
 
-    event: str = field(default="run finished", init=False)
+    event: ClassVar[str] = "run finished"
     rounds: int
     best_round: int
     test_f1: float
     test_precision: float
     test_recall: float
     test_sites: Mapping[str, float]
-    untold: Mapping[str, str]
+    withheld: Mapping[str, str]
     state: str
     seconds: float
 
@@ -204,7 +209,7 @@ class RunFinished:
 class TrackerFailed:
     """A tracker is told nothing more in this process, since something went wrong with it; the run goes on."""
 
-    event: str = field(default="tracker failed", init=False)
+    event: ClassVar[str] = "tracker failed"
     tracker: str
     reason: str
 
@@ -236,8 +241,9 @@ def read_event(line: Mapping[str, Any]) -> Event | None:
     kind = _KINDS.get(line["event"])
     if kind is None:
         return None
-    names = [entry.name for entry in fields(kind) if entry.init and entry.name in line]
-    values: dict[str, Any] = {name: line[name] for name in names}
+    known = {entry.name for entry in fields(kind)}
+    # Before version 0.2 `withheld` was `untold`.
+    values = {name: value for key, value in line.items() if (name := "withheld" if key == "untold" else key) in known}
     values |= {name: tuple(cast("list[Any]", value)) for name, value in values.items() if isinstance(value, list)}
     try:
         return kind(**values)
@@ -245,7 +251,7 @@ def read_event(line: Mapping[str, Any]) -> Event | None:
         return None
 
 
-def round_evaluated(rounds: Sequence[RoundResult], planned: int) -> RoundEvaluated:
+def round_evaluated(rounds: Sequence[RoundRecord], planned: int) -> RoundEvaluated:
     """Return the line of the last of some rounds, out of so many planned."""
     entry, best = rounds[-1], best_round(rounds)
     dev = entry.dev.micro if entry.dev else None
@@ -266,9 +272,9 @@ def round_evaluated(rounds: Sequence[RoundResult], planned: int) -> RoundEvaluat
         bytes_up=entry.bytes_up,
         bytes_down=entry.bytes_down,
         weights=entry.weights,
-        missing={site: reason for site, reason in entry.refused.items() if is_silence(reason)},
-        refused={site: reason for site, reason in entry.refused.items() if not is_silence(reason)},
-        untold=entry.untold,
+        missing={site: refusal.shown for site, refusal in entry.refused.items() if refusal.is_silence},
+        refused={site: refusal.shown for site, refusal in entry.refused.items() if not refusal.is_silence},
+        withheld=entry.withheld,
     )
 
 
@@ -281,7 +287,7 @@ def run_finished(result: RunResult) -> RunFinished:
         test_precision=result.test.micro.precision,
         test_recall=result.test.micro.recall,
         test_sites={site: score.micro.f1 for site, score in result.sites.items()},
-        untold=result.untold,
+        withheld=result.withheld,
         state=result.state_digest,
         seconds=result.seconds,
     )

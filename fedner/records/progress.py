@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from fedner.records.results import RoundResult, is_silence
+from fedner.records.results import RoundRecord
 
 
 class Progress(Protocol):
@@ -17,7 +17,7 @@ class Progress(Protocol):
         """Tell that a run begins."""
         ...
 
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Tell that a round begins, of how many, and what the rounds before it brought."""
         ...
 
@@ -25,7 +25,7 @@ class Progress(Protocol):
         """Tell how far the running round is, in steps or sites."""
         ...
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Tell what a round brought, of how many."""
         ...
 
@@ -39,19 +39,19 @@ class Silent:
     def run_started(self, title: str) -> None:
         """Say nothing."""
 
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Say nothing."""
 
     def advanced(self, done: int, total: int, what: str) -> None:
         """Say nothing."""
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Say nothing."""
 
 
-def round_line(entry: RoundResult, rounds: int) -> str:
+def round_line(entry: RoundRecord, rounds: int) -> str:
     """Return a round in a line: score, loss, how many sites counted, and which did not."""
-    missing = [site for site, reason in entry.refused.items() if is_silence(reason)]
+    missing = [site for site, refusal in entry.refused.items() if refusal.is_silence]
     refused = [site for site in entry.refused if site not in missing]
     parts = [
         f"round {entry.round}/{rounds}",

@@ -1,4 +1,4 @@
-"""An event goes into the history; what went wrong is also told, in a sentence, to whoever watches."""
+"""Append events to the history, and report failures to the progress display."""
 
 from fedner.audit.entries import Joined, TurnedAway
 from fedner.audit.trail import Trail
@@ -16,8 +16,8 @@ from fedner.records.progress import Progress
 from fedner.records.run_directory import RunDirectory
 
 
-def tell(run: RunDirectory, progress: Progress, event: Event) -> None:
-    """Put an event into the history; what went wrong is also told to whoever watches."""
+def report(run: RunDirectory, progress: Progress, event: Event) -> None:
+    """Append an event to the history, and report a failure to the progress display."""
     run.record(event)
     match event:
         case ReplyRefused() | ReplyIgnored():
@@ -35,9 +35,9 @@ def tell(run: RunDirectory, progress: Progress, event: Event) -> None:
             pass
 
 
-def tell_on_trail(run: RunDirectory, progress: Progress, trail: Trail | None, event: Event) -> None:
-    """Tell an event as `tell` does; who joined and who was turned away goes into the server's audit trail as well."""
-    tell(run, progress, event)
+def report_with_trail(run: RunDirectory, progress: Progress, trail: Trail | None, event: Event) -> None:
+    """Report an event as `report` does; admissions and refusals of sites go into the server's audit trail as well."""
+    report(run, progress, event)
     match event:
         case SiteJoined() if trail is not None:
             trail.append(Joined(site=event.site, declines=event.declines))

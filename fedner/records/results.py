@@ -12,21 +12,20 @@ from safetensors.numpy import load_file, save_file
 from fedner.errors import RunDirectoryError
 from fedner.files import read_json, write_json
 from fedner.metrics import DocumentCounts, Score
+from fedner.refusals import Refusal, refusal_from_json
 from fedner.tensors import State
 
 SCHEMA = 1
 
-_SILENT = ("silent:", "gone:", "spare:", "flower-")
-
 
 @dataclass(frozen=True, kw_only=True)
-class RoundResult:
+class RoundRecord:
     """One round of one run; for arms without sites the fields about sites stay empty.
 
-    `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received,
-    `weights` is what each site that counted weighs in a mean-type aggregation,
-    `untold` says of sites that keep dev scores to themselves which; `dev` pools those of the others,
-    `update_norm` and `update_steps` are the median Euclidean norm and optimizer steps of the updates that counted.
+    `seconds` is wall time, `bytes_up` and `bytes_down` are sums over the sites of tensors sent and received, `weights`
+    the weight of each site that counted in a mean-type aggregation, `refused` says why others did not, `withheld` names
+    the dev scores that sites withhold; `dev` pools those of the others. `update_norm` and `update_steps` are the median
+    Euclidean norm and optimizer steps of the updates that counted.
     """
 
     round: int
@@ -36,8 +35,8 @@ class RoundResult:
     bytes_down: int = 0
     sites: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
-    untold: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
     train_loss: float | None = None
     public_dev: Score | None = None
     update_norm: float | None = None
@@ -49,15 +48,15 @@ class RunResult:
     """One training of one configuration with one seed.
 
     `test` is the pooled test set, `sites` each site's own test shard (unseen sites included), `support` says for each
-    type which sites contributed to the pooled score and with how many entities, `untold` says of sites that keep test
-    scores to themselves which, `examples_seen` counts sentences, `state_digest` identifies the final weights bit for
+    type which sites contributed to the pooled score and with how many entities, `withheld` names the test
+    scores that sites withhold, `examples_seen` counts sentences, `state_digest` identifies the final weights bit for
     bit. A run that went on from another one's weights has their digest in `started_from`, counts its own sentences
     only, and calls the round before training round 0.
     """
 
     test: Score
     sites: Mapping[str, Score]
-    rounds: tuple[RoundResult, ...]
+    rounds: tuple[RoundRecord, ...]
     best_round: int
     examples_seen: int
     seconds: float
@@ -65,7 +64,7 @@ class RunResult:
     lr: float
     state_digest: str
     started_from: str | None = None
-    untold: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
     support: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
@@ -74,43 +73,51 @@ def run_to_json(result: RunResult) -> dict[str, Any]:
     return asdict(result) | {
         "test": result.test.to_json(),
         "sites": {site: score.to_json() for site, score in result.sites.items()},
-        "untold": dict(result.untold),
+        "withheld": dict(result.withheld),
         "rounds": [round_to_json(entry) for entry in result.rounds],
     }
 
 
-def round_to_json(entry: RoundResult) -> dict[str, Any]:
+def round_to_json(entry: RoundRecord) -> dict[str, Any]:
     """Return one of a RUN's rounds."""
     return asdict(entry) | {
         "dev": entry.dev.to_json() if entry.dev else None,
         "public_dev": entry.public_dev.to_json() if entry.public_dev else None,
         "sites": list(entry.sites),
         "weights": dict(entry.weights),
-        "refused": dict(entry.refused),
-        "untold": dict(entry.untold),
+        "refused": {site: refusal.to_json() for site, refusal in entry.refused.items()},
+        "withheld": dict(entry.withheld),
     }
 
 
 def run_from_json(plain: Mapping[str, Any]) -> RunResult:
     """Read RUN of metrics.json; the inverse of `run_to_json`."""
+    plain = _with_new_names(plain)
     rounds = tuple(round_from_json(entry) for entry in plain["rounds"])
     sites = {site: Score.from_json(score) for site, score in plain["sites"].items()}
     return RunResult(**{**plain, "test": Score.from_json(plain["test"]), "sites": sites, "rounds": rounds})
 
 
-def round_from_json(plain: Mapping[str, Any]) -> RoundResult:
+def round_from_json(plain: Mapping[str, Any]) -> RoundRecord:
     """Read one of a RUN's rounds."""
-    return RoundResult(
+    plain = _with_new_names(plain)
+    return RoundRecord(
         **{
             **plain,
             "dev": Score.from_json(plain["dev"]) if plain["dev"] else None,
             "public_dev": Score.from_json(plain["public_dev"]) if plain["public_dev"] else None,
             "sites": tuple(plain["sites"]),
+            "refused": {site: refusal_from_json(refusal) for site, refusal in plain["refused"].items()},
         }
     )
 
 
-def best_round(rounds: Sequence[RoundResult]) -> int:
+def _with_new_names(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a RUN or round with the key `withheld`, which was `untold` before version 0.2."""
+    return {"withheld" if key == "untold" else key: value for key, value in plain.items()}
+
+
+def best_round(rounds: Sequence[RoundRecord]) -> int:
     """Return the number of the round with the best dev micro F1, the first of equals.
 
     Where no round has dev scores, since every site keeps them to itself, it is the last one that changed the state.
@@ -118,16 +125,6 @@ def best_round(rounds: Sequence[RoundResult]) -> int:
     if not any(entry.dev for entry in rounds):
         return next((entry.round for entry in reversed(rounds) if entry.sites), rounds[0].round)
     return max(rounds, key=lambda entry: entry.dev.micro.f1 if entry.dev else -1.0).round
-
-
-def is_silence(reason: str) -> bool:
-    """Say whether a site did not answer at all, of a reason for which its reply does not count."""
-    return reason.removeprefix("dev: ").startswith(_SILENT)
-
-
-def is_passing(reason: str) -> bool:
-    """Say whether a site may well answer another time: it was silent, or its policy lets nothing begin at that hour."""
-    return is_silence(reason) or reason.removeprefix("dev: ").startswith("policy-hours:")
 
 
 @dataclass(frozen=True, kw_only=True)

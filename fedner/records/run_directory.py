@@ -101,7 +101,8 @@ class RunDirectory:
 
     def record(self, event: Event) -> None:
         """Append one event to the history, with the time, flush it, and tell whoever follows."""
-        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": moment, "event": event.event, **asdict(event)}
         try:
             with self.history_path.open("a", encoding="utf-8") as history:
                 history.write(json.dumps(line, ensure_ascii=False) + "\n")

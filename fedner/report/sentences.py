@@ -67,16 +67,16 @@ def _support(study: Study, judged: bool) -> Iterator[str]:
     yield from _found(study)
     if not study.synthetic and study.complete:
         yield from _pooling(study)
-    yield from _untold(study)
+    yield from _withheld(study)
     yield from _clean(study)
     yield from _how_sure(study)
 
 
-def _untold(study: Study) -> Iterator[str]:
+def _withheld(study: Study) -> Iterator[str]:
     """Yield whose scores are missing from the pooled ones, since their policies keep them."""
     runs = study.federated.values()
-    dev = {site for run in runs for entry in run.rounds for site in entry.untold}
-    test = {site for run in runs for site in run.untold}
+    dev = {site for run in runs for entry in run.rounds for site in entry.withheld}
+    test = {site for run in runs for site in run.withheld}
     for split, sites in (("dev", dev), ("test", test)):
         if sites:
             verb = "keeps" if len(sites) == 1 else "keep"

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnkn
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.files import flush_file, flush_folder, read_json, write_json
 from fedner.protocol.retention import KEPT
-from fedner.records.results import RoundResult, best_round, round_from_json, round_to_json
+from fedner.records.results import RoundRecord, best_round, round_from_json, round_to_json
 from fedner.server.aggregation import AggregationState
 from fedner.tensors import State, digest
 
@@ -35,7 +35,7 @@ class Checkpoint:
     """
 
     contract: str
-    rounds: tuple[RoundResult, ...]
+    rounds: tuple[RoundRecord, ...]
     examples: int
     state: State = field(repr=False)
     state_digest: str
@@ -133,7 +133,7 @@ def load_best(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint if best == checkpoint.round else load_checkpoint(folder / _name(best))
 
 
-def best_rounds_kept(rounds: Sequence[RoundResult], kept: int = KEPT) -> tuple[int, ...]:
+def best_rounds_kept(rounds: Sequence[RoundRecord], kept: int = KEPT) -> tuple[int, ...]:
     """Return the best rounds as seen from each of the newest checkpoints: a run may go back to any of them."""
     return tuple(sorted({best_round(rounds[: len(rounds) - back]) for back in range(min(kept, len(rounds)))}))
 
@@ -167,7 +167,7 @@ def _unordered_digest(arrays: State) -> str:
     return digest(dict(sorted(arrays.items())))
 
 
-def _prune(folder: Path, rounds: Sequence[RoundResult], kept: int) -> None:
+def _prune(folder: Path, rounds: Sequence[RoundRecord], kept: int) -> None:
     # A run that falls back to the checkpoint before the newest needs the round that was best then.
     needed = {_name(entry.round) for entry in rounds[-kept:]}
     needed |= {_name(number) for number in best_rounds_kept(rounds, kept)}

@@ -24,6 +24,7 @@ from fedner.learning.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, contributions, score, total
 from fedner.protocol.messages import Header, HelloRequest
+from fedner.protocol.phases import DEV, TEST
 from fedner.records.events import (
     QuorumMissed,
     RoundEvaluated,
@@ -35,22 +36,21 @@ from fedner.records.events import (
     run_finished,
 )
 from fedner.records.progress import Progress, Silent
-from fedner.records.recording import tell_on_trail
-from fedner.records.results import RoundResult, RunOutcome, RunResult, save_run
+from fedner.records.recording import report_with_trail
+from fedner.records.results import RoundRecord, RunOutcome, RunResult, save_run
 from fedner.records.run_directory import RunDirectory, create_run, lock_run, resume_run
 from fedner.records.stopping import should_stop
 from fedner.release.saving import save_model
 from fedner.server import aggregation
-from fedner.server.aggregation import AggregationState
 from fedner.server.checkpoints import Checkpoint, latest_checkpoint, load_best, save_checkpoint
-from fedner.server.evaluation_phase import Evaluated, evaluate_sites
+from fedner.server.evaluation_phase import evaluate_sites
 from fedner.server.flower_log import FlowerLog
 from fedner.server.membership import Members, joined
 from fedner.server.participation import draw_spares, sample_sites, suspended
-from fedner.server.requests import Mail
+from fedner.server.requests import RequestChannel
 from fedner.server.run_config import registered_nodes, resumes, run_config
 from fedner.server.session import Federation
-from fedner.server.training_phase import Chosen, Trained, train_round
+from fedner.server.training_phase import Participants, TrainedRound, train_round
 from fedner.tensors import State, digest, num_bytes
 from fedner.tracking import followed, require_extras
 
@@ -137,18 +137,18 @@ def _open(
     trail: Trail | None,
     registered: Mapping[int, str] | None,
 ) -> Federation:
-    """Call the sites together."""
+    """Connect the sites and check that they fit."""
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     header = Header(run=run.name, round=0, seed=config.seed, contract=contract.digest)
-    text = dumps(replace(config, tracking=TrackingConfig()))  # who watches the server is no business of the sites
+    text = dumps(replace(config, tracking=TrackingConfig()))  # tracking settings stay on the server
     if not run.resumed:
         rounds = config.federation.rounds
         run.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract.digest))
-    telling = partial(tell_on_trail, run, progress, trail)
-    sites = Members(grid, HelloRequest(header=header, config=text), contract, telling, registered)
+    reporting = partial(report_with_trail, run, progress, trail)
+    sites = Members(grid, HelloRequest(header=header, config=text), contract, reporting, registered)
     sites.connect(config.federation.min_sites, config.federation.wait_seconds)
     for site in sites.names:
-        telling(joined(sites.hellos[site]))
+        reporting(joined(sites.hellos[site]))
     if all("test" in sites.hellos[site].declines for site in sites.names):
         raise FederationError(
             f"handshake: none of {', '.join(sites.names)} tells test scores, so the run would end with nothing to "
@@ -158,7 +158,7 @@ def _open(
         config=config,
         config_text=text,
         contract=contract,
-        mail=Mail(grid, telling, trail),
+        requests=RequestChannel(grid, reporting, trail),
         sites=sites,
         run=run,
         progress=progress,
@@ -169,40 +169,33 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
     """Train at the sites of the next round, aggregate, score at all sites."""
     started = time.monotonic()
     number = at.round + 1
-    outcome = _train_with_quorum(federation, at)
-    if isinstance(outcome, QuorumError):
-        result = RoundResult(round=number, dev=None, seconds=time.monotonic() - started, refused=outcome.refused)
-        return replace(at, rounds=(*at.rounds, result))
-    trained, memory, arrays = outcome
-    scored = evaluate_sites(federation, number, arrays, number, "dev")
-    public_dev = _score_public(federation, server, arrays)
-    result = RoundResult(
-        round=number,
+    trained = _train_with_quorum(federation, at)
+    if isinstance(trained, QuorumError):
+        skipped = RoundRecord(round=number, dev=None, seconds=time.monotonic() - started, refused=trained.refused)
+        return replace(at, rounds=(*at.rounds, skipped))
+    scored = evaluate_sites(federation, number, trained.state, number, DEV)
+    public_dev = _score_public(federation, server, trained.state)
+    refused = {**scored.refused, **trained.record.refused}  # in training before scoring
+    record = replace(
+        trained.record,
         dev=score(scored.pooled(), federation.contract) if scored.counts else None,
         seconds=time.monotonic() - started,
-        bytes_up=trained.bytes_up,
-        bytes_down=num_bytes(arrays) * (trained.asked + scored.asked)
-        + num_bytes(memory.moments.get(aggregation.CONTROL, {})) * trained.asked,
-        sites=trained.sites,
-        weights=trained.weights,
-        refused=_all_refused(trained.refused, scored),
-        untold=scored.untold,
-        train_loss=trained.loss,
+        bytes_down=trained.record.bytes_down + num_bytes(trained.state) * scored.asked,
+        refused=dict(sorted(refused.items())),
+        withheld=scored.withheld,
         public_dev=public_dev,
-        update_norm=trained.update_norm,
-        update_steps=trained.update_steps,
     )
     return Checkpoint(
         contract=at.contract,
-        rounds=(*at.rounds, result),
+        rounds=(*at.rounds, record),
         examples=at.examples + trained.examples,
-        state=arrays,
+        state=trained.state,
         state_digest=trained.state_digest,
-        memory=memory,
+        memory=trained.memory,
     )
 
 
-def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained, AggregationState, State] | QuorumError:
+def _train_with_quorum(federation: Federation, at: Checkpoint) -> TrainedRound | QuorumError:
     """Train a round, again where the policy says so; return why there is no quorum where the round is to be skipped.
 
     Raises:
@@ -216,10 +209,10 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
     while True:
         try:
             federation.progress.round_started(number, config.federation.rounds, at.rounds)
-            return train_round(federation, number, _choose(federation, number, out), at)
+            return train_round(federation, number, _participants(federation, number, out), at)
         except QuorumError as error:
             then = MissedQuorum.stop if policy is MissedQuorum.retry and not tries_left else policy
-            federation.tell(QuorumMissed(round=number, reason=str(error), then=then.value))
+            federation.report(QuorumMissed(round=number, reason=str(error), then=then.value))
             if then is MissedQuorum.stop:
                 raise
             if then is MissedQuorum.skip:
@@ -227,17 +220,17 @@ def _train_with_quorum(federation: Federation, at: Checkpoint) -> tuple[Trained,
             tries_left -= 1
 
 
-def _suspended(federation: Federation, rounds: tuple[RoundResult, ...]) -> frozenset[str]:
-    """Return the sites that may not train any more, and tell of each that newly may not."""
+def _suspended(federation: Federation, rounds: tuple[RoundRecord, ...]) -> frozenset[str]:
+    """Return the suspended sites, and report those that are newly suspended."""
     limit = federation.config.federation.max_refusals
     out, before = suspended(rounds, limit), suspended(rounds[:-1], limit)
     for site in sorted(out.keys() - before.keys()):
-        federation.tell(SiteSuspended(round=rounds[-1].round + 1, site=site, reason=out[site]))
+        federation.report(SiteSuspended(round=rounds[-1].round + 1, site=site, reason=str(out[site])))
     return frozenset(out)
 
 
-def _choose(federation: Federation, number: int, out: frozenset[str]) -> Chosen:
-    """Let sites in that came and wait for those without which a round cannot begin; draw who trains.
+def _participants(federation: Federation, number: int, out: frozenset[str]) -> Participants:
+    """Admit new sites, wait for the mandatory ones, then sample the round's participants.
 
     Raises:
         QuorumError: too few sites are there.
@@ -249,12 +242,7 @@ def _choose(federation: Federation, number: int, out: frozenset[str]) -> Chosen:
     asked = sample_sites(willing, config.federation, config.seed, number)
     spares = draw_spares(willing, asked, config.federation, config.seed, number)
     federation.run.record(RoundStarted(round=number, rounds=config.federation.rounds, sites=asked, spares=spares))
-    return Chosen(asked, spares)
-
-
-def _all_refused(in_training: dict[str, str], scored: Evaluated) -> dict[str, str]:
-    in_scoring = {site: f"dev: {reason}" for site, reason in scored.refused.items() if site not in in_training}
-    return dict(sorted({**in_training, **in_scoring}.items()))
+    return Participants(asked, spares)
 
 
 def _score_public(federation: Federation, server: Workspace, arrays: State) -> Score | None:
@@ -284,11 +272,11 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
     federation.sites.update(at.round)
     best = load_best(federation.run.checkpoints_path, at)
-    tested = evaluate_sites(federation, 0, best.state, best.round, "test")
+    tested = evaluate_sites(federation, 0, best.state, best.round, TEST)
     contract = federation.contract
     if not tested.counts:
         raise FederationError(
-            f"no site tells test scores ({', '.join(tested.untold)}), so there is nothing to report; the state of "
+            f"no site tells test scores ({', '.join(tested.withheld)}), so there is nothing to report; the state of "
             f"round {best.round} is kept in {federation.run.checkpoints_path}"
         )
     scores = {site: score(counts, contract) for site, counts in tested.counts.items()}
@@ -303,7 +291,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
         startup_seconds=startup_seconds,
         lr=federation.config.training.lr,
         state_digest=best.state_digest,
-        untold=tested.untold,
+        withheld=tested.withheld,
     )
     federation.run.record(run_finished(result))
     return RunOutcome(result=result, test_counts=tested.documents, best_state=best.state)
@@ -316,7 +304,8 @@ def main(grid: Grid, context: Context) -> None:
     `config` is the resolved config as one JSON string. `folder` is the absolute folder that relative paths in it, the
     run directory's among them, are seen from; empty means the working directory of the process that runs this app,
     which under `flwr run` is the one the local SuperLink was first started in. `resume` true goes on with the run of
-    that name, if there is one, after its last whole round. `nodes` says whose each node's key is (`registered_nodes`).
+    that name, if there is one, after its last whole round. `nodes` maps each node id to the site that owns its key
+    (`registered_nodes`).
     """
     look_again_soon()
     told = context.run_config

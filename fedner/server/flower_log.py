@@ -6,7 +6,7 @@ from logging import INFO
 from flwr.common.logger import log
 
 from fedner.records.progress import round_line
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
 
 
 class FlowerLog:
@@ -20,12 +20,12 @@ class FlowerLog:
         """Log the title."""
         log(INFO, "%s", title)
 
-    def round_started(self, number: int, rounds: int, before: Sequence[RoundResult]) -> None:
+    def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Leave it to the history."""
 
     def advanced(self, done: int, total: int, what: str) -> None:
         """Leave it to the history, which has a line for every reply."""
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Log what a round brought."""
         log(INFO, "%s", round_line(entry, rounds))

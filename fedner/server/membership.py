@@ -1,7 +1,7 @@
-"""Who takes part: every node is greeted, must hold the federation's contract, and may come, go and come back.
+"""Membership: every node is greeted, must hold the federation's contract, and may join, leave and return.
 
-Before the first round a misfit ends the run, so that somebody mends it. From then on it is told and the run goes on
-without: a site may join late, leave, or return as another node, always between two rounds, and nobody waits for it.
+Before the first round a misfit ends the run, so that it gets corrected. From then on it is reported and the run goes on
+without: a site may join late, leave, or return as another node, always between two rounds, and no round waits for it.
 """
 
 import time
@@ -13,28 +13,23 @@ from flwr.serverapp import Grid
 from fedner.data.labels import LabelContract, difference
 from fedner.errors import FederationError, FednerError, LabelError
 from fedner.protocol import wire
-from fedner.protocol.messages import UNKNOWN, Failure, Header, HelloReply, HelloRequest
+from fedner.protocol.messages import UNKNOWN, Header, HelloReply, HelloRequest
 from fedner.protocol.nodes import Nodes
 from fedner.records.environment import package_version
 from fedner.records.events import Event, SiteJoined, SiteLeft, SiteRefused
+from fedner.refusals import Refusal, RefusalCode
 from fedner.server.requests import POLL_SECONDS, nodes_of
 from fedner.server.validation import check_header
 
-LOST = frozenset({"flower-3", "flower-4", "flower-5"})
-"""Flower's codes for a message or node that is lost: the node has gone, and nothing is wrong with its site."""
-
-POLICY = "policy-"
-"""Begin of the codes with which a site's own policy refuses; nothing is wrong with such a site, it takes no part."""
-
 
 class Members:
-    """The sites of a federation, and the nodes that speak for them.
+    """Maps each site of a federation to the Flower node that represents it.
 
     Args:
         grid: Flower's connection to the nodes.
         request: what every node is greeted with.
         contract: the federation's.
-        tell: is given an event for every site that comes, goes or is refused.
+        report: receives an event for every site that comes, goes or is refused.
         registered: node id -> the site whose key it is, of all that may take part; None where that is not known.
     """
 
@@ -43,23 +38,23 @@ class Members:
         grid: Grid,
         request: HelloRequest,
         contract: LabelContract,
-        tell: Callable[[Event], None],
+        report: Callable[[Event], None],
         registered: Mapping[int, str] | None = None,
     ) -> None:
         self.kind = nodes_of(grid)
         self.hellos: dict[str, HelloReply] = {}
-        """Site -> how it introduced itself, of all that ever took part; a site that left still counts in shares."""
+        """Site -> its introduction, of all that ever took part; a site that left still counts in shares."""
         self.nodes: dict[str, int] = {}
-        """Site -> node id, of those that are there."""
+        """Site -> node id, of the connected ones."""
         self._grid = grid
         self._request = request
         self._contract = contract
-        self._tell = tell
+        self._report = report
         self._registered = registered
         self._greeted: dict[str, int] = {}  # message id -> node that has not answered yet
         self._known: dict[int, HelloReply | None] = {}  # every node that was greeted; None while it has no say
         self._doubles: set[int] = set()
-        self._declined: list[str] = []  # why sites' own policies keep them out
+        self._declined: list[str] = []  # refusals by sites' own policies
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,11 +76,11 @@ class Members:
             came = False
             for node, hello in self._answers():
                 came = True
-                if isinstance(hello, Failure) and hello.code.startswith(POLICY):
-                    self._tell(SiteRefused(round=0, site="", reason=str(hello)))
+                if isinstance(hello, Refusal) and hello.code.is_policy:
+                    self._report(SiteRefused(round=0, site="", reason=str(hello)))
                     self._declined.append(str(hello))
                     continue
-                if isinstance(hello, Failure):
+                if isinstance(hello, Refusal):
                     raise FederationError(f"handshake: a site cannot take part: {hello}")
                 self._check(node, hello)
                 if hello.site in self.nodes:
@@ -116,16 +111,17 @@ class Members:
         for site, node in sorted(self.nodes.items()):
             if node not in present:
                 del self.nodes[site]
-                self._tell(SiteLeft(round=round_number, site=site))
+                self._report(SiteLeft(round=round_number, site=site))
         for node, hello in self._answers():
+            if isinstance(hello, Refusal):
+                self._report(SiteRefused(round=round_number, site="", reason=str(hello)))
+                continue
             try:
-                if isinstance(hello, Failure):
-                    raise FederationError(str(hello))
                 self._check(node, hello)
-                self._known[node] = hello
             except FednerError as error:
-                site = "" if isinstance(hello, Failure) else hello.site
-                self._tell(SiteRefused(round=round_number, site=site, reason=str(error)))
+                self._report(SiteRefused(round=round_number, site=hello.site, reason=str(error)))
+            else:
+                self._known[node] = hello
         self._seat(present, round_number)
 
     def wait_for(self, min_sites: int, mandatory: Collection[str], wait_seconds: float, round_number: int) -> None:
@@ -151,7 +147,7 @@ class Members:
                 self._known[node] = None
         return present
 
-    def _answers(self) -> Iterator[tuple[int, HelloReply | Failure]]:
+    def _answers(self) -> Iterator[tuple[int, HelloReply | Refusal]]:
         """Yield the answers to greetings that have come; a node that was lost meanwhile is greeted when it is back."""
         if not self._greeted:
             return
@@ -160,7 +156,7 @@ class Members:
             if node is None:  # it answered twice
                 continue
             hello = wire.read_hello_reply(reply)
-            if isinstance(hello, Failure) and hello.code in LOST:
+            if isinstance(hello, Refusal) and hello.code is RefusalCode.node_lost:
                 del self._known[node]
                 continue
             yield node, hello
@@ -173,11 +169,11 @@ class Members:
             if hello.site not in self.nodes:
                 self.hellos[hello.site], self.nodes[hello.site] = hello, node
                 self._doubles.discard(node)
-                self._tell(joined(hello))
+                self._report(joined(hello))
             elif node not in self._doubles:
                 self._doubles.add(node)
                 reason = "another node speaks for this site and is connected; this one takes over when that has gone"
-                self._tell(SiteRefused(round=round_number, site=hello.site, reason=reason))
+                self._report(SiteRefused(round=round_number, site=hello.site, reason=reason))
 
     def _check(self, node: int, hello: HelloReply) -> None:
         """Refuse a site that does not fit this federation.

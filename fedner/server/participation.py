@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from fedner.config import FederationConfig, Weighting
 from fedner.errors import QuorumError
 from fedner.protocol.messages import TrainReply
-from fedner.records.results import RoundResult, is_passing
+from fedner.records.results import RoundRecord
+from fedner.refusals import Refusal
 from fedner.seeding import generator
 
 
@@ -57,23 +58,23 @@ def weigh(reply: TrainReply, config: FederationConfig) -> float:
             return min(float(reply.num_examples), config.weight_cap or math.inf)
 
 
-def suspended(rounds: Sequence[RoundResult], max_refusals: int | None) -> dict[str, str]:
+def suspended(rounds: Sequence[RoundRecord], max_refusals: int | None) -> dict[str, Refusal]:
     """Return the sites whose updates were refused too often in a row, each with the last reason.
 
     A site that was silent, whose process ended or whose policy allows other hours may answer at any later time and is
-    not counted out for that.
+    not suspended for that.
     """
     if max_refusals is None:
         return {}
     row: dict[str, int] = {}
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Refusal] = {}
     for entry in rounds:
         for site in entry.sites:
             row[site] = 0
-        for site, reason in entry.refused.items():
-            if site not in entry.sites and not is_passing(reason):
+        for site, refusal in entry.refused.items():
+            if site not in entry.sites and not refusal.is_temporary:
                 row[site] = row.get(site, 0) + 1
-                reasons[site] = reason
+                reasons[site] = refusal
     return {site: reasons[site] for site, number in sorted(row.items()) if number >= max_refusals}
 
 
@@ -102,7 +103,7 @@ def require_quorum(
     counted: Collection[str],
     declared: Mapping[str, int],
     config: FederationConfig,
-    refused: Mapping[str, str],
+    refused: Mapping[str, Refusal],
 ) -> None:
     """Refuse to go on with too few usable replies.
 

@@ -1,7 +1,7 @@
-"""The server's side of the conversation: ask, collect replies as they arrive, say who was silent.
+"""The server's request channel: send requests, yield replies as they arrive, report who was silent.
 
 A reply counts once, for the request it answers, while that request is open. One that comes twice, too late or unasked
-is told and changes nothing.
+is reported and changes nothing.
 """
 
 import time
@@ -16,13 +16,13 @@ from flwr.superlink.grid import InMemoryGrid
 from fedner.audit.entries import Received, Sent
 from fedner.audit.trail import Trail
 from fedner.errors import FederationError
-from fedner.protocol import wire
 from fedner.protocol.manifest import manifest
-from fedner.protocol.messages import Failure
 from fedner.protocol.nodes import Nodes
 from fedner.protocol.packing import unwrap, wrap
+from fedner.protocol.phases import AnyPhase
 from fedner.records.events import Event, ReplyIgnored
-from fedner.server.timeouts import Patience, Reached, Waited, give_up
+from fedner.refusals import Refusal, RefusalCode, no_reply, unusable
+from fedner.server.timeouts import Reached, Timeouts, Waited, give_up
 
 POLL_SECONDS = 0.05
 LONGEST_POLL_SECONDS = 1.0
@@ -33,7 +33,7 @@ PULLED_AT_ONCE = 4
 LATE_SECONDS = 3600.0
 """How long after a request a late reply is still looked for; Flower's own memory of a request ends after hours."""
 
-GONE = Failure("gone", "its node has left the federation")
+GONE = no_reply(RefusalCode.gone, "its node has left the federation")
 
 
 @runtime_checkable
@@ -64,33 +64,33 @@ class _Request:
     answered: bool = False
 
 
-class Mail:
-    """Requests out, replies in.
+class RequestChannel:
+    """Sends requests to sites and collects their replies.
 
     Args:
         grid: Flower's connection to the nodes.
-        tell: is given an event for every reply that must not count.
+        report: receives an event for every reply that must not count.
         trail: is given what is sent and received, sizes and digests; None keeps no such record.
     """
 
-    def __init__(self, grid: Grid, tell: Callable[[Event], None], trail: Trail | None = None) -> None:
+    def __init__(self, grid: Grid, report: Callable[[Event], None], trail: Trail | None = None) -> None:
         self._grid = grid
-        self._tell = tell
+        self._report = report
         self._trail = trail
         self._requests: dict[str, _Request] = {}
 
     def ask(
-        self, nodes: Mapping[str, int], content: RecordDict, phase: str, round_number: int,
-        patience: Patience, reached: Callable[[], Reached],
-    ) -> Iterator[tuple[str, Message | Failure]]:  # fmt: skip
+        self, nodes: Mapping[str, int], content: RecordDict, phase: AnyPhase, round_number: int,
+        timeouts: Timeouts, reached: Callable[[], Reached],
+    ) -> Iterator[tuple[str, Message | Refusal]]:  # fmt: skip
         """Send the same content to some sites and yield each one's reply, in order of arrival.
 
         Args:
             nodes: site -> node id; the sites to ask.
             content: the request.
-            phase: train, dev or test.
+            phase: the phase.
             round_number: of which round.
-            patience: how long to wait.
+            timeouts: how long to wait.
             reached: says how far the replies handed on so far have brought the phase.
         """
         waiting = self._send(nodes, content, phase, round_number)
@@ -98,7 +98,7 @@ class Mail:
         for site in sorted(nodes.keys() - set(waiting.values())):
             yield site, GONE
         started, last, quorum = time.monotonic(), None, None
-        reason: Failure | None = None
+        reason: Refusal | None = None
         while waiting and reason is None:
             replies = self._arrived(waiting)
             came = bool(replies)
@@ -115,31 +115,32 @@ class Mail:
             if came and reached() is not Reached.target:
                 continue  # more may be there already
             waited = Waited(asked=_since(started) or 0.0, last_reply=_since(last), quorum=_since(quorum))
-            reason = give_up(patience, waited, reached())
+            reason = give_up(timeouts, waited, reached())
             if reason is None:
                 time.sleep(min(LONGEST_POLL_SECONDS, max(POLL_SECONDS, POLL_SHARE * waited.asked)))
         for site in waiting.values():
             yield site, reason or GONE
 
-    def _send(self, nodes: Mapping[str, int], content: RecordDict, phase: str, round_number: int) -> dict[str, str]:
+    def _send(
+        self, nodes: Mapping[str, int], content: RecordDict, phase: AnyPhase, round_number: int
+    ) -> dict[str, str]:
         """Send to all; return message id -> site for those that Flower took."""
         order = sorted(nodes)
-        kind = wire.TRAIN if phase == "train" else wire.EVALUATE
         sent = wrap(content) if nodes_of(self._grid) is Nodes.real else content
-        messages = [Message(sent, nodes[site], kind, group_id=str(round_number)) for site in order]
+        messages = [Message(sent, nodes[site], phase.message_type, group_id=str(round_number)) for site in order]
         identities = list(self._grid.push_messages(messages))
         if len(identities) != len(order):
             raise FederationError(
-                f"round {round_number}: Flower took none of the {phase} requests; its log says why, most often that "
-                "they are too large for the SuperLink"
+                f"round {round_number}: Flower took none of the {phase.name} requests; its log says why, most often "
+                "that they are too large for the SuperLink"
             )
         waiting = {identity: site for identity, site in zip(identities, order, strict=True) if identity}
         now = time.monotonic()
         self._requests = {known: one for known, one in self._requests.items() if now - one.sent < LATE_SECONDS}
         for identity, site in waiting.items():
-            self._requests[identity] = _Request(site, phase, round_number, now)
+            self._requests[identity] = _Request(site, phase.name, round_number, now)
         if self._trail is not None:
-            self._trail.append(_sent(phase, round_number, {site: nodes[site] for site in order}, waiting, content))
+            self._trail.append(_sent(phase.name, round_number, {site: nodes[site] for site in order}, waiting, content))
         return waiting
 
     def _arrived(self, waiting: Mapping[str, str]) -> list[Message]:
@@ -160,12 +161,12 @@ class Mail:
         return []
 
     def _taken(self, reply: Message, waiting: dict[str, str]) -> str | None:
-        """Return the site whose open request this answers; tell of any other reply and return None."""
+        """Return the site whose open request this answers; report any other reply and return None."""
         identity = reply.metadata.reply_to_message_id
         site = waiting.pop(identity, None)
         request = self._requests.get(identity)
         if request is None:
-            self._tell(ReplyIgnored(round=0, phase="", site="", reason="unasked: it answers no request of this run"))
+            self._report(ReplyIgnored(round=0, phase="", site="", reason="unasked: it answers no request of this run"))
             return None
         again, request.answered = request.answered, True
         if self._trail is not None:
@@ -176,17 +177,17 @@ class Mail:
         if again or not reply.has_error():
             seconds = time.monotonic() - request.sent
             reason = "twice: the site had answered already" if again else f"late: it came after {seconds:.0f} s"
-            self._tell(ReplyIgnored(round=request.round, phase=request.phase, site=request.site, reason=reason))
+            self._report(ReplyIgnored(round=request.round, phase=request.phase, site=request.site, reason=reason))
         return None
 
 
-def _unwrapped(reply: Message) -> Message | Failure:
+def _unwrapped(reply: Message) -> Message | Refusal:
     """Unwrap a reply in its place and return it; what cannot be unwrapped is a failure of the site."""
     if not reply.has_error():
         try:
             reply.content = unwrap(reply.content)
         except FederationError as error:
-            return Failure(error.code, str(error))
+            return unusable(error.code, str(error))
     return reply
 
 

@@ -1,21 +1,23 @@
 """What stays the same from the handshake to the final test, shared by the phases of every round."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flwr.app import Message, RecordDict
 
 from fedner.config import Config
 from fedner.data.labels import LabelContract
-from fedner.protocol.messages import Failure, Header
+from fedner.protocol.messages import Header
+from fedner.protocol.phases import AnyPhase
 from fedner.records.events import Event, ReplyRefused
 from fedner.records.progress import Progress
-from fedner.records.recording import tell
+from fedner.records.recording import report
 from fedner.records.run_directory import RunDirectory
+from fedner.refusals import Refusal
 from fedner.server.aggregation import Spill
 from fedner.server.membership import Members
-from fedner.server.requests import Mail
-from fedner.server.timeouts import Reached, patience_for
+from fedner.server.requests import RequestChannel
+from fedner.server.timeouts import Reached, timeouts_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,27 +27,28 @@ class Federation:
     config: Config
     config_text: str
     contract: LabelContract
-    mail: Mail
+    requests: RequestChannel
     sites: Members
     run: RunDirectory
     progress: Progress
 
     def ask(
-        self, sites: Iterable[str], content: RecordDict, phase: str, round_number: int, reached: Callable[[], Reached]
-    ) -> Iterator[tuple[str, Message | Failure]]:
+        self, sites: Iterable[str], content: RecordDict, phase: AnyPhase, round_number: int,
+        reached: Callable[[], Reached],
+    ) -> Iterator[tuple[str, Message | Refusal]]:  # fmt: skip
         """Ask some sites and yield their replies as they arrive."""
         nodes = {site: self.sites.nodes[site] for site in sites}
-        patience = patience_for(self.config.federation, self.sites.kind, phase)
-        return self.mail.ask(nodes, content, phase, round_number, patience, reached)
+        timeouts = timeouts_for(self.config.federation, self.sites.kind, phase.needs_everybody)
+        return self.requests.ask(nodes, content, phase, round_number, timeouts, reached)
 
     @property
     def declared(self) -> dict[str, int]:
-        """Training sentences that each site said it has, of all that ever took part; 0 where it does not tell."""
+        """Declared training sentences of each site that ever took part; 0 where a site withholds the number."""
         return {site: hello.train_sentences or 0 for site, hello in self.sites.hellos.items()}
 
     @property
     def spill(self) -> Spill | None:
-        """Where replies lie that an aggregation needs all of and memory is not to hold."""
+        """Where replies are stored if an aggregation needs all of them and they exceed the memory limit."""
         above = self.config.federation.spill_bytes
         return None if above is None else Spill(self.run.replies_path, above)
 
@@ -53,11 +56,21 @@ class Federation:
         """Return the header of a round's requests."""
         return Header(run=self.run.name, round=round_number, seed=self.config.seed, contract=self.contract.digest)
 
-    def tell(self, event: Event) -> None:
-        """Put an event into the history and tell it to whoever watches."""
-        tell(self.run, self.progress, event)
+    def report(self, event: Event) -> None:
+        """Append an event to the history; failures are reported to the progress display as well."""
+        report(self.run, self.progress, event)
 
-    def refuse(self, number: int, phase: str, site: str, reason: str, refused: dict[str, str]) -> None:
-        """Put a reply that does not count into the history and among the round's refusals."""
-        self.tell(ReplyRefused(round=number, phase=phase, site=site, reason=reason))
-        refused[site] = reason
+    def refuse(self, number: int, phase: AnyPhase, site: str, refusal: Refusal) -> Refusal:
+        """Report that a site's reply does not count, and return the refusal with its phase."""
+        refusal = replace(refusal, phase=phase.name)
+        self.report(
+            ReplyRefused(
+                round=number,
+                phase=phase.name,
+                site=site,
+                reason=str(refusal),
+                origin=refusal.origin.value,
+                code=refusal.code.value,
+            )
+        )
+        return refusal

@@ -1,11 +1,11 @@
-"""How long replies are waited for, and what it means when none comes: pure decisions, without Flower or clocks."""
+"""Timeouts of replies, and what it means when none comes: pure functions of elapsed seconds, no Flower, no clocks."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 from fedner.config import FederationConfig
-from fedner.protocol.messages import Failure
 from fedner.protocol.nodes import Nodes
+from fedner.refusals import Refusal, RefusalCode, no_reply
 
 
 class Reached(Enum):
@@ -18,7 +18,7 @@ class Reached(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Timeouts:
     """Limits in seconds; None, or 0 for `grace`, sets none.
 
     Args:
@@ -43,17 +43,16 @@ class Waited:
     quorum: float | None
 
 
-def patience_for(config: FederationConfig, nodes: Nodes, phase: str) -> Patience:
-    """Return the limits of a phase; what a site alone decides on, how fast it is, must not decide in a simulation."""
+def timeouts_for(config: FederationConfig, nodes: Nodes, waits_for_all: bool) -> Timeouts:
+    """Return the limits of a phase; in a simulation the speed of a site must not decide whether it counts."""
     match nodes:
         case Nodes.here:
-            return Patience()
+            return Timeouts()
         case Nodes.simulated:
-            return Patience(deadline=config.deadline_seconds, grace=config.grace_seconds)
+            return Timeouts(deadline=config.deadline_seconds, grace=config.grace_seconds)
         case Nodes.real:
-            # Scores are compared from round to round, so that they wait for every site as long as they may.
-            straggler = config.straggler_seconds if phase == "train" else None
-            return Patience(
+            straggler = None if waits_for_all else config.straggler_seconds
+            return Timeouts(
                 silence=config.wait_seconds,
                 deadline=config.deadline_seconds,
                 grace=config.grace_seconds,
@@ -61,18 +60,18 @@ def patience_for(config: FederationConfig, nodes: Nodes, phase: str) -> Patience
             )
 
 
-def give_up(patience: Patience, waited: Waited, reached: Reached) -> Failure | None:
+def give_up(timeouts: Timeouts, waited: Waited, reached: Reached) -> Refusal | None:
     """Return why the missing replies are not waited for any longer, or None to go on."""
     if reached is Reached.target:
-        return Failure("spare", "enough other sites were faster (federation.spares)")
-    limit = patience.straggler
+        return no_reply(RefusalCode.spare, "enough other sites were faster (federation.spares)")
+    limit = timeouts.straggler
     if limit is not None and waited.quorum is not None and waited.quorum > limit:
-        return Failure("silent", f"no reply within {limit:g} s of the quorum (federation.straggler_seconds)")
-    limit = patience.deadline
-    if limit is not None and waited.asked > limit + (patience.grace if reached is Reached.too_few else 0):
-        graced = " and federation.grace_seconds" if waited.asked > limit + patience.grace > limit else ""
-        return Failure("silent", f"no reply within {limit:g} s (federation.deadline_seconds{graced})")
-    limit = patience.silence
+        return no_reply(RefusalCode.silent, f"no reply within {limit:g} s of the quorum (federation.straggler_seconds)")
+    limit = timeouts.deadline
+    if limit is not None and waited.asked > limit + (timeouts.grace if reached is Reached.too_few else 0):
+        graced = " and federation.grace_seconds" if waited.asked > limit + timeouts.grace > limit else ""
+        return no_reply(RefusalCode.silent, f"no reply within {limit:g} s (federation.deadline_seconds{graced})")
+    limit = timeouts.silence
     if limit is not None and waited.last_reply is not None and waited.last_reply > limit:
-        return Failure("silent", f"no reply within {limit:g} s of the last one (federation.wait_seconds)")
+        return no_reply(RefusalCode.silent, f"no reply within {limit:g} s of the last one (federation.wait_seconds)")
     return None

@@ -1,7 +1,7 @@
-"""The phases of a round, as the server sees them: train, evaluate, and what each leaves behind as sums.
+"""Server side of training: ask the sites for updates, aggregate those that pass validation, keep their statistics.
 
-Replies are checked and folded one by one as they arrive and let go of at once; everything that is kept is keyed by site
-and read in the order of names, so that nothing depends on who was faster.
+Replies are checked and folded one by one as they arrive and released at once; everything that is kept is keyed by site
+and read in the order of names, so that nothing depends on which site was faster.
 """
 
 import statistics
@@ -10,181 +10,215 @@ from dataclasses import dataclass, field
 
 from flwr.app import Message
 
-from fedner.protocol import wire
-from fedner.protocol.budget import most_examples
-from fedner.protocol.messages import Failure, TrainReply, TrainRequest
+from fedner.protocol import phases, wire
+from fedner.protocol.auxiliary import CONTROL
+from fedner.protocol.messages import TrainReply, TrainRequest
 from fedner.protocol.nodes import Nodes
 from fedner.records.events import ReplyAccepted, RoundAggregated
+from fedner.records.results import RoundRecord
+from fedner.refusals import Refusal
 from fedner.server import aggregation
 from fedner.server.aggregation import AggregationState, Update
 from fedner.server.checkpoints import Checkpoint, best_rounds_kept
 from fedner.server.participation import missing_for_quorum, require_quorum, weigh
 from fedner.server.session import Federation
 from fedner.server.timeouts import Reached
-from fedner.server.validation import (
-    Limits,
-    UpdateStatistics,
-    max_control_change,
-    max_step_norm,
-    recent_updates,
-    validate_update,
-)
+from fedner.server.validation import PlainValidation, Validation, typical_update
 from fedner.tensors import State, digest, num_bytes
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The sites that make a round, and others in the order in which they step in where one of those does not count."""
+class Participants:
+    """The sites of a round, and spares in the order in which they step in where one of those does not count."""
 
     sites: tuple[str, ...]
     spares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """Sums over the sites that counted in a training phase, and the digest of the state they led to.
+class TrainedRound:
+    """A round after training and before scoring: its record so far, the next global state and its digest.
 
-    `loss` is per word, in nats; `update_norm` and `update_steps` are medians over the sites.
+    `examples` counts the sentences that the sites trained on.
     """
 
+    record: RoundRecord
+    state: State = field(repr=False)
     state_digest: str
-    asked: int
-    sites: tuple[str, ...]
-    weights: dict[str, float]
-    refused: dict[str, str]
+    memory: AggregationState = field(repr=False)
     examples: int
-    loss: float
-    bytes_up: int
-    update_norm: float
-    update_steps: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Accepted:
+    """Statistics of an update that counts; `loss_sum` in nats over `words`, `norm` Euclidean, `seconds` wall time."""
+
+    weight: float
+    examples: int
+    words: int
+    loss_sum: float
+    steps: int
+    norm: float
+    seconds: float
+    num_bytes: int
 
 
 @dataclass
 class _Tally:
-    """Who counted and who did not of the sites asked, without their tensors; `asked` grows by spares that step in."""
+    """Which of the sites asked counted and which did not, without their tensors; `asked` grows as spares step in."""
 
     asked: int
     answers: int = 0
-    accepted: dict[str, ReplyAccepted] = field(default_factory=dict[str, ReplyAccepted])
-    loss_sums: dict[str, float] = field(default_factory=dict[str, float])
-    words: int = 0
-    bytes_up: int = 0
-    refused: dict[str, str] = field(default_factory=dict[str, str])
+    accepted: dict[str, _Accepted] = field(default_factory=dict[str, _Accepted])
+    refused: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
 
 
-def train_round(
-    federation: Federation,
-    number: int,
-    chosen: Chosen,
-    at: Checkpoint,
-) -> tuple[Trained, AggregationState, State]:
-    """Let the sites train from where the run stands and aggregate what they send back, as far as it is plausible.
+def train_round(federation: Federation, number: int, participants: Participants, at: Checkpoint) -> TrainedRound:
+    """Have the sites train from the checkpoint's state and aggregate every reply that passes validation.
 
     Raises:
         QuorumError: the usable replies are not enough.
         FederationError: they are fewer than the aggregation needs.
         RunDirectoryError: the disk has no room for them, where they have to be kept there.
     """
+    control = at.memory.moments.get(CONTROL)
     request = TrainRequest(
         header=federation.header(number),
         config=federation.config_text,
+        state=at.state_digest,
         arrays=at.state,
         best_rounds=best_rounds_kept(at.rounds),
-        control=at.memory.moments.get(aggregation.CONTROL),
+        auxiliary={} if control is None else {CONTROL: control},
     )
-    tally = _Tally(len(chosen.sites))
-    replies = _replies(federation, request, chosen, tally)
-    updates = _usable(federation, request, replies, tally, recent_updates(at.rounds))
-    rule, num_sites = federation.config.aggregation, len(federation.declared)
-    memory, after = aggregation.step(rule, at.memory, at.state, updates, num_sites, federation.spill)
-    names = tuple(sorted(tally.accepted))
-    loss = sum(tally.loss_sums[site] for site in names) / tally.words
-    trained = Trained(
-        state_digest=digest(after),
-        asked=tally.asked,
-        sites=names,
-        weights={site: tally.accepted[site].weight for site in names},
+    config = federation.config
+    validation = PlainValidation(
+        request=request,
+        training=config.training,
+        declared=federation.declared,
+        typical=typical_update(at.rounds),
+        factor=config.federation.max_update_norm,
+    )
+    tally = _Tally(len(participants.sites))
+    replies = _replies(federation, request, participants, tally)
+    updates = _usable(federation, request, replies, tally, validation)
+    num_sites = len(federation.declared)
+    memory, after = aggregation.step(config.aggregation, at.memory, at.state, updates, num_sites, federation.spill)
+    accepted = dict(sorted(tally.accepted.items()))
+    counted = accepted.values()
+    sent = num_bytes(request.arrays) + sum(num_bytes(state) for state in request.auxiliary.values())
+    record = RoundRecord(
+        round=number,
+        dev=None,
+        seconds=0.0,
+        bytes_up=sum(each.num_bytes for each in counted),
+        bytes_down=sent * tally.asked,
+        sites=tuple(accepted),
+        weights={site: each.weight for site, each in accepted.items()},
         refused=dict(sorted(tally.refused.items())),
-        examples=sum(event.examples for event in tally.accepted.values()),
-        loss=loss,
-        bytes_up=tally.bytes_up,
-        update_norm=statistics.median(event.norm for event in tally.accepted.values()),
-        update_steps=statistics.median(event.steps for event in tally.accepted.values()),
+        train_loss=sum(each.loss_sum for each in counted) / sum(each.words for each in counted),
+        update_norm=statistics.median(each.norm for each in counted),
+        update_steps=statistics.median(each.steps for each in counted),
     )
-    federation.tell(RoundAggregated(round=number, sites=names, train_loss=loss, state=trained.state_digest))
-    return trained, memory, after
+    trained = TrainedRound(
+        record=record,
+        state=after,
+        state_digest=digest(after),
+        memory=memory,
+        examples=sum(each.examples for each in counted),
+    )
+    federation.report(
+        RoundAggregated(
+            round=number, sites=record.sites, train_loss=record.train_loss or 0.0, state=trained.state_digest
+        )
+    )
+    return trained
 
 
 def _replies(
-    federation: Federation, request: TrainRequest, chosen: Chosen, tally: _Tally
-) -> Iterator[tuple[str, Message | Failure]]:
-    """Ask the chosen sites, and spares beside them or after them, and yield what they answer."""
+    federation: Federation, request: TrainRequest, participants: Participants, tally: _Tally
+) -> Iterator[tuple[str, Message | Refusal]]:
+    """Ask the participants, and spares beside them or after them, and yield their replies."""
     number, config, declared = request.header.round, federation.config.federation, federation.declared
-    target = len(chosen.sites)
+    target = len(participants.sites)
 
     def reached() -> Reached:
         if missing_for_quorum(tally.accepted, declared, config):
             return Reached.too_few
-        return Reached.target if chosen.spares and len(tally.accepted) >= target else Reached.quorum
+        return Reached.target if participants.spares and len(tally.accepted) >= target else Reached.quorum
 
     if federation.sites.kind is Nodes.real:
-        tally.asked += len(chosen.spares)
-        everybody = (*chosen.sites, *chosen.spares)
-        yield from federation.ask(everybody, wire.train_request(request), "train", number, reached)
+        tally.asked += len(participants.spares)
+        everybody = (*participants.sites, *participants.spares)
+        yield from federation.ask(everybody, wire.train_request(request), phases.TRAIN, number, reached)
         return
     # Nobody is faster than another in a simulation, so that the same sites count in every run of it.
-    yield from federation.ask(chosen.sites, wire.train_request(request), "train", number, reached)
-    left = list(chosen.spares)
+    yield from federation.ask(participants.sites, wire.train_request(request), phases.TRAIN, number, reached)
+    left = list(participants.spares)
     while left and (short := target - len(tally.accepted)) > 0:
         step_in, left = left[:short], left[short:]
         tally.asked += len(step_in)
-        yield from federation.ask(step_in, wire.train_request(request), "train", number, reached)
+        yield from federation.ask(step_in, wire.train_request(request), phases.TRAIN, number, reached)
 
 
 def _usable(
     federation: Federation,
     request: TrainRequest,
-    replies: Iterable[tuple[str, Message | Failure]],
+    replies: Iterable[tuple[str, Message | Refusal]],
     tally: _Tally,
-    typical: UpdateStatistics | None,
+    validation: Validation,
 ) -> Iterator[Update]:
     """Yield the replies that count; one that does not is refused by name and the round goes on without it."""
-    config = federation.config
-    reach, factor = max_step_norm(config.training, request.arrays), config.federation.max_update_norm
-    control = max_control_change(config.training)
+    config = federation.config.federation
     for site, message in replies:
         tally.answers += 1
-        reply = message if isinstance(message, Failure) else wire.read_train_reply(message)
+        checked = _checked(validation, site, message)
         del message
         federation.progress.advanced(tally.answers, tally.asked, "sites")
-        examples = most_examples(federation.declared[site], config.training)
-        limits = Limits(examples=examples, reach=reach, typical=typical, factor=factor, control=control)
-        norm = reply if isinstance(reply, Failure) else validate_update(reply, request, limits)
-        if isinstance(reply, Failure) or isinstance(norm, Failure):
-            federation.refuse(request.header.round, "train", site, str(norm), tally.refused)
+        if isinstance(checked, Refusal):
+            tally.refused[site] = federation.refuse(request.header.round, phases.TRAIN, site, checked)
             continue
-        weight = weigh(reply, config.federation)
-        update = Update(site=site, arrays=reply.arrays, weight=weight, steps=reply.steps, control=reply.control)
-        _accept(federation, reply, update, norm, tally)
-        del reply
+        reply, norm = checked
+        accepted = _accept(federation, site, reply, norm)
+        tally.accepted[site] = accepted
+        update = Update(
+            site=site, arrays=reply.arrays, weight=accepted.weight, steps=reply.steps, auxiliary=reply.auxiliary
+        )
+        del checked, reply
         yield update
         del update
-    require_quorum(request.header.round, tally.accepted, federation.declared, config.federation, tally.refused)
+    require_quorum(request.header.round, tally.accepted, federation.declared, config, tally.refused)
 
 
-def _accept(federation: Federation, reply: TrainReply, update: Update, norm: float, tally: _Tally) -> None:
-    event = ReplyAccepted(
-        round=reply.header.round,
-        site=update.site,
+def _checked(validation: Validation, site: str, message: Message | Refusal) -> tuple[TrainReply, float] | Refusal:
+    """Return a reply that counts and the norm of its update, or why it does not count."""
+    reply = message if isinstance(message, Refusal) else phases.TRAIN.read(message)
+    if isinstance(reply, Refusal):
+        return reply
+    norm = validation.check(site, reply)
+    return norm if isinstance(norm, Refusal) else (reply, norm)
+
+
+def _accept(federation: Federation, site: str, reply: TrainReply, norm: float) -> _Accepted:
+    accepted = _Accepted(
+        weight=weigh(reply, federation.config.federation),
         examples=reply.num_examples,
-        weight=update.weight,
-        loss=reply.loss_sum / reply.num_words,
+        words=reply.num_words,
+        loss_sum=reply.loss_sum,
         steps=reply.steps,
         norm=norm,
         seconds=reply.seconds,
+        num_bytes=num_bytes(reply.arrays) + sum(num_bytes(state) for state in reply.auxiliary.values()),
     )
-    federation.tell(event)
-    tally.accepted[update.site] = event
-    tally.loss_sums[update.site] = reply.loss_sum
-    tally.words += reply.num_words
-    tally.bytes_up += num_bytes(reply.arrays) + num_bytes(reply.control or {})
+    federation.report(
+        ReplyAccepted(
+            round=reply.header.round,
+            site=site,
+            examples=accepted.examples,
+            weight=accepted.weight,
+            loss=accepted.loss_sum / accepted.words,
+            steps=accepted.steps,
+            norm=norm,
+            seconds=accepted.seconds,
+        )
+    )
+    return accepted

@@ -31,9 +31,11 @@ from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import total
 from fedner.protocol import wire
-from fedner.protocol.messages import UNKNOWN, EvaluateReply, Failure, Header, HelloReply, TrainReply
+from fedner.protocol.auxiliary import CONTROL
+from fedner.protocol.messages import UNKNOWN, EvaluateReply, Header, HelloReply, TrainReply
 from fedner.protocol.packing import is_wrapped, unwrap, wrap
 from fedner.records.environment import package_version
+from fedner.refusals import Refusal, RefusalCode
 from fedner.release.saving import save_site_model
 from fedner.site.guard import gate_of
 from fedner.site.memory import own_folder, recall, recall_personal, remember, remember_personal, settle
@@ -130,7 +132,7 @@ def _train(message: Message, context: Context) -> RecordDict:
         round_number=request.header.round,
         rounds=config.federation.rounds,
         memory=None if kept is None else TrainingMemory.from_arrays(kept),
-        control=request.control,
+        control=request.auxiliary.get(CONTROL),
     )
     remember(context, request.header.round, fitted.memory.to_arrays())
     if space.tagger.personal:
@@ -138,13 +140,14 @@ def _train(message: Message, context: Context) -> RecordDict:
         remember_personal(context, request.header.round, personal, request.best_rounds)
     reply = TrainReply(
         header=_own_header(request.header, site),
+        started_from=request.state,
         arrays=get_state(space.tagger.model, without=space.tagger.personal, copy=False),
         num_examples=fitted.num_examples,
         num_words=fitted.num_words,
         loss_sum=fitted.loss_sum,
         steps=fitted.steps,
         seconds=monotonic() - started,
-        control=fitted.control_change,
+        auxiliary={} if fitted.control_change is None else {CONTROL: fitted.control_change},
     )
     return wire.train_reply(gate.update(reply, num_sentences(site.shard.train), config))
 
@@ -264,18 +267,22 @@ def _answer(work: Callable[[Message, Context], RecordDict], message: Message, co
 def _failed(error: Exception, message: Message) -> RecordDict:
     if isinstance(error, PolicyError):
         _LOG.warning("this site's policy refuses a %s request: %s", message.metadata.message_type, error)
-        return wire.failure(_safe(error))
+        return wire.refusal(error.refusal)
     _LOG.error("this site could not answer a %s request", message.metadata.message_type, exc_info=error)
-    return wire.failure(_safe(error))
+    return wire.refusal(_safe(error))
 
 
-def _safe(error: Exception) -> Failure:
+def _safe(error: Exception) -> Refusal:
     match error:
         case RunDirectoryError() | AuditError() | InputError():
-            return Failure(error.code, SAFE_SENTENCES.get(error.code, "the site could not answer"))
+            return Refusal(error.code, SAFE_SENTENCES.get(error.code, "the site could not answer"))
         case RunError():  # by the convention of `errors`: names, digests and numbers only
-            return Failure(error.code, str(error))
+            return Refusal(error.code, str(error))
         case MemoryError():
-            return Failure("memory", "out of memory at the site; lower training.batch_size or model.max_length")
+            return Refusal(
+                RefusalCode.memory, "out of memory at the site; lower training.batch_size or model.max_length"
+            )
         case _:
-            return Failure("internal", f"unexpected {type(error).__name__} at the site; the site's own log says more")
+            return Refusal(
+                RefusalCode.internal, f"unexpected {type(error).__name__} at the site; the site's own log says more"
+            )

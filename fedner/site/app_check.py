@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import fedner
 from fedner.config.policy import AppsPolicy
-from fedner.protocol.messages import Failure
+from fedner.refusals import Refusal, RefusalCode
 
 CLIENT_APP = "fedner.site.app:app"
 LARGEST_BYTES = 32 * 1024**2
@@ -42,7 +42,7 @@ class _RefusedError(Exception):
     sentence: str
 
 
-def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Failure | None:
+def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Refusal | None:
     """Return why requests that come with this bundle are refused, or None if it is an app that the site listens to.
 
     Args:
@@ -61,9 +61,11 @@ def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Failure |
             _check_files(archive)
         _check_policy(told, policy)
     except _RefusedError as refusal:
-        return Failure("app", f"the site does not listen to this app: {refusal.sentence}")
+        return Refusal(RefusalCode.app, f"the site does not listen to this app: {refusal.sentence}")
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError):
-        return Failure("app", "the site does not listen to this app: it cannot be read as a Flower app bundle")
+        return Refusal(
+            RefusalCode.app, "the site does not listen to this app: it cannot be read as a Flower app bundle"
+        )
     return None
 
 

@@ -18,22 +18,23 @@ from fedner.data.corpus import num_sentences
 from fedner.errors import PolicyError
 from fedner.metrics import DocumentCounts, count_documents, total
 from fedner.protocol import wire
+from fedner.protocol.auxiliary import CONTROL
 from fedner.protocol.budget import most_examples
 from fedner.protocol.manifest import Manifest, manifest
 from fedner.protocol.messages import (
+    AnyRequest,
     EvaluateReply,
     EvaluateRequest,
-    Failure,
     Header,
     HelloRequest,
     TrainReply,
     TrainRequest,
 )
-from fedner.protocol.requests import AnyRequest
+from fedner.refusals import Refusal
 from fedner.site.app import LocalSite, introduction, local_site
 from fedner.site.guard import Gate, gate_of
 from fedner.site.policy import before_work, kind_of
-from fedner.tensors import State
+from fedner.tensors import State, digest
 
 LATER = frozenset(
     f"metrics/{name}" for name in ("loss-sum", "num-words", "seconds", "steps", "num-examples", "tp", "fp", "fn")
@@ -47,7 +48,7 @@ class Leaving:
 
     request: Request
     content: Manifest
-    refusal: Failure | None
+    refusal: Refusal | None
 
 
 def preview(config: Config, context: Context) -> list[Leaving]:
@@ -65,7 +66,7 @@ def preview(config: Config, context: Context) -> list[Leaving]:
     header = Header(run=config.name or "run", round=0, seed=config.seed, contract=site.contract.digest)
     arrays = _travelling(site)
     trained, scored = replace(header, round=1), _scored(text, arrays)
-    train = TrainRequest(header=trained, config=text, arrays=arrays)
+    train = TrainRequest(header=trained, config=text, state=digest(arrays), arrays=arrays)
     return [
         _leaving(gate, config, HelloRequest(header=header, config=text), lambda: _hello(gate, site, header)),
         _leaving(gate, config, train, lambda: _train(gate, site, train)),
@@ -74,7 +75,7 @@ def preview(config: Config, context: Context) -> list[Leaving]:
 
 
 def _leaving(gate: Gate, config: Config, request: AnyRequest, build: Callable[[], RecordDict]) -> Leaving:
-    refusal: Failure | None = None
+    refusal: Refusal | None = None
     policy = None if gate.site is None else gate.site.policy
     if policy is not None:
         refusal = before_work(policy, request, config, datetime.now())
@@ -83,9 +84,9 @@ def _leaving(gate: Gate, config: Config, request: AnyRequest, build: Callable[[]
         try:
             content = build()
         except PolicyError as error:
-            refusal = Failure(error.code, str(error))
+            refusal = error.refusal
     if refusal is not None:
-        content = wire.failure(refusal)
+        content = wire.refusal(refusal)
     return Leaving(kind_of(request), manifest(content), refusal)
 
 
@@ -112,13 +113,14 @@ def _train(gate: Gate, site: LocalSite, request: TrainRequest) -> RecordDict:
     declared, training = num_sentences(site.shard.train), site.config.training
     reply = TrainReply(
         header=request.header,
+        started_from=request.state,
         arrays=request.arrays,
         num_examples=most_examples(declared, training),
         num_words=most_examples(declared, training),
         loss_sum=0.0,
         steps=1,
         seconds=0.0,
-        control=request.arrays if training.scaffold else None,
+        auxiliary={CONTROL: request.arrays} if training.scaffold else {},
     )
     return wire.train_reply(gate.update(reply, declared, site.config))
 

@@ -18,8 +18,8 @@ from fedner.errors import FederationError, PolicyError
 from fedner.learning.device import hold_process
 from fedner.protocol import wire
 from fedner.protocol.manifest import manifest
-from fedner.protocol.messages import EvaluateReply, EvaluateRequest, Failure, Header, HelloReply, TrainReply
-from fedner.protocol.requests import AnyRequest
+from fedner.protocol.messages import AnyRequest, EvaluateReply, EvaluateRequest, Header, HelloReply, TrainReply
+from fedner.refusals import Refusal
 from fedner.site.node_config import SITE_FILE
 from fedner.site.policy import before_work, release_hello, release_scores, release_update
 from fedner.site.trail import trail_of
@@ -64,7 +64,7 @@ class Gate:
             return
         failure = before_work(self.site.policy, request, _config(request.config), datetime.now())
         if failure is not None:
-            raise PolicyError(failure.code, failure.sentence)
+            raise PolicyError(failure)
 
     def narrowed(self, config: Config) -> Config:
         """Return the run's config as this machine takes it, and hold the process to what the machine gives."""
@@ -87,8 +87,8 @@ class Gate:
         if self.site is None:
             return reply
         released = release_update(self.site.policy, reply, declared, config)
-        if isinstance(released, Failure):
-            raise PolicyError(released.code, released.sentence)
+        if isinstance(released, Refusal):
+            raise PolicyError(released)
         return released
 
     def scores(self, reply: EvaluateReply, request: EvaluateRequest, types: tuple[str, ...]) -> EvaluateReply:
@@ -100,8 +100,8 @@ class Gate:
         if self.site is None:
             return reply if request.by_document else replace(reply, document_counts=None)
         released = release_scores(self.site.policy, reply, request, types)
-        if isinstance(released, Failure):
-            raise PolicyError(released.code, released.sentence)
+        if isinstance(released, Refusal):
+            raise PolicyError(released)
         return released
 
     def leaving(self, message: Message, content: RecordDict) -> None:
@@ -113,7 +113,7 @@ class Gate:
         if self.site is None:
             return
         kind, identity = message.metadata.message_type, message.metadata.message_id
-        failure = wire.failure_of(content)
+        failure = wire.refusal_of(content)
         if failure is not None:
             entry = Refused(request=kind, message=identity, code=failure.code, reason=failure.sentence)
         else:

@@ -2,8 +2,8 @@
 
 `before_work` says whether a request may be answered at all; the `release_` functions what of a reply may leave: all of
 it, less of it, or nothing. A refusal is a stable code and a sentence that holds no private detail, neither of the text
-nor of what else the policy says. `DECLINED` marks the one refusal that is no fault of anybody: scores that the site
-keeps to itself; the server counts the site as having answered.
+nor of what else the policy says. `RefusalCode.policy_scores` marks scores that the site
+withholds; the server counts the site as having answered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,21 @@ from fedner.config import AggregationKind, Config, Weighting
 from fedner.config.policy import Request, ScoresPolicy, ScoresTold, SitePolicy, Sizes, parse_hours
 from fedner.errors import FederationError
 from fedner.metrics import Counts, DocumentCounts
+from fedner.protocol.auxiliary import AUXILIARIES
 from fedner.protocol.budget import most_examples
 from fedner.protocol.messages import (
+    AnyRequest,
     EvaluateReply,
     EvaluateRequest,
-    Failure,
     HelloReply,
     HelloRequest,
     TrainReply,
     TrainRequest,
 )
-from fedner.protocol.requests import DECLINED, AnyRequest
+from fedner.refusals import Refusal, RefusalCode
 
 
-def before_work(policy: SitePolicy, request: AnyRequest, config: Config, now: datetime) -> Failure | None:
+def before_work(policy: SitePolicy, request: AnyRequest, config: Config, now: datetime) -> Refusal | None:
     """Return why a request may not be answered, or None if it may.
 
     Args:
@@ -57,7 +58,7 @@ def release_hello(policy: SitePolicy, reply: HelloReply, config: Config) -> Hell
     )
 
 
-def release_update(policy: SitePolicy, reply: TrainReply, declared: int, config: Config) -> TrainReply | Failure:
+def release_update(policy: SitePolicy, reply: TrainReply, declared: int, config: Config) -> TrainReply | Refusal:
     """Return a trained state as it may leave.
 
     Where sizes are kept back, the sums are those that follow from the run's config or from rounded sizes; means stay
@@ -69,7 +70,8 @@ def release_update(policy: SitePolicy, reply: TrainReply, declared: int, config:
         declared: the site's training sentences.
         config: the run's.
     """
-    for tensors in (reply.arrays, reply.control or {}):
+    judged = [state for name, state in reply.auxiliary.items() if AUXILIARIES[name].under_policy]
+    for tensors in (reply.arrays, *judged):
         if not _may_leave(policy, tensors):
             return _TENSORS
     if policy.sentences is Sizes.exact:
@@ -93,7 +95,7 @@ def release_update(policy: SitePolicy, reply: TrainReply, declared: int, config:
 
 def release_scores(
     policy: SitePolicy, reply: EvaluateReply, request: EvaluateRequest, types: Sequence[str]
-) -> EvaluateReply | Failure:
+) -> EvaluateReply | Refusal:
     """Return scores as they may leave; loss and words go only with counts of all types.
 
     Of a type whose counts stay, it stays as well whether anybody annotated it.
@@ -122,20 +124,15 @@ def release_scores(
     )
 
 
-def is_declined(failure: Failure) -> bool:
-    """Say whether a failure is none: the site keeps the scores to itself."""
-    return failure.code == DECLINED
+_TENSORS = Refusal(RefusalCode.policy_tensors, "the run trains tensors that the site's policy does not let out")
 
 
-_TENSORS = Failure("policy-tensors", "the run trains tensors that the site's policy does not let out")
-
-
-def _kind(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure | None:
+def _kind(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
     kind = kind_of(request)
     if kind in (Request.dev, Request.test) and _keeps_scores(policy, kind, config):
         return _declined(kind.value)
     if kind not in policy.requests:
-        return Failure("policy-request", f"the site's policy lets no {kind.value} request be answered")
+        return Refusal(RefusalCode.policy_request, f"the site's policy lets no {kind.value} request be answered")
     return None
 
 
@@ -156,15 +153,15 @@ def kind_of(request: AnyRequest) -> Request:
             return Request(request.split)
 
 
-def _run(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure | None:
+def _run(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
     if policy.runs and not any(fnmatchcase(request.header.run, pattern) for pattern in policy.runs):
-        return Failure("policy-run", "the site's policy does not name this run")
+        return Refusal(RefusalCode.policy_run, "the site's policy does not name this run")
     if policy.contracts and request.header.contract not in policy.contracts:
-        return Failure("policy-contract", "the site's policy does not name this label contract")
+        return Refusal(RefusalCode.policy_contract, "the site's policy does not name this label contract")
     return None
 
 
-def _lengths(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure | None:
+def _lengths(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
     training = config.training
     rounds = max(config.federation.rounds, request.header.round)
     for key, asked, most in (
@@ -174,42 +171,44 @@ def _lengths(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure
     ):
         if asked is not None and most is not None and asked > most:
             what = key if key == "rounds" else f"{key} a round"
-            return Failure(f"policy-{key}", f"the site's policy allows at most {most:g} {what}, the run has {asked:g}")
+            return Refusal(
+                RefusalCode(f"policy-{key}"), f"the site's policy allows at most {most:g} {what}, the run has {asked:g}"
+            )
     return None
 
 
-def _sites(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure | None:
+def _sites(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
     wanted, found = policy.min_sites, config.federation.min_sites
     if found >= wanted:
         return None
     told = f"the site's policy wants updates of at least {wanted} sites united in every round"
-    return Failure("policy-sites", f"{told}, the run promises {found} (federation.min_sites)")
+    return Refusal(RefusalCode.policy_sites, f"{told}, the run promises {found} (federation.min_sites)")
 
 
-def _tensors(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure | None:
+def _tensors(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
     # A reply repeats the names of its request, so that what may not leave need not be trained first.
     return _TENSORS if isinstance(request, TrainRequest) and not _may_leave(policy, request.arrays) else None
 
 
-def _sizes(policy: SitePolicy, request: AnyRequest, config: Config) -> Failure | None:
+def _sizes(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
     if policy.sentences is Sizes.exact or not isinstance(request, TrainRequest):
         return None
     steps = config.training.steps is not None
     if policy.sentences is Sizes.none and not (steps and config.federation.weighting is Weighting.uniform):
         told = "the site tells no sizes, so that it trains with training.steps and federation.weighting=uniform only"
-        return Failure("policy-sizes", told)
+        return Refusal(RefusalCode.policy_sizes, told)
     if not steps and config.aggregation.kind is AggregationKind.fednova:
         told = "the site tells rounded sizes, so that it trains under aggregation=fednova with training.steps only"
-        return Failure("policy-sizes", told)
+        return Refusal(RefusalCode.policy_sizes, told)
     return None
 
 
-def _hours(policy: SitePolicy, request: AnyRequest, now: datetime) -> Failure | None:
+def _hours(policy: SitePolicy, request: AnyRequest, now: datetime) -> Refusal | None:
     if not policy.hours or isinstance(request, HelloRequest):
         return None
     if any(parse_hours(window).hold(now.weekday(), 60 * now.hour + now.minute) for window in policy.hours):
         return None
-    return Failure("policy-hours", "the site's policy lets no work begin at this hour")
+    return Refusal(RefusalCode.policy_hours, "the site's policy lets no work begin at this hour")
 
 
 def _keeps_scores(policy: SitePolicy, split: Request, config: Config) -> bool:
@@ -221,8 +220,8 @@ def _keeps_scores(policy: SitePolicy, split: Request, config: Config) -> bool:
     return not policy.tells(split) and not saves_model
 
 
-def _declined(split: str) -> Failure:
-    return Failure(DECLINED, f"the site keeps its {split} scores to itself")
+def _declined(split: str) -> Refusal:
+    return Refusal(RefusalCode.policy_scores, f"the site keeps its {split} scores to itself")
 
 
 def _may_leave(policy: SitePolicy, tensors: Mapping[str, object]) -> bool:

@@ -40,7 +40,7 @@ from fedner.audit.entries import AppRefused
 from fedner.config.policy import AppsPolicy
 from fedner.flower.polling import look_again_soon
 from fedner.protocol import wire
-from fedner.protocol.messages import Failure
+from fedner.refusals import Refusal, RefusalCode
 from fedner.site.app import app as installed_app
 from fedner.site.app_check import ToldApp, judge_bundle
 from fedner.site.guard import Gate, gate_of
@@ -80,11 +80,11 @@ def answer(message: Message, context: Context, told: ToldApp, bundle: bytes) -> 
         _write_down(gate, message, told, refusal)
     except Exception:  # exception text may quote the site's text and must not leave it, as it would through Flower
         _LOG.exception("this site could not answer a %s request", message.metadata.message_type)
-        refusal = Failure("internal", "the site could not answer; its own log says more")
-    return Message(wire.failure(refusal), reply_to=message)
+        refusal = Refusal(RefusalCode.internal, "the site could not answer; its own log says more")
+    return Message(wire.refusal(refusal), reply_to=message)
 
 
-def _write_down(gate: Gate, message: Message, told: ToldApp, refusal: Failure) -> None:
+def _write_down(gate: Gate, message: Message, told: ToldApp, refusal: Refusal) -> None:
     if gate.site is not None:
         entry = AppRefused(
             message=message.metadata.message_id,

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from fedner.cli.console import Lines, Standing
 from fedner.metrics import PRF, Macro, Score
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
+from fedner.refusals import Refusal, RefusalCode, no_reply, unusable
 
 # Two rounds of what a federation tells; the second waits where a test wants to press Ctrl-C.
 PROGRAM = """
@@ -39,22 +40,24 @@ print("result")
 
 ROUNDS = """
 from fedner.metrics import PRF, Macro, Score
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
+from fedner.refusals import RefusalCode, no_reply, unusable
 
 def entry(number):
     prf = PRF.of(tp=number, fp=1, fn=1)
-    return RoundResult(round=number, dev=Score(prf, Macro(0.0, 0.0, 0.0), {}), seconds=1.0, train_loss=0.5,
-                       sites=("a", "b"), refused={"c": "silent: no reply", "d": "diverged: not finite"})
+    return RoundRecord(round=number, dev=Score(prf, Macro(0.0, 0.0, 0.0), {}), seconds=1.0, train_loss=0.5,
+                       sites=("a", "b"), refused={"c": no_reply(RefusalCode.silent, "no reply"),
+                                                 "d": unusable(RefusalCode.diverged, "not finite")})
 """
 
 
-def entry(number: int, tp: int, seconds: float = 1.0, **others: object) -> RoundResult:
+def entry(number: int, tp: int, seconds: float = 1.0, **others: object) -> RoundRecord:
     """One false positive and one miss: F1 is tp / (tp + 1)."""
     dev = Score(PRF.of(tp=tp, fp=1, fn=1), Macro(0.0, 0.0, 0.0), {})
-    return RoundResult(round=number, dev=dev, seconds=seconds, **others)
+    return RoundRecord(round=number, dev=dev, seconds=seconds, **others)
 
 
-def told(entries: list[RoundResult], rounds: int) -> list[str]:
+def told(entries: list[RoundRecord], rounds: int) -> list[str]:
     console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
     lines = Lines(console)
     for index, each in enumerate(entries):
@@ -65,13 +68,14 @@ def told(entries: list[RoundResult], rounds: int) -> list[str]:
 
 
 def test_a_rounds_line_says_who_counted_who_was_missing_and_who_was_refused():
-    refused = {"c": "silent: no reply", "d": "diverged: not finite"}
+    refused = {"c": no_reply(RefusalCode.silent, "no reply"), "d": unusable(RefusalCode.diverged, "not finite")}
     (line,) = told([entry(1, tp=3, train_loss=0.25, sites=("a", "b"), refused=refused)], rounds=1)
     assert line == "  round 1/1  dev F1 0.7500  loss 0.2500  2 sites  missing c  refused d  1.0 s"
 
 
 def test_a_skipped_round_has_no_score():
-    (line,) = told([RoundResult(round=1, dev=None, seconds=2.0, refused={"a": "data: unreadable"})], rounds=1)
+    refused = {"a": Refusal(RefusalCode.data, "unreadable")}
+    (line,) = told([RoundRecord(round=1, dev=None, seconds=2.0, refused=refused)], rounds=1)
     assert line == "  round 1/1  no dev F1  refused a  2.0 s"
 
 

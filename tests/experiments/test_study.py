@@ -14,7 +14,7 @@ from fedner.config import Config
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.experiments import compare
 from fedner.records.progress import Silent
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
 
 SMALL = [
     "experiment=smoke",
@@ -134,12 +134,12 @@ class StopsAt(Silent):
 class Counts(Silent):
     def __init__(self) -> None:
         self.started: list[str] = []
-        self.rounds: list[RoundResult] = []
+        self.rounds: list[RoundRecord] = []
 
     def run_started(self, title: str) -> None:
         self.started.append(title)
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         self.rounds.append(entry)
 
 
@@ -172,7 +172,7 @@ class StopsAfterRound(Silent):
     def message(self, text: str) -> None:
         self.messages.append(text)
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         if entry.round == self.number:
             raise KeyboardInterrupt
 

@@ -10,16 +10,17 @@ from fedner.errors import FederationError
 from fedner.metrics import Counts
 from fedner.protocol import wire
 from fedner.protocol.arrays import from_record, load_from_context, store_in_context, to_record
+from fedner.protocol.auxiliary import CONTROL
 from fedner.protocol.messages import (
     EvaluateReply,
     EvaluateRequest,
-    Failure,
     Header,
     HelloReply,
     HelloRequest,
     TrainReply,
     TrainRequest,
 )
+from fedner.refusals import Origin, Refusal, RefusalCode
 from fedner.tensors import digest
 
 HEADER = Header(run="r", round=3, seed=2**62 + 1, contract="ab" * 32)
@@ -39,7 +40,10 @@ def answered(content: RecordDict) -> Message:
 
 
 def train_reply() -> TrainReply:
-    return TrainReply(header=HEADER, arrays=STATE, num_examples=5, num_words=40, loss_sum=1.25, steps=2, seconds=0.5)
+    return TrainReply(
+        header=HEADER, started_from="5" * 64, arrays=STATE, num_examples=5, num_words=40, loss_sum=1.25, steps=2,
+        seconds=0.5,
+    )  # fmt: skip
 
 
 def test_state_keeps_names_order_shapes_and_bits():
@@ -81,13 +85,17 @@ def test_another_dtype_is_refused_by_name():
 def test_requests_survive_the_wire():
     hello = HelloRequest(header=HEADER, config='{"a":1}')
     assert wire.read_hello_request(asked(wire.hello_request(hello), wire.HELLO)) == hello
-    train = TrainRequest(header=HEADER, config="{}", arrays=STATE, best_rounds=(1, 2), control=STATE)
+    train = TrainRequest(
+        header=HEADER, config="{}", state="5" * 64, arrays=STATE, best_rounds=(1, 2), auxiliary={CONTROL: STATE}
+    )
     back = wire.read_train_request(asked(wire.train_request(train)))
     assert (back.header, back.config, digest(back.arrays)) == (HEADER, "{}", digest(STATE))
     assert back.best_rounds == (1, 2)
-    assert digest(back.control or {}) == digest(STATE)
-    plain = wire.read_train_request(asked(wire.train_request(TrainRequest(header=HEADER, config="{}", arrays=STATE))))
-    assert (plain.best_rounds, plain.control) == ((), None)
+    assert back.state == "5" * 64
+    assert {name: digest(state) for name, state in back.auxiliary.items()} == {CONTROL: digest(STATE)}
+    bare = TrainRequest(header=HEADER, config="{}", state="5" * 64, arrays=STATE)
+    plain = wire.read_train_request(asked(wire.train_request(bare)))
+    assert (plain.best_rounds, plain.auxiliary) == ((), {})
     scoring = EvaluateRequest(header=HEADER, config="{}", arrays=STATE, state_round=3, split="test", by_document=True)
     seen = wire.read_evaluate_request(asked(wire.evaluate_request(scoring)))
     assert (seen.header, seen.split, seen.by_document) == (HEADER, "test", True)
@@ -120,7 +128,7 @@ def test_hello_carries_the_whole_contract():
 def test_another_protocol_version_is_refused():
     content = wire.hello_request(HelloRequest(header=HEADER, config="{}"))
     content.config_records["config"]["protocol"] = 99
-    with pytest.raises(FederationError, match="protocol version 3, got 99"):
+    with pytest.raises(FederationError, match="protocol version 4, got 99"):
         wire.read_hello_request(asked(content))
 
 
@@ -129,7 +137,7 @@ def test_a_reply_without_a_record_is_a_failure_of_the_site(record: str):
     content = wire.train_reply(train_reply())
     del content[record]
     back = wire.read_train_reply(answered(content))
-    assert isinstance(back, Failure)
+    assert isinstance(back, Refusal)
     assert f"'{record}'" in back.sentence
 
 
@@ -143,7 +151,7 @@ def test_negative_counts_are_a_failure():
     reply = EvaluateReply(header=HEADER, counts=Counts((1,), (0,), (0,)), loss_sum=0.0, num_words=1, seconds=0.0)
     content = wire.evaluate_reply(reply)
     content.metric_records["metrics"]["tp"] = [-1]
-    assert isinstance(wire.read_evaluate_reply(answered(content)), Failure)
+    assert isinstance(wire.read_evaluate_reply(answered(content)), Refusal)
 
 
 def test_document_counts_of_another_shape_are_a_failure():
@@ -152,20 +160,26 @@ def test_document_counts_of_another_shape_are_a_failure():
         document_counts=np.zeros((4, 2, 3), dtype=np.int64),
     )  # fmt: skip
     back = wire.read_evaluate_reply(answered(wire.evaluate_reply(reply)))
-    assert isinstance(back, Failure)
+    assert isinstance(back, Refusal)
     assert "(documents, 1, 3)" in back.sentence
 
 
-def test_a_told_failure_arrives_as_it_was_told():
-    told = Failure("data", "the site's text cannot be read")
-    assert wire.read_train_reply(answered(wire.failure(told))) == told
+def test_a_refusal_of_a_site_arrives_as_it_was_sent():
+    sent = Refusal(RefusalCode.data, "the site's text cannot be read")
+    assert wire.read_train_reply(answered(wire.refusal(sent))) == sent
+
+
+@pytest.mark.parametrize("code", ["silent", "gone", "spare", "node-lost", "process-failed", "flower-3", "", "no such"])
+def test_a_site_cannot_choose_a_code_that_is_not_its_own(code: str):
+    content = RecordDict({"failure": ConfigRecord({"code": code, "sentence": "x"})})
+    assert wire.read_train_reply(answered(content)) == Refusal(RefusalCode.other, "x", Origin.site)
 
 
 def test_exception_text_of_a_site_process_is_not_kept():
     secret = Message(Error(code=2, reason="KeyError: 'Mr Smith'"), reply_to=asked(RecordDict()))
     back = wire.read_train_reply(secret)
-    assert isinstance(back, Failure)
-    assert back.code == "flower-2"
+    assert isinstance(back, Refusal)
+    assert (back.code, back.origin) == (RefusalCode.process_failed, Origin.transport)
     assert "Smith" not in str(back)
 
 

@@ -85,7 +85,7 @@ def test_restart_replaces_an_unfinished_run_only(run: RunDirectory, config: Conf
     assert second.history() == []
     # Killed after its last event and before its result was written, it is not finished yet.
     scores = {"test_f1": 0.5, "test_precision": 0.5, "test_recall": 0.5, "test_sites": {"a": 0.5}}
-    second.record(RunFinished(rounds=1, best_round=1, state="x", seconds=1.0, untold={}, **scores))
+    second.record(RunFinished(rounds=1, best_round=1, state="x", seconds=1.0, withheld={}, **scores))
     assert create_run(run.path, config, contract, restart=True).history() == []
     (run.path / "result.json").write_text("{}")
     with pytest.raises(RunDirectoryError, match="a run already"):

@@ -154,8 +154,8 @@ def test_arms_without_a_federation_are_no_ground_for_a_verdict(comparison: Plain
 def test_sites_that_keep_scores_back_are_named(comparison: Plain) -> None:
     assert "scores back" not in says(comparison)
     run = comparison["arms"]["federated"]["seeds"]["0"]
-    run["rounds"][0]["untold"] = {"site-1": "its policy keeps the counts"}
-    run["untold"] = {"site-0": "its policy keeps the counts of DOSE", "site-1": "its policy keeps the counts"}
+    run["rounds"][0]["withheld"] = {"site-1": "its policy keeps the counts"}
+    run["withheld"] = {"site-0": "its policy keeps the counts of DOSE", "site-1": "its policy keeps the counts"}
     assert "site-1 keeps dev scores back" in says(comparison)
     assert "site-0 and site-1 keep test scores back" in says(comparison)
 

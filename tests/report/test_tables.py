@@ -98,7 +98,7 @@ def test_traffic_is_summed_over_rounds(comparison: Plain) -> None:
 
 def test_refused_replies_are_listed_with_reason_and_rounds(comparison: Plain) -> None:
     table = tables.refusals_table(parse_study(comparison))
-    assert texts(table, 0) == ["site-2", "update has a value that is not finite", "2", "2 (seed 0) and 2 (seed 1)"]
+    assert texts(table, 0) == ["site-2", "diverged: an update is not finite", "2", "2 (seed 0) and 2 (seed 1)"]
 
 
 def test_the_chosen_learning_rate_is_the_best_on_dev(comparison: Plain) -> None:

@@ -7,7 +7,8 @@ import pytest
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import RunDirectoryError
 from fedner.metrics import Counts, score
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
+from fedner.refusals import Origin, Refusal, RefusalCode
 from fedner.server.aggregation import AggregationState
 from fedner.server.checkpoints import Checkpoint, latest_checkpoint, load_best, load_checkpoint, save_checkpoint
 from fedner.tensors import State, digest
@@ -19,13 +20,13 @@ def state_of(number: int) -> State:
     return {"z": np.full(4, number, dtype=np.float32), "a": np.full((2, 2), number / 3, dtype=np.float32)}
 
 
-def round_of(number: int, found: int) -> RoundResult:
-    return RoundResult(
+def round_of(number: int, found: int) -> RoundRecord:
+    return RoundRecord(
         round=number,
         dev=score(Counts((found,), (10 - found,), (10 - found,)), CONTRACT),
         seconds=0.5,
         sites=("a", "b"),
-        refused={"c": "diverged"},
+        refused={"c": Refusal(RefusalCode.diverged, "not finite", Origin.server, "train")},
         train_loss=0.1 + 0.2,
     )
 

@@ -91,7 +91,7 @@ def members(town: Town, told: list[Event]) -> Members:
 
 
 def plain(told: list[Event]) -> list[tuple[str, str]]:
-    return [(asdict(event)["event"], asdict(event).get("site", "")) for event in told]
+    return [(event.event, asdict(event).get("site", "")) for event in told]
 
 
 def test_a_late_site_takes_part_from_the_next_round_on(town: Town, members: Members, told: list[Event]):

@@ -10,11 +10,12 @@ from flwr.superlink.grid import InMemoryGrid
 
 from fedner.errors import FederationError
 from fedner.flower.identity import identify_server
-from fedner.protocol.messages import Failure
 from fedner.protocol.nodes import Nodes
+from fedner.protocol.phases import TRAIN
 from fedner.records.events import Event, ReplyIgnored
-from fedner.server.requests import GONE, PULLED_AT_ONCE, Mail, nodes_of
-from fedner.server.timeouts import Patience, Reached
+from fedner.refusals import Refusal, RefusalCode, unusable
+from fedner.server.requests import GONE, PULLED_AT_ONCE, RequestChannel, nodes_of
+from fedner.server.timeouts import Reached, Timeouts
 
 SITES = {"east": 11, "west": 12}
 
@@ -54,10 +55,10 @@ def answer(request: Message) -> Message:
     return Message(RecordDict(), reply_to=request)
 
 
-def ask(mail: Mail, patience: Patience, number: int = 1) -> dict[str, bool | Failure]:
+def ask(mail: RequestChannel, patience: Timeouts, number: int = 1) -> dict[str, bool | Refusal]:
     """Return for each site whether it was heard, or why not."""
-    replies = mail.ask(SITES, RecordDict(), "train", number, patience, lambda: Reached.too_few)
-    return {site: reply if isinstance(reply, Failure) else True for site, reply in replies}
+    replies = mail.ask(SITES, RecordDict(), TRAIN, number, patience, lambda: Reached.too_few)
+    return {site: reply if isinstance(reply, Refusal) else True for site, reply in replies}
 
 
 def reasons(told: list[Event]) -> list[tuple[str, int, str]]:
@@ -65,8 +66,8 @@ def reasons(told: list[Event]) -> list[tuple[str, int, str]]:
 
 
 def test_a_site_whose_node_flower_cannot_send_to_is_gone_and_the_others_are_heard():
-    mail = Mail(Post(lambda requests: [answer(each) for each in requests], gone=[11]), print)
-    assert ask(mail, Patience()) == {"east": GONE, "west": True}
+    mail = RequestChannel(Post(lambda requests: [answer(each) for each in requests], gone=[11]), print)
+    assert ask(mail, Timeouts()) == {"east": GONE, "west": True}
 
 
 def test_however_many_answer_at_once_only_a_few_replies_are_in_memory_together():
@@ -77,8 +78,8 @@ def test_however_many_answer_at_once_only_a_few_replies_are_in_memory_together()
         return [answer(each) for each in requests]
 
     nodes = {f"site-{number:02d}": 20 + number for number in range(30)}
-    replies = Mail(Post(all_at_once), print).ask(
-        nodes, RecordDict(), "train", 1, Patience(), lambda: Reached.too_few
+    replies = RequestChannel(Post(all_at_once), print).ask(
+        nodes, RecordDict(), TRAIN, 1, Timeouts(), lambda: Reached.too_few
     )  # fmt: skip
     assert [site for site, _ in replies] == sorted(nodes)
     assert max(sizes) == PULLED_AT_ONCE
@@ -88,7 +89,7 @@ def test_requests_that_flower_takes_none_of_end_the_run():
     post = Post(lambda requests: [])
     post.refuses_all = True
     with pytest.raises(FederationError, match="took none of the train requests"):
-        ask(Mail(post, print), Patience())
+        ask(RequestChannel(post, print), Timeouts())
 
 
 def test_a_late_reply_is_told_once_with_the_round_it_was_for():
@@ -102,11 +103,11 @@ def test_a_late_reply_is_told_once_with_the_round_it_was_for():
             if each.metadata.dst_node_id == 11 or int(each.metadata.group_id) < round_now
         ]
 
-    mail = Mail(Post(west_is_one_round_late), told.append)
+    mail = RequestChannel(Post(west_is_one_round_late), told.append)
     for number in (1, 2):
-        heard = ask(mail, Patience(deadline=0.2), number)
+        heard = ask(mail, Timeouts(deadline=0.2), number)
         assert heard["east"] is True
-        assert isinstance(heard["west"], Failure)
+        assert isinstance(heard["west"], Refusal)
         assert heard["west"].code == "silent"
     assert reasons(told) == [("west", 1, "late")]
 
@@ -119,7 +120,7 @@ def test_a_second_reply_and_one_that_nobody_asked_for_are_told_and_hurt_nobody()
         stray.metadata.__dict__["_reply_to_message_id"] = "of another run"
         return [*map(answer, requests), answer(requests[0]), stray]
 
-    assert ask(Mail(Post(twice_and_unasked), told.append), Patience()) == {"east": True, "west": True}
+    assert ask(RequestChannel(Post(twice_and_unasked), told.append), Timeouts()) == {"east": True, "west": True}
     assert reasons(told) == [("east", 1, "twice"), ("", 0, "unasked")]
 
 
@@ -130,10 +131,10 @@ def test_what_is_no_parcel_is_a_failure_of_the_site_that_sent_it():
         bad.content["arrays"] = ConfigRecord({})
         return [good, bad]
 
-    heard = ask(Mail(Post(broken), lambda event: None), Patience())
+    heard = ask(RequestChannel(Post(broken), lambda event: None), Timeouts())
     assert heard == {
         "east": True,
-        "west": Failure("federation", "message: record 'arrays' has an outline and is no parcel"),
+        "west": unusable(RefusalCode.federation, "message: record 'arrays' has an outline and is no parcel"),
     }
 
 
@@ -146,7 +147,7 @@ def test_the_server_asks_more_rarely_the_longer_it_waits(monkeypatch):
 
     monkeypatch.setattr("fedner.server.requests.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("fedner.server.requests.time.sleep", sleep)
-    ask(Mail(Post(lambda requests: []), lambda event: None), Patience(deadline=200))
+    ask(RequestChannel(Post(lambda requests: []), lambda event: None), Timeouts(deadline=200))
     assert slept[0] == 0.05, "a round of a second is not waited for longer than it takes"
     assert slept == sorted(slept)
     assert slept[-1] == 1.0

@@ -11,30 +11,31 @@ from fedner.config import FederationConfig, TrainingConfig, Weighting
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError, QuorumError
 from fedner.metrics import Counts, score
+from fedner.protocol.auxiliary import AUXILIARIES, CONTROL
 from fedner.protocol.budget import most_examples
-from fedner.protocol.messages import Failure, Header, TrainReply, TrainRequest
-from fedner.records.results import RoundResult
+from fedner.protocol.messages import Header, TrainReply, TrainRequest
+from fedner.records.results import RoundRecord
 from fedner.records.stopping import should_stop
+from fedner.refusals import Origin, Refusal, RefusalCode, no_reply, unusable
 from fedner.server.participation import require_quorum, sample_sites, suspended, weigh
 from fedner.server.validation import (
     Limits,
-    UpdateStatistics,
-    max_control_change,
+    TypicalUpdate,
     max_step_norm,
     norm_of,
-    recent_updates,
+    typical_update,
     validate_update,
 )
 
 SENT = Header(run="r", round=2, seed=0, contract="c" * 64)
 GLOBAL = {"a": np.zeros((2, 2), dtype=np.float32), "b": np.zeros(3, dtype=np.float32)}
-REQUEST = TrainRequest(header=SENT, config="{}", arrays=GLOBAL)
+REQUEST = TrainRequest(header=SENT, config="{}", state="5" * 64, arrays=GLOBAL)
 GOOD = TrainReply(
-    header=SENT, arrays={name: array + 1 for name, array in GLOBAL.items()}, num_examples=4, num_words=30,
-    loss_sum=2.0, steps=1, seconds=0.1,
+    header=SENT, started_from="5" * 64, arrays={name: array + 1 for name, array in GLOBAL.items()}, num_examples=4,
+    num_words=30, loss_sum=2.0, steps=1, seconds=0.1,
 )  # fmt: skip
 HALF = FederationConfig(fraction=0.5)
-LIMITS = Limits(examples=4, reach=8.0, typical=UpdateStatistics(norm=0.5, steps=1), factor=10)
+LIMITS = Limits(examples=4, step_norm=8.0, typical=TypicalUpdate(norm=0.5, steps=1), factor=10)
 
 
 @given(
@@ -106,22 +107,22 @@ BROKEN = {**GLOBAL, "b": np.array([0, np.nan, 0], dtype=np.float32)}
 @pytest.mark.parametrize(
     ("sent", "found", "told"),
     [
-        (GLOBAL, None, "reply, control variate: tensor names differ"),
-        (None, GLOBAL, "reply, control variate: tensor names differ"),
+        (GLOBAL, {}, "reply, control variate: tensor names differ"),
+        ({}, GLOBAL, "reply, control variate: tensor names differ"),
         (GLOBAL, {**GLOBAL, "b": GLOBAL["b"][:2]}, "reply, control variate: tensor 'b' expected float32[3]"),
         (GLOBAL, BROKEN, "reply, control variate: tensor 'b' is not finite"),
     ],
 )
 def test_a_control_variate_comes_back_as_it_was_sent_or_the_reply_is_refused(sent, found, told: str):
-    refusal = validate_update(replace(GOOD, control=found), replace(REQUEST, control=sent), LIMITS)
-    assert isinstance(refusal, Failure)
+    sent, found = ({CONTROL: state} if state else {} for state in (sent, found))
+    refusal = validate_update(replace(GOOD, auxiliary=found), replace(REQUEST, auxiliary=sent), LIMITS)
+    assert isinstance(refusal, Refusal)
     assert told in str(refusal)
 
 
 def test_a_reply_with_a_good_control_variate_counts():
-    assert validate_update(replace(GOOD, control=GLOBAL), replace(REQUEST, control=GLOBAL), LIMITS) == pytest.approx(
-        math.sqrt(7)
-    )
+    reply, request = replace(GOOD, auxiliary={CONTROL: GLOBAL}), replace(REQUEST, auxiliary={CONTROL: GLOBAL})
+    assert validate_update(reply, request, LIMITS) == pytest.approx(math.sqrt(7))
 
 
 def test_a_good_reply_counts_with_the_norm_of_its_update():
@@ -134,6 +135,7 @@ def test_a_good_reply_counts_with_the_norm_of_its_update():
         (replace(GOOD, header=replace(SENT, contract="d" * 64)), "label contract dddddddddddd is not"),
         (replace(GOOD, header=replace(SENT, round=1)), "round 2, got one of round 1"),
         (replace(GOOD, header=replace(SENT, run="other")), "run 'r', got one of 'other'"),
+        (replace(GOOD, started_from="6" * 64), "state: expected training from state 555555555555, got one from 6666"),
         (replace(GOOD, num_examples=0), "at least 1 training sentence"),
         (replace(GOOD, num_examples=40), "expected at most 4 sentences of this site in a round"),
         (replace(GOOD, steps=31), "a word for every step, got 4 sentences, 30 words, 31 steps"),
@@ -155,7 +157,7 @@ def test_a_good_reply_counts_with_the_norm_of_its_update():
 )
 def test_a_bad_reply_is_refused_with_its_reason(reply: TrainReply, told: str):
     refusal = validate_update(reply, REQUEST, LIMITS)
-    assert isinstance(refusal, Failure)
+    assert isinstance(refusal, Refusal)
     assert told in str(refusal)
 
 
@@ -195,28 +197,27 @@ def test_a_control_variate_moves_by_no_more_than_twice_the_norm_that_gradients_a
     scale: float, counts: bool
 ):
     one = {name: array + 1 / math.sqrt(7) for name, array in GLOBAL.items()}  # of norm 1
-    request = replace(REQUEST, control=GLOBAL)
-    reply = replace(GOOD, control={name: np.float32(scale) * array for name, array in one.items()})
-    found = validate_update(
-        reply, request, replace(LIMITS, control=max_control_change(TrainingConfig(max_grad_norm=1.0)))
-    )
-    assert (not isinstance(found, Failure)) is counts
-    if isinstance(found, Failure):
+    request = replace(REQUEST, auxiliary={CONTROL: GLOBAL})
+    reply = replace(GOOD, auxiliary={CONTROL: {name: np.float32(scale) * array for name, array in one.items()}})
+    most = AUXILIARIES[CONTROL].max_norm
+    found = validate_update(reply, request, replace(LIMITS, auxiliary={CONTROL: most(TrainingConfig(max_grad_norm=1))}))
+    assert (not isinstance(found, Refusal)) is counts
+    if isinstance(found, Refusal):
         assert found.code == "implausible"
         assert "training.max_grad_norm" in found.sentence
-    unclipped = replace(LIMITS, control=max_control_change(TrainingConfig(max_grad_norm=None)))
-    assert not isinstance(validate_update(reply, request, unclipped), Failure)
+    unclipped = replace(LIMITS, auxiliary={CONTROL: most(TrainingConfig(max_grad_norm=None))})
+    assert not isinstance(validate_update(reply, request, unclipped), Refusal)
 
 
-def rounds_with(*told: dict) -> list[RoundResult]:
-    return [RoundResult(round=number, dev=None, seconds=1.0, **entry) for number, entry in enumerate(told, start=1)]
+def rounds_with(*told: dict) -> list[RoundRecord]:
+    return [RoundRecord(round=number, dev=None, seconds=1.0, **entry) for number, entry in enumerate(told, start=1)]
 
 
 def test_what_is_typical_follows_the_median_of_the_last_rounds():
     norms = [100.0, 3.0, 2.0, 50.0, 2.5, 2.2]
     rounds = rounds_with(*({"update_norm": norm, "update_steps": 40.0} for norm in norms))
-    assert recent_updates(rounds) == UpdateStatistics(norm=2.5, steps=40.0)  # of 3, 2, 50, 2.5, 2.2
-    assert recent_updates([]) is None
+    assert typical_update(rounds) == TypicalUpdate(norm=2.5, steps=40.0)  # of 3, 2, 50, 2.5, 2.2
+    assert typical_update([]) is None
 
 
 @pytest.mark.parametrize(
@@ -224,26 +225,37 @@ def test_what_is_typical_follows_the_median_of_the_last_rounds():
     [(40, 20.0), (80, 40.0), (4000, 2000.0), (10, 10.0)],  # a large site may go straight on, a small one less far
 )
 def test_the_bound_grows_with_the_steps_of_a_site(steps: int, most: float):
-    typical = UpdateStatistics(norm=2.0, steps=40.0)
+    typical = TypicalUpdate(norm=2.0, steps=40.0)
     assert typical.bound(steps, 10) == pytest.approx(most)
-    assert Limits(examples=1, reach=1e9, typical=typical, factor=10).norm(steps) == pytest.approx(most)
-    assert Limits(examples=1, reach=0.1, typical=typical, factor=10).norm(steps) == pytest.approx(min(most, steps / 10))
-    assert Limits(examples=1, reach=0.1, typical=None, factor=10).norm(steps) == pytest.approx(steps / 10)
-    assert Limits(examples=1, reach=0.1, typical=typical, factor=None).norm(steps) == math.inf
+    assert Limits(examples=1, step_norm=1e9, typical=typical, factor=10).norm(steps) == pytest.approx(most)
+    assert Limits(examples=1, step_norm=0.1, typical=typical, factor=10).norm(steps) == pytest.approx(
+        min(most, steps / 10)
+    )
+    assert Limits(examples=1, step_norm=0.1, typical=None, factor=10).norm(steps) == pytest.approx(steps / 10)
+    assert Limits(examples=1, step_norm=0.1, typical=typical, factor=None).norm(steps) == math.inf
 
 
 def test_a_site_is_suspended_after_refusals_in_a_row():
-    bad, good = {"sites": ("b",), "refused": {"a": "diverged: x"}}, {"sites": ("a", "b")}
+    diverged = Refusal(RefusalCode.diverged, "x", Origin.server, "train")
+    labels = Refusal(RefusalCode.labels, "x", Origin.server, "dev")
+    bad, good = {"sites": ("b",), "refused": {"a": diverged}}, {"sites": ("a", "b")}
     assert suspended(rounds_with(bad, bad, good, bad, bad), 3) == {}
-    assert suspended(rounds_with(good, bad, bad, bad), 3) == {"a": "diverged: x"}
+    assert suspended(rounds_with(good, bad, bad, bad), 3) == {"a": diverged}
     # Not asked in the meantime, which forgives nothing; refused in scoring only, which counts for nothing.
-    assert suspended(rounds_with(bad, bad, {"sites": ("b",)}, bad), 3) == {"a": "diverged: x"}
-    assert suspended(rounds_with(*[{"sites": ("a",), "refused": {"a": "dev: labels: x"}}] * 5), 1) == {}
+    assert suspended(rounds_with(bad, bad, {"sites": ("b",)}, bad), 3) == {"a": diverged}
+    assert suspended(rounds_with(*[{"sites": ("a",), "refused": {"a": labels}}] * 5), 1) == {}
     assert suspended(rounds_with(bad, bad, bad), None) == {}
 
 
-@pytest.mark.parametrize("reason", ["silent: no reply", "flower-2: the process failed"])
-def test_a_site_that_went_away_may_come_back(reason: str):
+@pytest.mark.parametrize(
+    "reason",
+    [
+        no_reply(RefusalCode.silent, "no reply"),
+        no_reply(RefusalCode.process_failed, "the process failed"),
+        Refusal(RefusalCode.policy_hours, "not at this hour"),
+    ],
+)
+def test_a_site_that_went_away_may_come_back(reason: Refusal):
     assert suspended(rounds_with(*[{"sites": ("b",), "refused": {"a": reason}}] * 9), 3) == {}
 
 
@@ -254,7 +266,7 @@ def test_a_site_that_went_away_may_come_back(reason: str):
 def test_patience_counts_rounds_since_the_best(dev: list[int], patience: int | None, stops: bool):
     contract = LabelContract("people", 1, (EntityType("PER", "A person"),))
     scores = [score(Counts((hits,), (9 - hits,), (9 - hits,)), contract) for hits in dev]
-    rounds = [RoundResult(round=number, dev=dev, seconds=1.0) for number, dev in enumerate(scores, start=1)]
+    rounds = [RoundRecord(round=number, dev=dev, seconds=1.0) for number, dev in enumerate(scores, start=1)]
     assert should_stop(rounds, patience) is stops
 
 
@@ -277,13 +289,17 @@ DECLARED = {"a": 60, "b": 30, "c": 10}
 @pytest.mark.parametrize(
     ("counted", "config", "told"),
     [
-        ({"a"}, FederationConfig(min_sites=2), r"round 4: expected at least 2 usable replies .*got 1 \(b: y; c: x\)"),
+        (
+            {"a"},
+            FederationConfig(min_sites=2),
+            r"round 4: expected at least 2 usable replies .*got 1 \(b: empty: y; c: empty: x\)",
+        ),
         ({"b", "c"}, FederationConfig(min_share=0.5), r"expected 50% of all training sentences .*got 40%"),
         ({"b", "c"}, FederationConfig(mandatory=["a", "b"]), r"expected a usable reply of a \(federation.mandatory\)"),
     ],
 )
 def test_a_missed_quorum_says_what_is_missing_and_why(counted: set[str], config: FederationConfig, told: str):
-    refused = {"c": "x", "b": "y"}
+    refused = {"c": unusable(RefusalCode.empty, "x"), "b": unusable(RefusalCode.empty, "y")}
     with pytest.raises(QuorumError, match=told) as missed:
         require_quorum(4, counted, DECLARED, config, refused)
     assert missed.value.refused == refused
@@ -291,4 +307,4 @@ def test_a_missed_quorum_says_what_is_missing_and_why(counted: set[str], config:
 
 def test_a_met_quorum_passes():
     config = FederationConfig(min_sites=2, min_share=0.7, mandatory=["c"])
-    require_quorum(1, {"a", "c"}, DECLARED, config, {"b": "silent: x"})
+    require_quorum(1, {"a", "c"}, DECLARED, config, {"b": no_reply(RefusalCode.silent, "x")})

@@ -3,7 +3,7 @@ import pytest
 from fedner.config import FederationConfig
 from fedner.errors import ConfigError
 from fedner.protocol.nodes import Nodes
-from fedner.server.timeouts import Patience, Reached, Waited, give_up, patience_for
+from fedner.server.timeouts import Reached, Timeouts, Waited, give_up, timeouts_for
 
 SET = FederationConfig(wait_seconds=60, deadline_seconds=100, grace_seconds=20, straggler_seconds=5)
 
@@ -13,18 +13,18 @@ def after(asked: float, last_reply: float | None = None, quorum: float | None = 
 
 
 def test_sites_in_the_servers_process_are_never_given_up():
-    assert patience_for(SET, Nodes.here, "train") == Patience()
-    assert give_up(Patience(), after(1e9, 1e9, 1e9), Reached.quorum) is None
+    assert timeouts_for(SET, Nodes.here, False) == Timeouts()
+    assert give_up(Timeouts(), after(1e9, 1e9, 1e9), Reached.quorum) is None
 
 
 def test_in_a_simulation_only_the_deadline_holds_and_only_if_there_is_one():
-    assert patience_for(SET, Nodes.simulated, "train") == Patience(deadline=100, grace=20)
-    assert patience_for(FederationConfig(), Nodes.simulated, "train") == Patience()
+    assert timeouts_for(SET, Nodes.simulated, False) == Timeouts(deadline=100, grace=20)
+    assert timeouts_for(FederationConfig(), Nodes.simulated, False) == Timeouts()
 
 
 def test_scores_are_waited_for_until_the_deadline():
-    assert patience_for(SET, Nodes.real, "train").straggler == 5
-    assert patience_for(SET, Nodes.real, "dev").straggler is None
+    assert timeouts_for(SET, Nodes.real, False).straggler == 5
+    assert timeouts_for(SET, Nodes.real, True).straggler is None
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_scores_are_waited_for_until_the_deadline():
     ],
 )
 def test_what_ends_the_wait(waited: Waited, reached: Reached, told: str | None):
-    reason = give_up(patience_for(SET, Nodes.real, "train"), waited, reached)
+    reason = give_up(timeouts_for(SET, Nodes.real, False), waited, reached)
     assert (reason is None) if told is None else (reason is not None and told in str(reason))
 
 

@@ -19,10 +19,11 @@ from fedner.learning.workspace import workspace
 from fedner.metrics import Counts, score, total
 from fedner.protocol import wire
 from fedner.protocol.arrays import from_record, to_record
-from fedner.protocol.messages import Failure, Header, TrainRequest
+from fedner.protocol.messages import Header, TrainRequest
 from fedner.protocol.nodes import Nodes
 from fedner.records.results import RunOutcome
 from fedner.records.run_directory import create_run, open_run
+from fedner.refusals import Refusal
 from fedner.server.coordinator import federate
 from fedner.server.run_config import resumes, run_config
 from fedner.simulation.grid import InlineRunner, LocalGrid, site_contexts
@@ -414,8 +415,10 @@ def test_a_site_that_sends_garbage_is_refused_then_suspended_and_spoils_nothing(
 def test_a_site_that_sends_a_control_variate_of_garbage_is_refused(small_config, tmp_path: Path):
     def garbage(reply: Message, number: int) -> Message:
         if number == 1:
-            control = from_record(reply.content.array_records["control"])
-            reply.content["control"] = to_record({name: np.full_like(array, 0.1) for name, array in control.items()})
+            control = from_record(reply.content.array_records["auxiliary.control"])
+            reply.content["auxiliary.control"] = to_record(
+                {name: np.full_like(array, 0.1) for name, array in control.items()}
+            )
         return reply
 
     run_with(bent_app(garbage), small_config(training={"scaffold": True}), tmp_path / "run")
@@ -499,10 +502,10 @@ def test_a_request_for_another_contract_is_not_trained_on(small_config):
     config = small_config()
     header = Header(run="r", round=1, seed=0, contract="0" * 64)
     space = workspace(config.model, contract_from_config(config.data.contract))
-    request = TrainRequest(header=header, config=dumps(config), arrays=space.initial_state(0))
+    request = TrainRequest(header=header, config=dumps(config), state="5" * 64, arrays=space.initial_state(0))
     reply = client_app.train(Message(wire.train_request(request), 2, "train"), site_contexts(3)[2])
     told = wire.read_train_reply(reply)
-    assert isinstance(told, Failure)
+    assert isinstance(told, Refusal)
     assert told.code == "federation"
 
 
@@ -516,7 +519,7 @@ def test_an_input_error_leaves_the_site_as_a_safe_sentence_only(small_config, tm
     request = HelloRequest(header=header, config=dumps(from_plain(plain)))
     reply = client_app.hello(Message(wire.hello_request(request), 2, wire.HELLO), site_contexts(3)[2])
     told = wire.read_hello_reply(reply)
-    assert told == Failure("data", "the site's text cannot be read")
+    assert told == Refusal("data", "the site's text cannot be read")
 
 
 def test_kept_moments_change_the_result_and_survive_between_rounds(outcome, small_config, tmp_path: Path):

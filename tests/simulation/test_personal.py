@@ -17,7 +17,7 @@ from fedner.learning.model import load_tagger
 from fedner.learning.workspace import workspace
 from fedner.metrics import score, total
 from fedner.records.progress import Silent
-from fedner.records.results import RoundResult
+from fedner.records.results import RoundRecord
 from fedner.records.run_directory import create_run
 from fedner.release.saving import save_site_model
 from fedner.server.coordinator import federate
@@ -122,7 +122,7 @@ class StopsAfterRound(Silent):
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         if entry.round == self.number:
             raise KeyboardInterrupt
 

@@ -19,7 +19,7 @@ from fedner.cli import main
 from fedner.config import Config, from_plain, to_plain
 from fedner.errors import RunDirectoryError
 from fedner.records.progress import Silent
-from fedner.records.results import RoundResult, RunOutcome, load_run, run_to_json, save_run
+from fedner.records.results import RoundRecord, RunOutcome, load_run, run_to_json, save_run
 from fedner.records.run_directory import lock_run, open_run
 from fedner.simulation.running import resume_in_process, run_in_process
 from fedner.tensors import digest
@@ -53,7 +53,7 @@ class StopsAfter(Silent):
         if what == "sites":
             self._count("replies")
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         self._count("rounds")
 
     def _count(self, what: str) -> None:
@@ -190,7 +190,7 @@ def test_a_damaged_memory_keeps_its_site_out_and_is_named(stopped: Path, config:
         path.write_bytes(bytes(content))
     outcome = resume_in_process(config, tmp_path / "run")
     refused = [entry.refused for entry in outcome.result.rounds[2:] if entry.refused]
-    assert any("is not what was written" in reason for reasons in refused for reason in reasons.values())
+    assert any("is not what was written" in reason.sentence for reasons in refused for reason in reasons.values())
 
 
 COMMAND = str(Path(sys.executable).parent / "fedner")

@@ -16,11 +16,12 @@ from fedner.data.labels import contract_from_config, write_contract
 from fedner.data.simulated_sites import load_sites
 from fedner.errors import FederationError
 from fedner.protocol import wire
-from fedner.protocol.messages import Failure, Header, HelloRequest
+from fedner.protocol.messages import Header, HelloRequest
 from fedner.protocol.nodes import Nodes
 from fedner.protocol.packing import PARCEL
 from fedner.records.results import RunOutcome
 from fedner.records.run_directory import create_run, open_run
+from fedner.refusals import Refusal
 from fedner.server.coordinator import federate
 from fedner.simulation.grid import InlineRunner, LocalGrid
 from fedner.simulation.running import run_in_process
@@ -125,9 +126,9 @@ def test_a_site_that_keeps_dev_scores_is_told_apart_and_the_rest_is_pooled(small
     kept = sum(prf.support for prf in plain.rounds[0].dev.types.values())
     told = sum(prf.support for prf in result.rounds[0].dev.types.values())
     assert 0 < told < kept
-    assert result.rounds[0].untold == {"northquay": "its policy keeps the counts"}
+    assert result.rounds[0].withheld == {"northquay": "its policy keeps the counts"}
     assert result.rounds[0].refused == {}
-    assert place.history("round evaluated")[0]["untold"] == {"northquay": "its policy keeps the counts"}
+    assert place.history("round evaluated")[0]["withheld"] == {"northquay": "its policy keeps the counts"}
     # Its state was sent for training, never for a score that would not come.
     assert sum(line["event"] == "asked" for line in place.trail("northquay")) == 4  # hello, train, train, test
 
@@ -185,7 +186,7 @@ def test_a_config_that_would_act_is_refused_and_written_down(small_config, tmp_p
     header = Header(run="run", round=0, seed=0, contract="ab" * 32)
     request = wire.hello_request(HelloRequest(header=header, config=json.dumps(plain)))
     reply = app(message=Message(request, 2, wire.HELLO), context=place.contexts[2])
-    assert wire.read_hello_reply(reply) == Failure("config", "the configuration does not fit this site")
+    assert wire.read_hello_reply(reply) == Refusal("config", "the configuration does not fit this site")
     lines = place.trail("alderbrook")
     assert [line["event"] for line in lines] == ["trail opened", "asked", "refused"]
     assert "os.system" not in json.dumps(lines)

@@ -13,13 +13,13 @@ from fedner.protocol.budget import most_examples
 from fedner.protocol.messages import (
     EvaluateReply,
     EvaluateRequest,
-    Failure,
     Header,
     HelloReply,
     HelloRequest,
     TrainReply,
     TrainRequest,
 )
+from fedner.refusals import Refusal
 from fedner.server.validation import Limits, validate_update
 from fedner.site.policy import before_work, release_hello, release_scores, release_update
 
@@ -35,7 +35,7 @@ DOCUMENTS = np.array(
 
 
 def train(**changed: object) -> TrainRequest:
-    return replace(TrainRequest(header=HEADER, config="", arrays=ARRAYS), **changed)
+    return replace(TrainRequest(header=HEADER, config="", state="5" * 64, arrays=ARRAYS), **changed)
 
 
 def scores(split: str) -> EvaluateRequest:
@@ -46,7 +46,7 @@ def scores(split: str) -> EvaluateRequest:
 
 def trained(**changed: object) -> TrainReply:
     told = {"num_examples": 137, "num_words": 2210, "loss_sum": 1105.0, "steps": 9, "seconds": 1.0}
-    return TrainReply(header=HEADER, arrays=ARRAYS, **{**told, **changed})
+    return TrainReply(header=HEADER, started_from="5" * 64, arrays=ARRAYS, **{**told, **changed})
 
 
 def scored() -> EvaluateReply:
@@ -142,7 +142,7 @@ def test_scores_that_stay_are_not_computed_but_for_a_site_that_then_saves_its_ow
     personal = with_run(config, model={"personal": ["classifier"]})
     assert before_work(policy, scores("test"), personal, NOON) is None
     released = release_scores(policy, scored(), scores("test"), TYPES)
-    assert isinstance(released, Failure)
+    assert isinstance(released, Refusal)
     assert released.code == "policy-scores"
 
 
@@ -185,7 +185,7 @@ def test_of_a_type_whose_counts_stay_it_stays_too_whether_it_was_annotated():
 
 def test_too_little_support_for_every_type_lets_nothing_out():
     few = SitePolicy(dev=ScoresPolicy(tell=ScoresTold.supported, min_documents=4))
-    assert isinstance(release_scores(few, scored(), scores("dev"), TYPES), Failure)
+    assert isinstance(release_scores(few, scored(), scores("dev"), TYPES), Refusal)
 
 
 def hello() -> HelloReply:
@@ -213,7 +213,7 @@ def test_rounded_sizes_keep_the_mean_loss_and_stay_plausible(config):
     assert isinstance(released, TrainReply)
     assert (released.num_examples, released.num_words, released.steps) == (300, 4500, 20)
     assert released.loss_sum / released.num_words == pytest.approx(0.5)
-    limits = Limits(examples=most_examples(200, config.training), reach=1.0, typical=None, factor=None)
+    limits = Limits(examples=most_examples(200, config.training), step_norm=1.0, typical=None, factor=None)
     assert validate_update(released, train(), limits) == 0.0
 
 
@@ -231,5 +231,5 @@ def test_a_site_that_tells_no_sizes_sends_numbers_that_follow_from_the_run_alone
 def test_a_tensor_that_was_not_asked_for_does_not_leave_either(config):
     policy = SitePolicy(tensors=["classifier*"])
     released = release_update(policy, trained(), 137, config)
-    assert isinstance(released, Failure)
+    assert isinstance(released, Refusal)
     assert released.code == "policy-tensors"

@@ -22,8 +22,9 @@ from fedner.experiments.study_directory import FREE_KEYS
 from fedner.protocol import wire
 from fedner.records.events import ReplyAccepted, RoundStarted, round_evaluated
 from fedner.records.progress import Silent
-from fedner.records.results import RoundResult, RunOutcome
+from fedner.records.results import RoundRecord, RunOutcome
 from fedner.records.run_directory import create_run, open_run
+from fedner.refusals import RefusalCode, no_reply, unusable
 from fedner.server.coordinator import federate
 from fedner.simulation.grid import InlineRunner, LocalGrid, site_contexts
 from fedner.simulation.running import resume_in_process, run_in_process
@@ -87,7 +88,7 @@ def test_a_round_that_is_played_again_is_told_once():
     measures.of(ReplyAccepted(site="gone", loss=9.0, **told))
     assert measures.of(RoundStarted(round=1, rounds=1, sites=("here",))) is None
     measures.of(ReplyAccepted(site="here", loss=2.0, **told))
-    whole = measures.of(round_evaluated([RoundResult(round=1, dev=None, seconds=1.0)], 1))
+    whole = measures.of(round_evaluated([RoundRecord(round=1, dev=None, seconds=1.0)], 1))
     assert whole is not None
     losses = {name: value for name, value in whole.values.items() if name.startswith("site_loss/")}
     assert losses == {"site_loss/here": 2.0}
@@ -95,12 +96,12 @@ def test_a_round_that_is_played_again_is_told_once():
 
 def test_who_did_not_answer_is_missing_and_who_answered_badly_is_refused():
     refused = {
-        "a": "silent: no reply within 5 s",
-        "b": "flower-404: the node is not there",
-        "c": "diverged: the training loss is not finite",
-        "d": "dev: silent: no reply within 5 s",
+        "a": no_reply(RefusalCode.silent, "no reply within 5 s"),
+        "b": no_reply(RefusalCode.node_lost, "the node is not there"),
+        "c": unusable(RefusalCode.diverged, "the training loss is not finite"),
+        "d": replace(no_reply(RefusalCode.silent, "no reply within 5 s"), phase="dev"),
     }
-    found = RoundResult(round=1, dev=None, seconds=1.0, sites=("d", "e"), weights={"d": 3.0, "e": 4.0}, refused=refused)
+    found = RoundRecord(round=1, dev=None, seconds=1.0, sites=("d", "e"), weights={"d": 3.0, "e": 4.0}, refused=refused)
     line = round_evaluated([found], 1)
     assert line.weights == {"d": 3.0, "e": 4.0}
     assert set(line.missing) == {"a", "b", "d"}
@@ -203,7 +204,7 @@ class Scrapes(Silent):
         self.url = f"http://127.0.0.1:{port}/metrics"
         self.scraped: list[dict[tuple[str, ...], float]] = []
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         from prometheus_client.parser import text_string_to_metric_families
 
         text = urllib.request.urlopen(self.url, timeout=10).read().decode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fedner.cli.console import print_json, stdout
 from fedner.cli.options import Parser
 from fedner.errors import AuditError, ConfigError, PolicyError
+from fedner.refusals import Refusal, RefusalCode
 
 if TYPE_CHECKING:
     from fedner.config.site import SiteConfig
@@ -64,9 +65,11 @@ def _fingerprint(arguments: list[str]) -> None:
     site = read_site(options.site)
     if not site.policy.fingerprints:
         raise PolicyError(
-            "policy-fingerprints",
-            f"{options.site}: policy.fingerprints is false, so no fingerprint of this site's documents may leave; "
-            "docs/security.md says what one shows",
+            Refusal(
+                RefusalCode.policy_fingerprints,
+                f"{options.site}: policy.fingerprints is false, so no fingerprint of this site's documents may leave; "
+                "docs/security.md says what one shows",
+            )
         )
     documents = options.output.with_suffix(".documents.json")
     require_new(options.output, documents)

@@ -40,8 +40,10 @@ def refusals_table(study: Study) -> Table:
     rounds: dict[tuple[str, str], list[str]] = defaultdict(list)
     for seed, run in study.federated.items():
         for entry in run.rounds:
-            for site, reason in entry.refused.items():
-                rounds[site, reason].append(f"{entry.round}{f' (seed {seed})' if len(study.federated) > 1 else ''}")
+            for site, refusal in entry.refused.items():
+                rounds[site, refusal.shown].append(
+                    f"{entry.round}{f' (seed {seed})' if len(study.federated) > 1 else ''}"
+                )
     found = (
         row(site, reason, str(len(when)), wording.listed(when, 8)) for (site, reason), when in sorted(rounds.items())
     )

@@ -23,15 +23,16 @@ from fedner.config import (
     TrimmedMeanAggregation,
 )
 from fedner.errors import ConfigError, StateError
+from fedner.protocol.auxiliary import CONTROL
 from fedner.server.aggregation.buffer import Spill
-from fedner.server.aggregation.drift_correction import CONTROL, DRIFT, ControlChange, dynamic_step, nova_step
+from fedner.server.aggregation.drift_correction import DRIFT, ControlChange, dynamic_step, nova_step
 from fedner.server.aggregation.mean import MeanAccumulator, fold
 from fedner.server.aggregation.robust import bulyan, krum, median, trimmed_mean
 from fedner.server.aggregation.server_optimizers import FIRST, MOMENTUM, SECOND, Moments, adaptive_step, momentum_step
 from fedner.server.aggregation.updates import AggregationState, Update
 from fedner.tensors import State, check_like
 
-__all__ = ["CONTROL", "AggregationState", "MeanAccumulator", "Spill", "Update", "init", "step"]
+__all__ = ["AggregationState", "MeanAccumulator", "Spill", "Update", "init", "step"]
 
 
 def init(config: AggregationConfig, arrays: State, scaffold: bool = False) -> AggregationState:

@@ -31,13 +31,13 @@ from fractions import Fraction
 import numpy as np
 
 from fedner.errors import FederationError, StateError
+from fedner.protocol.auxiliary import CONTROL
 from fedner.server.aggregation.mean import Float64s, MeanAccumulator, fold
 from fedner.server.aggregation.server_optimizers import Moments, advance
 from fedner.server.aggregation.updates import Update
 from fedner.tensors import State
 
 DRIFT = "drift"
-CONTROL = "control"
 
 
 @dataclass
@@ -109,13 +109,14 @@ class ControlChange:
             StateError: an update has none.
         """
         for update in updates:
-            if update.control is None:
+            change = update.auxiliary.get(CONTROL)
+            if change is None:
                 raise StateError(
                     f"update of site '{update.site}': expected the change of its control variate, got none"
                 )
-            self._mean.add(Update(site=update.site, arrays=update.control, weight=1.0))
-            yield replace(update, control=None)
-            del update
+            self._mean.add(Update(site=update.site, arrays=change, weight=1.0))
+            yield replace(update, auxiliary={})
+            del update, change
 
     def after(self, num_sites: int | None) -> State:
         """Return c after the round, of so many sites in all; None means that all have counted."""

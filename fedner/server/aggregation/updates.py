@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from fedner.errors import FederationError, StateError
+from fedner.protocol.auxiliary import AuxiliaryStates
 from fedner.tensors import State, check_like
 
 MAX_WEIGHT = 2.0**53
 """Largest weight of one update; counts up to here are exact in float64."""
 _ROUND = "round"
+_NONE: AuxiliaryStates = MappingProxyType({})
 
 
 def check_update(update: "Update", wanted: State) -> None:
@@ -38,14 +41,14 @@ class Update:
         arrays: its tensors after local training, with names, shapes and dtypes of the state it was sent.
         weight: number of examples or words it trained on, or 1 for uniform weights.
         steps: optimizer steps it took.
-        control: with SCAFFOLD, what its control variate changed by, tensors like `arrays`.
+        auxiliary: tensors that travel beside the model's; with SCAFFOLD, what its control variate changed by.
     """
 
     site: str
     arrays: State
     weight: float
     steps: int = 1
-    control: State | None = None
+    auxiliary: AuxiliaryStates = field(default_factory=lambda: _NONE)
 
 
 @dataclass(frozen=True, eq=False)

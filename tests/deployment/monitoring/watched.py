@@ -28,7 +28,9 @@ DIVERGED = "diverged: the training loss is not finite"
 
 def line(seconds: float, event: Event) -> dict[str, Any]:
     """Return an event as history.jsonl has it, so many seconds after the start."""
-    return json.loads(json.dumps({"time": (START + timedelta(seconds=seconds)).isoformat(), **asdict(event)}))
+    return json.loads(
+        json.dumps({"time": (START + timedelta(seconds=seconds)).isoformat(), "event": event.event, **asdict(event)})
+    )
 
 
 def joined(site: str, *declines: str) -> SiteJoined:
@@ -53,7 +55,7 @@ def evaluated(number: int, f1: float, seconds: float, *sites: str, rounds: int =
     return RoundEvaluated(
         round=number, rounds=rounds, dev_f1=f1, dev_precision=f1, dev_recall=f1, dev_types={}, public_dev_f1=None,
         best=True, best_round=1 if f1 < 0.6 else number, best_f1=max(f1, 0.6), train_loss=0.5, seconds=seconds,
-        bytes_up=0, bytes_down=0, weights=dict.fromkeys(sites, 9.0), missing={}, refused={}, untold={},
+        bytes_up=0, bytes_down=0, weights=dict.fromkeys(sites, 9.0), missing={}, refused={}, withheld={},
     )  # fmt: skip
 
 
@@ -91,7 +93,7 @@ def finished(north: str, south: str) -> list[dict[str, Any]]:
         line(117, aggregated(3, north, south)),
         line(130, evaluated(3, 0.7, 20.0, north, south, rounds=3)),
         line(140, RunFinished(rounds=3, best_round=3, test_f1=0.65, test_precision=0.6, test_recall=0.7,
-                              test_sites=tests, untold={}, state="c1bf", seconds=140.0)),
+                              test_sites=tests, withheld={}, state="c1bf", seconds=140.0)),
     ]  # fmt: skip
 
 

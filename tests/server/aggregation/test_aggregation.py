@@ -20,6 +20,7 @@ from fedner.config import (
     TrimmedMeanAggregation,
 )
 from fedner.errors import ConfigError, FederationError, StateError
+from fedner.protocol.auxiliary import CONTROL
 from fedner.server.aggregation import AggregationState, Update, init, step
 from fedner.tensors import State, digest
 
@@ -42,7 +43,7 @@ def random_updates(seed: int, count: int = 7) -> list[Update]:
             random_state(rng, 10.0 ** rng.integers(-6, 7)),
             float(rng.integers(1, 10_000)),
             steps=int(rng.integers(1, 100)),
-            control=random_state(rng, 10.0 ** rng.integers(-6, 7)),
+            auxiliary={CONTROL: random_state(rng, 10.0 ** rng.integers(-6, 7))},
         )
         for index in range(count)
     ]

@@ -17,7 +17,8 @@ from fedner.config import (
     MedianAggregation,
     TrimmedMeanAggregation,
 )
-from fedner.server.aggregation import CONTROL, Update, init, step
+from fedner.protocol.auxiliary import CONTROL
+from fedner.server.aggregation import Update, init, step
 from fedner.tensors import State
 
 
@@ -84,10 +85,13 @@ def test_scaffolds_control_variate_takes_the_mean_change_times_the_share_of_site
     # Then one, changing by 4: c = 1 + 1/4 x 4 = 2.
     config, x = FedAvgAggregation(), one_number(0.0)
     state = init(config, x, scaffold=True)
-    changed = [Update(name, x, weight, control=one_number(c)) for name, weight, c in (("a", 1.0, 1.0), ("b", 9.0, 3.0))]
+    changed = [
+        Update(name, x, weight, auxiliary={CONTROL: one_number(c)})
+        for name, weight, c in (("a", 1.0, 1.0), ("b", 9.0, 3.0))
+    ]
     state, _ = step(config, state, x, changed, 4)
     assert state.moments[CONTROL]["w"] == [1.0]
-    state, _ = step(config, state, x, [Update("c", x, 1.0, control=one_number(4.0))], 4)
+    state, _ = step(config, state, x, [Update("c", x, 1.0, auxiliary={CONTROL: one_number(4.0)})], 4)
     assert state.moments[CONTROL]["w"] == [2.0]
 
 
