@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from report import Found
 from simulation import Bench
@@ -101,6 +101,16 @@ def boastful(reply: Message) -> Message:
     metrics = reply.content.metric_records["metrics"]
     metrics["num-examples"] = 10 * int(str(metrics["num-examples"]))
     return reply
+
+
+def forged(code: str) -> Bend:
+    """Answer with a refusal whose code would mean that no reply arrived."""
+
+    def bend(reply: Message) -> Message:
+        reply.content = RecordDict({"failure": ConfigRecord({"code": code, "sentence": "no reply within 5 s"})})
+        return reply
+
+    return bend
 
 
 def play(path: Path, app: ClientApp, grid: type[LocalGrid] = LocalGrid) -> RunOutcome:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import Context, Message
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedner.config import Config, dumps, to_plain
@@ -410,6 +410,43 @@ def test_a_site_that_sends_garbage_is_refused_then_suspended_and_spoils_nothing(
     assert told == [(4, "northquay")]
     asked = [line["sites"] for line in history if line["event"] == "round started"]
     assert [len(sites) for sites in asked] == [3, 3, 3, 2, 2]
+
+
+def forged(code: str, number: int) -> Change:
+    """Return a change of one site's replies into refusals with a code of its choice."""
+
+    def change(reply: Message, site: int) -> Message:
+        if site == number:
+            failure = ConfigRecord({"code": code, "sentence": "no reply within 5 s"})
+            reply.content = RecordDict({"failure": failure})
+        return reply
+
+    return change
+
+
+@pytest.mark.parametrize("code", ["silent", "spare", "flower-3"])
+def test_a_site_that_forges_a_code_of_silence_is_suspended_like_any_other(code: str, small_config, tmp_path: Path):
+    outcome = run_with(bent_app(forged(code, 1)), small_config(rounds=5), tmp_path / "run")
+    lines = refused(tmp_path / "run")
+    assert [(line["site"], line["origin"], line["code"]) for line in lines] == [("northquay", "site", "other")] * 3
+    history = open_run(tmp_path / "run").history()
+    assert [line["round"] for line in history if line["event"] == "site suspended"] == [4]
+    evaluated = [line for line in history if line["event"] == "round evaluated"]
+    assert all(line["missing"] == {} for line in evaluated)  # it did answer
+    assert [set(line["refused"]) for line in evaluated] == [{"northquay"}] * 3 + [set()] * 2
+    assert [entry.sites for entry in outcome.result.rounds] == [("alderbrook", "stillwater")] * 5
+
+
+def test_a_site_that_forges_a_lost_node_in_its_hello_is_greeted_once(small_config, tmp_path: Path):
+    greeted: list[int] = []
+
+    def forge(reply: Message, number: int) -> Message:
+        greeted.append(number)
+        return forged("flower-3", 1)(reply, number)
+
+    with pytest.raises(FederationError, match="a site cannot take part: other: no reply"):
+        run_with(bent_app(change_hello=forge), small_config(), tmp_path / "run")
+    assert greeted.count(1) == 1
 
 
 def test_a_site_that_sends_a_control_variate_of_garbage_is_refused(small_config, tmp_path: Path):
