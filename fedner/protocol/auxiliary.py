@@ -12,7 +12,7 @@ from fedner.config import TrainingConfig
 from fedner.tensors import State
 
 CONTROL = "control"
-"""SCAFFOLD's control variate: from the server c, from a site what its own changed by."""
+"""SCAFFOLD's control variate: the server sends c, a site the change of its own."""
 
 ROUNDING = 1.01
 """What half precision may add to a norm."""
@@ -25,7 +25,7 @@ class Auxiliary:
     Args:
         title: the tensors' name in messages to people.
         max_norm: training config -> largest Euclidean norm of a reply's tensors, infinite where nothing bounds it.
-        bound: what that norm follows from, for the message of a refusal.
+        bound: origin of that bound, for the message of a refusal.
         under_policy: whether a site's `policy.tensors` decides about them as about the model's own.
     """
 

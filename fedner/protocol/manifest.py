@@ -54,7 +54,7 @@ class Manifest:
 
 
 def manifest(content: RecordDict) -> Manifest:
-    """Return what a message's content holds, records in the order of their names, each in its own."""
+    """Return the outline of a message's content, records sorted by name, each in its own order."""
     tensors: list[TensorOutline] = []
     values: list[ValueOutline] = []
     for name in sorted(content):
@@ -69,8 +69,8 @@ def manifest(content: RecordDict) -> Manifest:
 
 def _tensors(record: str, arrays: ArrayRecord) -> Iterator[TensorOutline]:
     for name, array in arrays.items():
-        told = hashlib.sha256(array.data).hexdigest()
-        yield TensorOutline(f"{record}/{name}", tuple(array.shape), array.dtype, len(array.data), told)
+        digest = hashlib.sha256(array.data).hexdigest()
+        yield TensorOutline(f"{record}/{name}", tuple(array.shape), array.dtype, len(array.data), digest)
 
 
 def _values(record: str, values: ConfigRecord | MetricRecord) -> Iterator[ValueOutline]:

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class Nodes(Enum):
-    """What runs the sites, and so what their silence means."""
+    """Kind of the nodes that run the sites; it decides how a missing reply is read."""
 
     here = "here"
     """The server's own process, one site after the other: every request is answered, and nobody can be hurried."""

@@ -40,7 +40,7 @@ def is_wrapped(content: RecordDict) -> bool:
 
 
 def unwrap(content: RecordDict) -> RecordDict:
-    """Return what was wrapped, as views of the parcel's bytes; content without parcels as it is.
+    """Return the unpacked content, as views of the packed bytes; content that was not packed is returned as it is.
 
     Raises:
         FederationError: an outline and its parcel do not fit.

@@ -167,7 +167,7 @@ def refusal(reason: Refusal) -> RecordDict:
 
 
 def refusal_of(content: RecordDict) -> Refusal | None:
-    """Return why a site could not answer, if that is what the content says; its code is read into the closed set.
+    """Return why a site could not answer, or None for any other content; the code is read into the closed set.
 
     Raises:
         FederationError: it is no such record.
@@ -179,12 +179,12 @@ def refusal_of(content: RecordDict) -> Refusal | None:
 
 
 def read_header(message: Message) -> Header:
-    """Read what a message says about itself."""
+    """Read a message's header."""
     return _read_header(_config(message))
 
 
 def read_hello_reply(message: Message) -> HelloReply | Refusal:
-    """Read a site's introduction; what cannot be read is a failure of the site, as with all replies."""
+    """Read a site's introduction, or return a refusal if it cannot be read; so do all readers of replies."""
     return _read_reply(message, _hello_reply)
 
 

@@ -1,4 +1,4 @@
-"""Versions, platform and processor: what beside the config decides bytes and speed."""
+"""Versions, platform and processor, which beside the config decide bytes and speed."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ def boot_id() -> str | None:
 
 
 def environment(threads: int | None) -> Mapping[str, Any]:
-    """Return what beside the config decides bytes and speed: versions, platform, processor, threads."""
+    """Return versions, platform, processor and threads, which beside the config decide bytes and speed."""
     return {
         "python": platform.python_version(),
         "platform": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),

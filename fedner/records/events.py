@@ -1,7 +1,6 @@
-"""What happens in a federation, one dataclass per kind: each becomes one line of history.jsonl.
+"""Events of a federation, one dataclass per kind: each becomes one line of history.jsonl.
 
-`read_event` reads such a line again; `round_evaluated` and `run_finished` make the two that sum up a round and a run
-from what was found.
+`read_event` reads such a line again; `round_evaluated` and `run_finished` make the two that sum up a round and a run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ class RunStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed:
-    """The run goes on after its last whole round, 0 being none; `damaged` says why newer checkpoints were not used."""
+    """The run resumes after its last whole round, 0 being none; `damaged` says why newer checkpoints were not used."""
 
     event: ClassVar[str] = "run resumed"
     round: int
@@ -35,9 +34,9 @@ class RunResumed:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteJoined:
-    """A site said hello and holds the federation's contract; sizes in sentences, null where it does not tell them.
+    """A site said hello and holds the federation's contract; sizes in sentences, null where it withholds them.
 
-    `declines` are the splits whose scores the site keeps to itself.
+    `declines` are the splits whose scores the site withholds.
     """
 
     event: ClassVar[str] = "site joined"
@@ -156,13 +155,13 @@ class QuorumMissed:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundEvaluated:
-    """A round is whole: who counted, what its state scores on the pooled dev shards, and the best round so far.
+    """A round is complete: the sites that counted, its scores on the pooled dev shards, and the best round so far.
 
     `weights` holds the sites that counted and what each weighs in a mean-type aggregation, `missing` those that were
     asked and did not answer, `refused` those whose answer does not count; a site that trained but could not score
-    stands in the first and in one of the others. `withheld` are sites that keep scores to themselves, all or those of
-    some types; the pooled scores are those of the others. `dev_types` is F1 by type. A round that was skipped without a
-    quorum has no scores, nor has one in which every site keeps them. `seconds` is wall time, bytes those of tensors.
+    is in the first and in one of the others. `withheld` are sites that withhold scores, all or those of some types; the
+    pooled scores are those of the others. `dev_types` is F1 by type. A round that was skipped without a quorum has no
+    scores, nor has one in which every site withholds them. `seconds` is wall time, bytes are those of tensors.
     """
 
     event: ClassVar[str] = "round evaluated"
@@ -190,7 +189,7 @@ class RoundEvaluated:
 class RunFinished:
     """The best round's state was scored on the test shards, once, after some rounds; `test_sites` is F1 by site.
 
-    `withheld` are sites that keep test scores to themselves, all or those of some types.
+    `withheld` are sites that withhold test scores, all or those of some types.
     """
 
     event: ClassVar[str] = "run finished"
@@ -207,7 +206,7 @@ class RunFinished:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerFailed:
-    """A tracker is told nothing more in this process, since something went wrong with it; the run goes on."""
+    """A tracker failed and receives nothing more in this process; the run continues."""
 
     event: ClassVar[str] = "tracker failed"
     tracker: str

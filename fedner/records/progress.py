@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: a caller passes a `Progress`, the command line draws it."""
+"""Progress of long work: callers pass a `Progress`, the command line draws it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,46 +7,46 @@ from fedner.records.results import RoundRecord
 
 
 class Progress(Protocol):
-    """What a run reports while it runs; called from the thread that runs it."""
+    """Receives the progress of a run, in the thread that runs it."""
 
     def message(self, text: str) -> None:
-        """Tell one thing that happened, in a sentence without private text."""
+        """Report one thing that happened, in a sentence without private text."""
         ...
 
     def run_started(self, title: str) -> None:
-        """Tell that a run begins."""
+        """Report the start of a run."""
         ...
 
     def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
-        """Tell that a round begins, of how many, and what the rounds before it brought."""
+        """Report the start of a round, of `rounds`, with the results of those before it."""
         ...
 
     def advanced(self, done: int, total: int, what: str) -> None:
-        """Tell how far the running round is, in steps or sites."""
+        """Report how far the running round is, in steps or sites."""
         ...
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
-        """Tell what a round brought, of how many."""
+        """Report the result of a round, of `rounds`."""
         ...
 
 
 class Silent:
-    """Reports to nobody."""
+    """Discards all reports."""
 
     def message(self, text: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def run_started(self, title: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def advanced(self, done: int, total: int, what: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 def round_line(entry: RoundRecord, rounds: int) -> str:

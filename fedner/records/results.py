@@ -1,4 +1,4 @@
-"""What a run and a study found: the typed form of metrics.json (schema 1), written by arms, read by the report."""
+"""Results of runs and studies: the typed form of metrics.json (schema 1), written by arms, read by the report."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ def _with_new_names(plain: Mapping[str, Any]) -> dict[str, Any]:
 def best_round(rounds: Sequence[RoundRecord]) -> int:
     """Return the number of the round with the best dev micro F1, the first of equals.
 
-    Where no round has dev scores, since every site keeps them to itself, it is the last one that changed the state.
+    Where no round has dev scores, since every site withholds them, it is the last one that changed the state.
     """
     if not any(entry.dev for entry in rounds):
         return next((entry.round for entry in reversed(rounds) if entry.sites), rounds[0].round)
@@ -129,10 +129,10 @@ def best_round(rounds: Sequence[RoundRecord]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """What a finished run hands back: its result, the best round's state, and test counts by site and document.
+    """Outcome of a finished run: its result, the best round's state, and test counts by site and document.
 
     Each entry of `test_counts` has shape (documents, types, 3); it is the raw material of every interval, and empty
-    where a site does not tell counts by document.
+    where a site does not send counts by document.
     """
 
     result: RunResult

@@ -1,15 +1,15 @@
-"""The run directory: what was asked, where it ran, what happened, and the best state so far.
+"""The run directory: config, environment, history, checkpoints and the best state so far.
 
     config.yaml         the resolved config; `fedner simulate --from <run>` runs it again
     contract.yaml       the label contract
     environment.json    Python, platform, packages, processor
     history.jsonl       one JSON object a line, appended and flushed as it happens
-    audit.jsonl         in a deployment, who joined and what was sent and received, see `fedner.audit.trail`
+    audit.jsonl         in a deployment, admissions and messages sent and received, see `fedner.audit.trail`
     checkpoints/        the newest whole rounds and the best one, see `fedner.server.checkpoints`
     tensorboard/        TensorBoard's files, where asked for
-    tracking/           what other trackers keep, see `fedner.tracking`
-    sites/              what simulated sites remember between rounds, see `fedner.site.memory`
-    replies/            during a round, replies that memory is not to hold, see `fedner.server.aggregation.buffer`
+    tracking/           files of other trackers, see `fedner.tracking`
+    sites/              memory of simulated sites between rounds, see `fedner.site.memory`
+    replies/            during a round, replies beyond the memory limit, see `fedner.server.aggregation.buffer`
 
 Every file but the history is written beside its place and renamed, so that a reader, or a run that was killed, sees the
 old content or the new and never half of either. Nothing is pickled.
@@ -62,7 +62,7 @@ RESUMABLE_KEYS = (
 class RunDirectory:
     """A directory that `create_run` made, or `open_run` or `resume_run` checked; only the last is `resumed`.
 
-    `followers` are told every event after it is written down; they must not raise.
+    `followers` receive every event after it is written; they must not raise.
     """
 
     path: Path
@@ -81,17 +81,17 @@ class RunDirectory:
 
     @property
     def checkpoints_path(self) -> Path:
-        """Where whole rounds go."""
+        """Checkpoints of whole rounds."""
         return self.path / "checkpoints"
 
     @property
     def sites_path(self) -> Path:
-        """Where simulated sites remember."""
+        """Memory of simulated sites."""
         return self.path / "sites"
 
     @property
     def replies_path(self) -> Path:
-        """Where replies lie while a round needs all of them and memory is not to hold them."""
+        """Replies of the running round beyond the memory limit."""
         return self.path / "replies"
 
     @property
@@ -100,7 +100,7 @@ class RunDirectory:
         return self.path / "model"
 
     def record(self, event: Event) -> None:
-        """Append one event to the history, with the time, flush it, and tell whoever follows."""
+        """Append one event with the time to the history, flush it, and pass it to the followers."""
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": moment, "event": event.event, **asdict(event)}
         try:
@@ -114,7 +114,7 @@ class RunDirectory:
             follower(event)
 
     def mend_history(self) -> None:
-        """Cut off a last line that a crash left half written, so that the next one stands on its own."""
+        """Cut off a last line that a crash left half written, so that the next one starts on its own line."""
         content = self.history_path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
@@ -126,7 +126,7 @@ class RunDirectory:
         return [json.loads(line) for line in lines[:-1]]
 
     def drop_checkpoints(self) -> None:
-        """Remove what the run would go on from, such as one run's among the many of a study."""
+        """Remove checkpoints and site memory, which only a resumed run would need."""
         for path in (self.checkpoints_path, self.sites_path):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -137,7 +137,7 @@ class RunDirectory:
 
 
 def create_run(path: Path, config: Config, contract: LabelContract, restart: bool = False) -> RunDirectory:
-    """Make a run directory and write down what is about to run.
+    """Make a run directory and write config, contract and environment.
 
     Args:
         path: the directory; new or empty.
@@ -169,7 +169,7 @@ def create_run(path: Path, config: Config, contract: LabelContract, restart: boo
 
 
 def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirectory:
-    """Open the directory of a run that is to go on with this config.
+    """Open the directory of a run that is to be resumed with this config.
 
     Raises:
         RunDirectoryError: it is no run directory, the run is finished, or the config would lead to another result.
@@ -181,7 +181,7 @@ def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirect
         changed = ["the label contract's file has another content"]
     if changed:
         raise RunDirectoryError(
-            f"{path}: a resumed run must go on as it began, but {'; '.join(changed[:5])}; leave that as it was, or "
+            f"{path}: a resumed run must keep its config, but {'; '.join(changed[:5])}; leave that as it was, or "
             "start a new run"
         )
     done, wanted = before.federation.rounds, config.federation.rounds
@@ -199,7 +199,7 @@ def resume_run(path: Path, config: Config, contract: LabelContract) -> RunDirect
 
 
 def lock_run(path: Path) -> AbstractContextManager[object]:
-    """Hold a run directory against other processes: a context, left when the process ends, however it ends.
+    """Lock a run directory against other processes; the lock is released when the process exits, even on a crash.
 
     Raises:
         RunDirectoryError: another process holds it.

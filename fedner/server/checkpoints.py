@@ -1,7 +1,7 @@
-"""Whole rounds on disk: what a run needs to go on after its process or its machine went down.
+"""Checkpoints of whole rounds: a run resumes from them after its process or its machine went down.
 
     checkpoints/round-0003/  state.safetensors     the global state after round 3
-                             moments.safetensors   what the aggregation remembers, where it remembers anything
+                             moments.safetensors   the aggregation's state, if it has any
                              checkpoint.json       every round so far, and the digests of the two files above
 
 A checkpoint is written beside its place, flushed to the disk and renamed: it is there whole or not at all. Digests tell
@@ -29,7 +29,7 @@ from fedner.tensors import State, digest
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
-    """Where a run stands after a whole round; before the first one, `rounds` is empty.
+    """State of a run after a whole round; before the first one, `rounds` is empty.
 
     `contract` is the label contract's digest, `examples` counts training sentences seen by all sites together.
     """
@@ -68,7 +68,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> N
             shutil.rmtree(place)
         os.replace(draft, place)
         flush_folder(folder)
-    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in an error of its own
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk in an error of its own
         shutil.rmtree(draft, ignore_errors=True)
         raise RunDirectoryError(
             f"{place}: cannot write the checkpoint of round {checkpoint.round} ({error}); the round "
@@ -84,23 +84,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
         RunDirectoryError: it is missing, cannot be read, or its bytes are not those that were written.
     """
     try:
-        told = read_json(path / "checkpoint.json")
+        plain = read_json(path / "checkpoint.json")
         tensors = load_file(path / "state.safetensors")
-        state = {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in told["names"]}
-        rounds = tuple(round_from_json(entry) for entry in told["rounds"])
-        moments = load_file(path / "moments.safetensors") if told["moments"] else {}
-        memory = AggregationState.from_arrays(moments) if moments else AggregationState(told["aggregated"], {})
+        state = {name: np.ascontiguousarray(tensors[name], dtype=np.float32) for name in plain["names"]}
+        rounds = tuple(round_from_json(entry) for entry in plain["rounds"])
+        moments = load_file(path / "moments.safetensors") if plain["moments"] else {}
+        memory = AggregationState.from_arrays(moments) if moments else AggregationState(plain["aggregated"], {})
         checkpoint = Checkpoint(
-            contract=told["contract"],
+            contract=plain["contract"],
             rounds=rounds,
-            examples=told["examples"],
+            examples=plain["examples"],
             state=state,
-            state_digest=told["state"],
+            state_digest=plain["state"],
             memory=memory,
         )
     except (OSError, SafetensorError, KeyError, TypeError, IndexError, FednerError) as error:
         raise RunDirectoryError(f"{path}: expected a checkpoint, got one that cannot be read ({error})") from error
-    if digest(state) != told["state"] or (moments and _unordered_digest(moments) != told["moments"]):
+    if digest(state) != plain["state"] or (moments and _unordered_digest(moments) != plain["moments"]):
         raise RunDirectoryError(f"{path}: the tensors are not those that were written; the file was altered")
     return checkpoint
 
@@ -147,7 +147,7 @@ def _write(draft: Path, checkpoint: Checkpoint) -> None:
     save_file(checkpoint.state, draft / "state.safetensors")
     if moments:
         save_file(moments, draft / "moments.safetensors")
-    told = {
+    plain = {
         "contract": checkpoint.contract,
         "examples": checkpoint.examples,
         "aggregated": checkpoint.memory.round,
@@ -156,7 +156,7 @@ def _write(draft: Path, checkpoint: Checkpoint) -> None:
         "names": list(checkpoint.state),
         "rounds": [round_to_json(entry) for entry in checkpoint.rounds],
     }
-    write_json(draft / "checkpoint.json", told)
+    write_json(draft / "checkpoint.json", plain)
     for path in draft.iterdir():
         flush_file(path)
     flush_folder(draft)

@@ -1,4 +1,4 @@
-"""The coordinator: one visible loop over Flower's Grid. Ask, check, aggregate, evaluate, record, keep the best.
+"""The coordinator: one visible loop over Flower's Grid. Request, validate, aggregate, evaluate, record, keep the best.
 
 `federate` is the whole federation; it is the same in process, on Ray and in a deployment. The ServerApp below it only
 reads the run config and chooses the run directory.
@@ -65,13 +65,13 @@ def federate(
     trail: Trail | None = None,
     registered: Mapping[int, str] | None = None,
 ) -> RunOutcome:
-    """Run one federation from the handshake to the final test, or on from the last whole round in its directory.
+    """Run one federation from the handshake to the final test, or resume it from the last whole round in its directory.
 
     Args:
         config: the resolved config; paths in it must mean the same to the sites.
         grid: Flower's connection to the sites.
         run: where history and checkpoints go; from `create_run` or `resume_run`.
-        progress: told of rounds and refusals.
+        progress: receives rounds and refusals.
         trail: the server's audit trail; None keeps none.
         registered: as `Members` wants it.
 
@@ -80,26 +80,26 @@ def federate(
         FederationError: too few sites, or too few usable replies in a round.
     """
     started = time.monotonic()
-    with followed(config, run, progress or Silent()) as told:
-        federation = _open(config, grid, told, progress or Silent(), trail, registered)
+    with followed(config, run, progress or Silent()) as tracked:
+        federation = _open(config, grid, tracked, progress or Silent(), trail, registered)
         return _federate(federation, started)
 
 
 def _federate(federation: Federation, started: float) -> RunOutcome:
     config, run = federation.config, federation.run
     server = workspace(config.model, federation.contract)
-    at = _standing(federation, server)
+    at = _newest_checkpoint(federation, server)
     startup_seconds = time.monotonic() - started
     began = started - sum(entry.seconds for entry in at.rounds)
     while at.round < config.federation.rounds and not should_stop(at.rounds, config.federation.patience):
-        at = _play_round(federation, server, at)
+        at = _run_round(federation, server, at)
         save_checkpoint(run.checkpoints_path, at)
         _report_round(federation, at)
     return _final_test(federation, at, began, startup_seconds)
 
 
-def _standing(federation: Federation, server: Workspace) -> Checkpoint:
-    """Return where the run stands: after its last whole round, or before the first."""
+def _newest_checkpoint(federation: Federation, server: Workspace) -> Checkpoint:
+    """Return the newest checkpoint of a resumed run, or the initial state."""
     config, run = federation.config, federation.run
     found, damaged = latest_checkpoint(run.checkpoints_path)
     if found is None:
@@ -113,7 +113,7 @@ def _standing(federation: Federation, server: Workspace) -> Checkpoint:
     if run.resumed:
         for reason in damaged:
             federation.progress.message(f"a newer checkpoint is passed over: {reason}")
-        federation.progress.message(f"goes on after round {found.round} of {config.federation.rounds}")
+        federation.progress.message(f"resumes after round {found.round} of {config.federation.rounds}")
         run.record(
             RunResumed(
                 round=found.round, rounds=config.federation.rounds, state=found.state_digest, damaged=tuple(damaged)
@@ -125,7 +125,7 @@ def _standing(federation: Federation, server: Workspace) -> Checkpoint:
 
 
 def _was_reported(run: RunDirectory, number: int) -> bool:
-    """Say whether the history has a round's last line; a kill may have come between its checkpoint and that."""
+    """Return whether the history has a round's last line; a kill may have come between its checkpoint and that."""
     return any(line["event"] == RoundEvaluated.event and line["round"] == number for line in run.history())
 
 
@@ -151,8 +151,8 @@ def _open(
         reporting(joined(sites.hellos[site]))
     if all("test" in sites.hellos[site].declines for site in sites.names):
         raise FederationError(
-            f"handshake: none of {', '.join(sites.names)} tells test scores, so the run would end with nothing to "
-            "report; one site at least has to let some out (policy.test.tell in its site file)"
+            f"handshake: none of {', '.join(sites.names)} sends test scores, so the run would end with nothing to "
+            "report; at least one site has to send some (policy.test.tell in its site file)"
         )
     return Federation(
         config=config,
@@ -165,7 +165,7 @@ def _open(
     )
 
 
-def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Checkpoint:
+def _run_round(federation: Federation, server: Workspace, at: Checkpoint) -> Checkpoint:
     """Train at the sites of the next round, aggregate, score at all sites."""
     started = time.monotonic()
     number = at.round + 1
@@ -196,10 +196,10 @@ def _play_round(federation: Federation, server: Workspace, at: Checkpoint) -> Ch
 
 
 def _train_with_quorum(federation: Federation, at: Checkpoint) -> TrainedRound | QuorumError:
-    """Train a round, again where the policy says so; return why there is no quorum where the round is to be skipped.
+    """Train a round, with retries as the policy says; return the missed quorum if the round is to be skipped.
 
     Raises:
-        QuorumError: there is none and the run has to stop.
+        QuorumError: the quorum is missed and the run has to stop.
         FederationError: too few usable replies for the aggregation.
     """
     config, number = federation.config, at.round + 1
@@ -266,7 +266,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     """Score the best round's state on the test shards, once.
 
     Raises:
-        FederationError: no round had a quorum, or no site tells test scores.
+        FederationError: no round had a quorum, or no site sends test scores.
     """
     if not any(entry.sites for entry in at.rounds):
         raise FederationError(f"none of {at.round} rounds had a quorum, so there is nothing to test; see the refusals")
@@ -276,7 +276,7 @@ def _final_test(federation: Federation, at: Checkpoint, began: float, startup_se
     contract = federation.contract
     if not tested.counts:
         raise FederationError(
-            f"no site tells test scores ({', '.join(tested.withheld)}), so there is nothing to report; the state of "
+            f"no site sends test scores ({', '.join(tested.withheld)}), so there is nothing to report; the state of "
             f"round {best.round} is kept in {federation.run.checkpoints_path}"
         )
     scores = {site: score(counts, contract) for site, counts in tested.counts.items()}
@@ -308,13 +308,13 @@ def main(grid: Grid, context: Context) -> None:
     (`registered_nodes`).
     """
     look_again_soon()
-    told = context.run_config
-    registered = registered_nodes(str(told.get("nodes", "")))
-    config = run_config(str(told.get("config", "")), str(told.get("folder", "")))
+    given = context.run_config
+    registered = registered_nodes(str(given.get("nodes", "")))
+    config = run_config(str(given.get("config", "")), str(given.get("folder", "")))
     require_extras(config.tracking)
     contract = contract_from_config(config.data.contract, config.data.contract_file)
     path = new_run_path(config, "flower")
-    if resumes(told.get("resume", False), config) and (path / "config.yaml").exists():
+    if resumes(given.get("resume", False), config) and (path / "config.yaml").exists():
         with lock_run(path):
             _play(config, contract, grid, resume_run(path, config, contract), registered)
     else:

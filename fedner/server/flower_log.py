@@ -21,11 +21,11 @@ class FlowerLog:
         log(INFO, "%s", title)
 
     def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
-        """Leave it to the history."""
+        """Do nothing; the history has it."""
 
     def advanced(self, done: int, total: int, what: str) -> None:
-        """Leave it to the history, which has a line for every reply."""
+        """Do nothing; the history has a line for every reply."""
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
-        """Log what a round brought."""
+        """Log the results of a round."""
         log(INFO, "%s", round_line(entry, rounds))

@@ -27,10 +27,10 @@ class Members:
 
     Args:
         grid: Flower's connection to the nodes.
-        request: what every node is greeted with.
+        request: the greeting of every node.
         contract: the federation's.
         report: receives an event for every site that comes, goes or is refused.
-        registered: node id -> the site whose key it is, of all that may take part; None where that is not known.
+        registered: node id -> the site that owns its key, of all that may take part; None where that is not known.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Members:
         return tuple(sorted(self.nodes))
 
     def connect(self, min_sites: int, wait_seconds: float) -> None:
-        """Say hello to every node that appears until all sites are there, and check that all hold the same contract.
+        """Greet every node that appears until all sites are connected, and check that all hold the same contract.
 
-        A simulated site tells how many there are; of real ones at least `min_sites` are waited for.
+        A simulated site says how many there are; of real ones, at least `min_sites` are awaited.
 
         Raises:
-            FederationError: too few sites within `wait_seconds`, saying who is there; a site refused; two of one name.
+            FederationError: too few sites within `wait_seconds`, a site refused, or two sites of one name.
             LabelError: a site holds another contract, with the difference.
         """
         deadline = time.monotonic() + wait_seconds
@@ -104,7 +104,7 @@ class Members:
                 time.sleep(POLL_SECONDS)
 
     def update(self, round_number: int) -> None:
-        """Between two rounds: note who left, greet who is new, let in who has answered since; waits for nobody."""
+        """Between two rounds: note departures, greet new nodes, admit those that have answered; never wait."""
         if self.kind is not Nodes.real:
             return
         present = self._greet_new()
@@ -125,7 +125,7 @@ class Members:
         self._seat(present, round_number)
 
     def wait_for(self, min_sites: int, mandatory: Collection[str], wait_seconds: float, round_number: int) -> None:
-        """Wait for sites to come back, where a round cannot even begin without them."""
+        """Wait for sites without which a round cannot begin."""
         deadline = time.monotonic() + wait_seconds
         while self.kind is Nodes.real and time.monotonic() < deadline:
             if len(self.nodes) >= min_sites and self.nodes.keys() >= set(mandatory):
@@ -134,7 +134,7 @@ class Members:
             self.update(round_number)
 
     def _greet_new(self) -> set[int]:
-        """Greet nodes that have not been greeted; return all that are there."""
+        """Greet new nodes; return all that are connected."""
         present = set(self._grid.get_node_ids())
         new = sorted(present - self._known.keys())
         if not new:
@@ -148,7 +148,7 @@ class Members:
         return present
 
     def _answers(self) -> Iterator[tuple[int, HelloReply | Refusal]]:
-        """Yield the answers to greetings that have come; a node that was lost meanwhile is greeted when it is back."""
+        """Yield the answers to greetings; a node that was lost meanwhile is greeted when it returns."""
         if not self._greeted:
             return
         for reply in self._grid.pull_messages(list(self._greeted)):
@@ -162,7 +162,7 @@ class Members:
             yield node, hello
 
     def _seat(self, present: Collection[int], round_number: int) -> None:
-        """Let in the nodes of sites that nobody speaks for; a second one of a name waits until the first goes."""
+        """Admit the nodes of sites without one; a second node of a site waits until the first leaves."""
         for node, hello in sorted(self._known.items()):
             if hello is None or node not in present or self.nodes.get(hello.site) == node:
                 continue
@@ -176,7 +176,7 @@ class Members:
                 self._report(SiteRefused(round=round_number, site=hello.site, reason=reason))
 
     def _check(self, node: int, hello: HelloReply) -> None:
-        """Refuse a site that does not fit this federation.
+        """Check that a site fits this federation.
 
         Raises:
             LabelError: it holds another contract.
@@ -195,7 +195,7 @@ class Members:
 
 
 def joined(hello: HelloReply) -> SiteJoined:
-    """Return the event of a site that takes part from now on."""
+    """Return the event of a site that was admitted."""
     return SiteJoined(
         site=hello.site,
         train_sentences=hello.train_sentences,

@@ -1,4 +1,4 @@
-"""Pure functions: which sites take part in a round, what their updates weigh, and whether they are a quorum."""
+"""Pure functions: sampling of participants, over-selection, weights, suspension, quorum."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -46,7 +46,7 @@ def draw_spares(
 
 
 def weigh(reply: TrainReply, config: FederationConfig) -> float:
-    """Return what a site's update weighs in mean-type aggregations."""
+    """Return the weight of a site's update in mean-type aggregations."""
     match config.weighting:
         case Weighting.examples:
             return float(reply.num_examples)
@@ -61,8 +61,8 @@ def weigh(reply: TrainReply, config: FederationConfig) -> float:
 def suspended(rounds: Sequence[RoundRecord], max_refusals: int | None) -> dict[str, Refusal]:
     """Return the sites whose updates were refused too often in a row, each with the last reason.
 
-    A site that was silent, whose process ended or whose policy allows other hours may answer at any later time and is
-    not suspended for that.
+    A site is not suspended for being silent, for a process that ended, or for a policy that allows other hours: it may
+    answer at any later time.
     """
     if max_refusals is None:
         return {}
@@ -79,7 +79,7 @@ def suspended(rounds: Sequence[RoundRecord], max_refusals: int | None) -> dict[s
 
 
 def missing_for_quorum(counted: Collection[str], declared: Mapping[str, int], config: FederationConfig) -> list[str]:
-    """Return what the usable replies lack to be a quorum, in words; nothing if they are one.
+    """Return the unmet conditions of a quorum, in words; empty if the usable replies are one.
 
     Args:
         counted: sites whose replies are usable.
@@ -105,7 +105,7 @@ def require_quorum(
     config: FederationConfig,
     refused: Mapping[str, Refusal],
 ) -> None:
-    """Refuse to go on with too few usable replies.
+    """Check that the usable replies are a quorum.
 
     Args:
         round_number: where this happens.
@@ -115,7 +115,7 @@ def require_quorum(
         refused: site -> why it does not count.
 
     Raises:
-        QuorumError: naming what is missing, the sites that were refused, and why.
+        QuorumError: with the unmet conditions, the sites that were refused, and why.
     """
     missing = missing_for_quorum(counted, declared, config)
     if missing:

@@ -27,27 +27,27 @@ from fedner.server.timeouts import Reached, Timeouts, Waited, give_up
 POLL_SECONDS = 0.05
 LONGEST_POLL_SECONDS = 1.0
 POLL_SHARE = 0.02
-"""Of the time waited so far: where a round takes minutes, asking twenty times a second only keeps the server busy."""
+"""Polling interval as a share of the time waited: in rounds of minutes, 20 polls a second only keep the server busy."""
 PULLED_AT_ONCE = 4
-"""Replies that are in the server's memory together, however many sites answer at the same moment."""
+"""Most replies in the server's memory at once, however many sites answer at the same moment."""
 LATE_SECONDS = 3600.0
-"""How long after a request a late reply is still looked for; Flower's own memory of a request ends after hours."""
+"""Seconds after a request for which a late reply is still polled; Flower forgets a request after hours."""
 
 GONE = no_reply(RefusalCode.gone, "its node has left the federation")
 
 
 @runtime_checkable
 class TellsNodes(Protocol):
-    """A grid of ours, which knows what runs its sites."""
+    """A grid of fedner's own, which knows the kind of its nodes."""
 
     @property
     def nodes(self) -> Nodes:
-        """What runs the sites."""
+        """Kind of the nodes."""
         ...
 
 
 def nodes_of(grid: Grid) -> Nodes:
-    """Return what runs a grid's sites; Flower's grid in memory is that of its simulation runtime."""
+    """Return the kind of a grid's nodes; Flower's in-memory grid belongs to its simulation runtime."""
     if isinstance(grid, TellsNodes):
         return grid.nodes
     return Nodes.simulated if isinstance(grid, InMemoryGrid) else Nodes.real
@@ -55,7 +55,7 @@ def nodes_of(grid: Grid) -> Nodes:
 
 @dataclass
 class _Request:
-    """Who was asked what, and when; `answered` once its reply has been handed on."""
+    """A request that was sent, and when; `answered` once its reply has been yielded."""
 
     site: str
     phase: str
@@ -70,7 +70,7 @@ class RequestChannel:
     Args:
         grid: Flower's connection to the nodes.
         report: receives an event for every reply that must not count.
-        trail: is given what is sent and received, sizes and digests; None keeps no such record.
+        trail: records sizes and digests of everything sent and received; None keeps no such record.
     """
 
     def __init__(self, grid: Grid, report: Callable[[Event], None], trail: Trail | None = None) -> None:
@@ -91,7 +91,7 @@ class RequestChannel:
             phase: the phase.
             round_number: of which round.
             timeouts: how long to wait.
-            reached: says how far the replies handed on so far have brought the phase.
+            reached: returns how far the replies yielded so far have brought the phase.
         """
         waiting = self._send(nodes, content, phase, round_number)
         del content
@@ -144,7 +144,7 @@ class RequestChannel:
         return waiting
 
     def _arrived(self, waiting: Mapping[str, str]) -> list[Message]:
-        """Return what has come, for open requests and for those that were given up not long ago."""
+        """Return the replies that have arrived, to open requests and to those given up less than an hour ago."""
         now = time.monotonic()
         late = [
             identity
@@ -182,7 +182,7 @@ class RequestChannel:
 
 
 def _unwrapped(reply: Message) -> Message | Refusal:
-    """Unwrap a reply in its place and return it; what cannot be unwrapped is a failure of the site."""
+    """Unpack a reply in place and return it, or the refusal of one that cannot be unpacked."""
     if not reply.has_error():
         try:
             reply.content = unwrap(reply.content)

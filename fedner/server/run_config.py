@@ -1,4 +1,4 @@
-"""What a `flwr run` is given: the config, where its paths are seen from, whether to go on with a run, who is who."""
+"""Reads the run config of a `flwr run`: the config, the base folder of its paths, resuming, and the owners of keys."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from fedner.errors import ConfigError
 
 
 def resumes(value: object, config: Config) -> bool:
-    """Return whether the run config asks to go on with a run.
+    """Return whether the run config asks to resume a run.
 
     Raises:
-        ConfigError: it says neither yes nor no, or not which run.
+        ConfigError: it is not a boolean, or the run has no name.
     """
     if not isinstance(value, bool):
         raise ConfigError(f"run config: expected true or false under `resume`, got {value!r}")
@@ -27,7 +27,7 @@ def run_config(text: str, folder: str) -> Config:
     """Return the config of a `flwr run`, its paths made absolute.
 
     Raises:
-        ConfigError: there is none, it is no config of this version, or the folder is not absolute.
+        ConfigError: the config is missing or of another version, or the folder is not absolute.
     """
     if not text.strip():
         raise ConfigError(
@@ -40,15 +40,15 @@ def run_config(text: str, folder: str) -> Config:
 
 
 def nodes_text(registered: Mapping[int, str]) -> str:
-    """Return what `registered_nodes` reads."""
+    """Return node ids and sites as `registered_nodes` reads them."""
     return json.dumps({str(node): site for node, site in sorted(registered.items())})
 
 
 def registered_nodes(text: str) -> dict[int, str] | None:
-    """Return whose key each node has, as `fedner submit` says it; None for a run that was started without.
+    """Return node id -> the site that owns its key, as `fedner submit` sends it; None for a run submitted without.
 
     Raises:
-        ConfigError: it is not what `nodes_text` writes.
+        ConfigError: it was not written by `nodes_text`.
     """
     if not text.strip():
         return None

@@ -1,4 +1,4 @@
-"""Timeouts of replies, and what it means when none comes: pure functions of elapsed seconds, no Flower, no clocks."""
+"""Timeouts of replies: pure functions of elapsed seconds, without Flower or clocks."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,12 +9,12 @@ from fedner.refusals import Refusal, RefusalCode, no_reply
 
 
 class Reached(Enum):
-    """How far a phase has come."""
+    """Progress of a phase."""
 
     too_few = 0
     quorum = 1
     target = 2
-    """As many sites as were wanted; whoever was asked besides them is not needed any more."""
+    """As many sites as planned; replies of spares are not needed any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def timeouts_for(config: FederationConfig, nodes: Nodes, waits_for_all: bool) ->
 
 
 def give_up(timeouts: Timeouts, waited: Waited, reached: Reached) -> Refusal | None:
-    """Return why the missing replies are not waited for any longer, or None to go on."""
+    """Return why to stop waiting for the missing replies, or None to wait on."""
     if reached is Reached.target:
         return no_reply(RefusalCode.spare, "enough other sites were faster (federation.spares)")
     limit = timeouts.straggler

@@ -90,7 +90,7 @@ class PlainValidation:
     """Validation of updates that the server can read: numbers, tensors and norms.
 
     Args:
-        request: what the sites were sent.
+        request: the request that the sites answer.
         training: how they train.
         declared: site -> training sentences it said it has.
         typical: the typical update of the last rounds.

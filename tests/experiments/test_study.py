@@ -202,7 +202,7 @@ def test_a_federated_run_of_a_comparison_goes_on_from_its_last_whole_round_to_th
         compare(config, "cmd", StopsAfterRound(2))
     again = StopsAfterRound()
     found, *resumed = one_federated_run(compare(config, "cmd", again))
-    assert "goes on after round 2 of 4" in again.messages
+    assert "resumes after round 2 of 4" in again.messages
     assert resumed == undisturbed
     assert not {"checkpoints", "sites", "replies"} & {path.name for path in found.iterdir()}
 

@@ -109,7 +109,7 @@ def test_a_damaged_newest_checkpoint_costs_one_round_and_no_bit(
     told = StopsAfter()
     assert essence(resume_in_process(config, tmp_path / "run", told)) == undisturbed
     assert any("round-0003" in text for text in told.messages)
-    assert "goes on after round 2 of 4" in told.messages
+    assert "resumes after round 2 of 4" in told.messages
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_a_run_in_which_nobody_tells_dev_scores_ends_with_its_last_round(small_c
 
 def test_a_run_in_which_nobody_tells_test_scores_does_not_begin(small_config, tmp_path):
     place = Place(small_config(), tmp_path, {site: {"test": {"tell": "none"}} for site in SITES})
-    with pytest.raises(FederationError, match=r"none of alderbrook, northquay, stillwater tells test scores"):
+    with pytest.raises(FederationError, match=r"none of alderbrook, northquay, stillwater sends test scores"):
         place.run()
 
 

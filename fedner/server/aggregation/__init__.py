@@ -2,8 +2,8 @@
 
 `init(config, arrays)` makes the state of round 0 and `step(config, state, before, updates)` returns the next one with
 the next tensors. The result is the same, bit for bit, for every order of updates. Mean types take the updates one by
-one and let go of them, so a generator keeps memory independent of the number of sites; robust types need all at hand
-and keep them on disk where memory is not to hold them.
+one and release them, so a generator keeps memory independent of the number of sites; robust types need all of them
+and buffer them on disk beyond a memory limit.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ def init(config: AggregationConfig, arrays: State, scaffold: bool = False) -> Ag
     Args:
         config: the aggregation.
         arrays: the initial global state; gives names, shapes and dtypes.
-        scaffold: whether there is a control variate to keep, as the moment `CONTROL`.
+        scaffold: whether to keep a control variate, as the moment `CONTROL`.
     """
     moments = {
         moment: {name: np.zeros_like(array, order="C") for name, array in arrays.items()}
@@ -64,11 +64,11 @@ def step(
 
     Args:
         config: the aggregation.
-        state: what `init` or the step before returned.
+        state: from `init` or the step before.
         before: the global state the sites started from.
         updates: one per site, in any order.
         num_sites: how many sites the federation has, for FedDyn and SCAFFOLD; None means that all have counted.
-        spill: where robust types keep updates that memory is not to hold; changes no bit of the result.
+        spill: buffer on disk for robust types beyond a memory limit; changes no bit of the result.
 
     Raises:
         StateError: an update's tensors are not those of `before`, or `state` belongs to another aggregation or model.

@@ -1,6 +1,6 @@
-"""All updates of a round at hand, for the rules that need every one: in memory up to a limit, on disk beyond it.
+"""Buffer of all updates of a round, for rules that need every one: in memory up to a limit, on disk beyond it.
 
-An update that would go past the limit is written as safetensors when it arrives and let go of. It is read back
+An update that would go past the limit is written as safetensors when it arrives and released. It is read back
 memory-mapped, a window of one tensor at a time, so that at most the limit, one update and a window per site are in
 memory together, whatever the number of sites. Where an update lies changes no bit of a result: the same numbers are
 stacked in the same chunks.

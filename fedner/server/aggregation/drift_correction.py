@@ -17,7 +17,7 @@ where u is the paper's h / alpha: alpha then appears at the sites only (`fedner.
 mean is uniform (federation.weighting=uniform).
 
 SCAFFOLD: Karimireddy et al. 2020, SCAFFOLD: Stochastic Controlled Averaging for Federated Learning, algorithm 1. Each
-site sends what its control variate changed by; of N sites in all, those in S counted:
+site sends the change of its control variate; of N sites in all, those in S counted:
 
     c = c + (|S| / N) mean of the changes
 
@@ -62,7 +62,7 @@ class _Nova:
             del update, shared
 
     def factor(self) -> float:
-        """Return what the weighted mean of y - x is multiplied with."""
+        """Return the factor of the weighted mean of y - x."""
         return float(self.weighted_steps * self.weights / self.examples**2)
 
 

@@ -4,7 +4,7 @@ Median, trimmed mean: Yin et al. 2018, Byzantine-Robust Distributed Learning: To
 Krum, Multi-Krum: Blanchard et al. 2017, Machine Learning with Adversaries.
 Bulyan: El Mhamdi et al. 2018, The Hidden Vulnerability of Distributed Learning in Byzantium.
 
-All updates must be at hand, in memory or on disk (`keeping`); they are worked on chunk by chunk. They are sorted by
+All updates must be buffered, in memory or on disk (`buffer`); they are worked on chunk by chunk. They are sorted by
 site, and ties go to the first site, so that their order of arrival is irrelevant. Where flwr and the papers differ we
 follow the papers:
 

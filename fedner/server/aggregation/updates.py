@@ -1,4 +1,4 @@
-"""What goes into an aggregation, and what it remembers from round to round."""
+"""Updates of sites, and the aggregation's state between rounds."""
 
 import math
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ def check_update(update: "Update", wanted: State) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What one site hands in after a round.
+    """One site's update of a round.
 
     Args:
         site: name of the site, unique in a round.
         arrays: its tensors after local training, with names, shapes and dtypes of the state it was sent.
         weight: number of examples or words it trained on, or 1 for uniform weights.
         steps: optimizer steps it took.
-        auxiliary: tensors that travel beside the model's; with SCAFFOLD, what its control variate changed by.
+        auxiliary: tensors that travel beside the model's; with SCAFFOLD, the change of its control variate.
     """
 
     site: str
@@ -53,7 +53,7 @@ class Update:
 
 @dataclass(frozen=True, eq=False)
 class AggregationState:
-    """What the server remembers between rounds; explicit, so that a checkpoint is `to_arrays` and resume `from_arrays`.
+    """The server's state between rounds; explicit, so that a checkpoint is `to_arrays` and resume `from_arrays`.
 
     Args:
         round: number of rounds aggregated so far.
@@ -72,7 +72,7 @@ class AggregationState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "AggregationState":
-        """Read what `to_arrays` wrote, in any order of moments (the order of tensors is that of `arrays`).
+        """Read the arrays of `to_arrays`, in any order of moments (the order of tensors is that of `arrays`).
 
         Raises:
             StateError: `round` is missing, or a name is not `<moment>/<tensor>`.
