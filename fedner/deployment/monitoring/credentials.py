@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-from flwr.supercore.primitives.asymmetric import sign_message, verify_signature
 
 from fedner.deployment.provisioning.keys import make_key, public_line
 from fedner.deployment.provisioning.kit import Kit
 from fedner.deployment.provisioning.token import control_token
 from fedner.deployment.service.access import token_digest
+from fedner.flower.signing import sign_message, verify_signature
 
 LONGEST = timedelta(hours=24)
 """A pass that claims to hold longer holds not at all."""

@@ -6,6 +6,7 @@ STATE/log/client.log   what the processes print, what went wrong with the site's
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from fedner.data.corpus import num_sentences
 from fedner.deployment.provisioning.kit import Kit
 from fedner.deployment.service.event_lines import tell
 from fedner.deployment.service.flower_programs import (
+    LOOPBACK,
     MAX_FAILURES,
     environment,
-    free_port,
     health_of,
+    listen,
     needed,
     new_secret,
     open_state,
@@ -45,11 +47,12 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
     site = read_site(site_file)
     _require_own(kit, site, site_file)
     shard = read_own_shard(site_file, kit.contract_file)
-    with open_state(state):
-        port, secret = free_port(), new_secret(state)
+    # Listening here, for as long as the client runs, keeps the port from everybody else while a SuperNode restarts.
+    with open_state(state), listen(LOOPBACK, 0) as runtime:
+        port, secret = int(runtime.getsockname()[1]), new_secret(state)
         note_port(state, port)
         write_node_config(state / "node.toml", kit, site_file, state)
-        programs = (_supernode(kit, key, state / "node.toml", port, secret), _worker(port, secret))
+        programs = (_supernode(kit, key, state / "node.toml", runtime, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
         tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
@@ -57,17 +60,16 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
         return Supervisor(programs, environment(state), state, log, health_of(port), MAX_FAILURES).run()
 
 
-def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) -> Program:
+def _supernode(kit: Kit, key: Path, node_config: Path, runtime: socket.socket, secret: Path) -> Program:
     command = [
         *(sys.executable, "-P", "-m", "fedner.deployment.service.supernode"),
         *("--superlink", kit.address(kit.ports.fleet)),
         *("--root-certificates", str(needed(kit.ca_certificate).resolve())),
-        *("--auth-supernode-private-key", str(needed(key).resolve())),
+        *("--key", str(needed(key).resolve())),
         *("--node-config", str(node_config)),
-        *("--isolation", "process", "--host", "127.0.0.1", "--port", str(port)),
-        *("--superexec-auth-secret-file", str(secret)),
+        *("--runtime-socket", str(runtime.fileno()), "--secret-file", str(secret)),
     ]
-    return Program("supernode", command)
+    return Program("supernode", command, sockets=[runtime.fileno()])
 
 
 def _worker(port: int, secret: Path) -> Program:

@@ -39,10 +39,11 @@ _LIBC = ctypes.CDLL(None)  # loaded here, since between fork and exec nothing ma
 
 @dataclass(frozen=True)
 class Program:
-    """A process to keep running; `name` is what the lines call it."""
+    """A process to keep running; `name` is its name in event lines, `sockets` are open files that it is handed."""
 
     name: str
     command: Sequence[str]
+    sockets: Sequence[int] = ()
 
 
 @dataclass
@@ -117,6 +118,7 @@ class Supervisor:
         one.process = subprocess.Popen(
             one.program.command, env=dict(self.environment), cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            pass_fds=one.program.sockets,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )  # fmt: skip
         one.started = time.monotonic()

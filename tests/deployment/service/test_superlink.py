@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.common.constant import NOOP_FLWR_AID
 from flwr.superlink.config_loader import get_federation_manager, get_objectstore_linkstate_factories
 
-from fedner.deployment.service.superlink import LOG_BYTES, listen, rarer_checkpoints, register
+from fedner.deployment.service.flower_programs import listen
+from fedner.deployment.service.superlink import LOG_BYTES, rarer_checkpoints, register
 from fedner.errors import ConfigError
 
 # Flower's own migrations configure alembic in a way that alembic has come to warn about.
