@@ -25,14 +25,6 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def free_ports(number: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
@@ -40,9 +32,9 @@ def no_proxy(monkeypatch):
 
 
 @pytest.fixture
-def kits(tmp_path):
+def kits(tmp_path, reserve_port):
     """Kits of a federation whose server is this machine."""
-    fleet, control, runtime, health = free_ports(4)
+    fleet, control, runtime, health = (reserve_port() for _ in range(4))
     text = f"""\
 name: cardio
 server:
@@ -163,9 +155,8 @@ def test_a_name_without_an_address_ends_the_way(issued):
     assert "/etc/hosts" in found[0].remedy
 
 
-def test_a_port_where_nothing_listens_is_named(issued):
-    (port,) = free_ports(1)
-    found = reach("127.0.0.1", port, issued / "site-north" / "ca.crt", clock)
+def test_a_port_where_nothing_listens_is_named(issued, reserve_port):
+    found = reach("127.0.0.1", reserve_port(), issued / "site-north" / "ca.crt", clock)
     assert (found[1].state, found[2].state) == (State.failed, State.skipped)
     assert "refuses the connection" in found[1].found
 
