@@ -14,7 +14,6 @@ import pytest
 from fedner.config import Config, dumps
 from fedner.files import read_json
 from fedner.flower.app_bundle import description
-from fedner.records.run_directory import open_run
 from fedner.simulation.running import run_in_process
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra fedner[ray]")]
