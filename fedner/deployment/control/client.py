@@ -1,4 +1,4 @@
-"""The coordinator's hand on a server: start, look at, follow and stop runs, see the sites, fetch what came of a run.
+"""The coordinator's client of a server: submit, list, follow and stop runs, read status, fetch results.
 
 Flower's own control API does what it can do; run directories come by `downloads`, at the same address. Everything goes
 over TLS, checked against the kit's CA, and shows the coordinator's token. A proxy is taken from HTTPS_PROXY.

@@ -1,4 +1,4 @@
-"""What the server knows, put together: which sites are connected, which runs Flower runs, what their histories say."""
+"""Collects the status of a federation at the server, from Flower's database and the histories of runs."""
 
 import json
 import threading
@@ -14,14 +14,14 @@ from fedner.flower.runs import SubmittedRun
 from fedner.records.run_directory import RunDirectory
 
 LIMIT = 20
-"""So many runs are shown, those in which something happened last."""
+"""Number of runs that are shown, those with the latest events."""
 FRESH_SECONDS = 1.0
-"""However many look, and however often, the server itself looks no more often than this."""
+"""How long a status is reused, however many viewers ask for it."""
 
 
 @dataclass
 class _Followed:
-    """A history, and how many bytes of which file of it have been taken."""
+    """A history, its file (inode), and the number of bytes of it that have been read."""
 
     history: History
     file: int
@@ -29,7 +29,7 @@ class _Followed:
 
 
 class StatusCollector:
-    """Sees the federation as the coordinator may; from any thread.
+    """Collects the coordinator's status of a federation; may be called from any thread.
 
     Args:
         federation: its name.
@@ -44,7 +44,7 @@ class StatusCollector:
         self._last: tuple[float, Status] | None = None
 
     def __call__(self) -> Status:
-        """Return how the federation stands, at most `FRESH_SECONDS` ago."""
+        """Return the status, at most `FRESH_SECONDS` old."""
         with self._lock:
             if self._last is None or time.monotonic() - self._last[0] > FRESH_SECONDS:
                 self._last = time.monotonic(), self._look(datetime.now(UTC))
@@ -78,12 +78,12 @@ class StatusCollector:
         return sorted(views, key=lambda view: begun[view.progress.name], reverse=True)
 
     def _follow(self, path: Path) -> History:
-        """Take what a history has more than before; a directory that was made anew is followed anew."""
+        """Read the lines that were appended to a history; one that was replaced is read from its start."""
         with path.open("rb") as file:
-            told = path.stat()
+            stat = path.stat()
             followed = self._followed.get(path)
-            if followed is None or followed.file != told.st_ino or followed.taken > told.st_size:
-                followed = _Followed(History(path.parent.name), told.st_ino)
+            if followed is None or followed.file != stat.st_ino or followed.taken > stat.st_size:
+                followed = _Followed(History(path.parent.name), stat.st_ino)
             file.seek(followed.taken)
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]  # a last line may be half written yet

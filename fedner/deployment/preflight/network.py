@@ -1,4 +1,4 @@
-"""Can the server be reached from here, is it the right one, and do the clocks agree.
+"""Checks that the server is reachable and authentic, and that the clocks agree.
 
 Looked at in the order in which a connection is made, so that the first failure is the cause. Where the environment
 names a proxy (HTTPS_PROXY, NO_PROXY), the way leads through it, as Flower's does.

@@ -1,4 +1,4 @@
-"""Does the server know this site's key: asked by the preflight, answered beside Flower's API, changing nothing.
+"""Checks that the server knows a site's key: asked by the preflight, answered beside Flower's API, read-only.
 
 Flower can only be asked by connecting, which would make the site a member for a moment. The question is signed as
 Flower's requests are, over another text, so that neither can pass for the other.

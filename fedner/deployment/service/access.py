@@ -1,4 +1,4 @@
-"""Which part of Flower's SuperLink each listener lets through, and how much; and the token of the control API.
+"""Access control: which paths and body sizes each listener accepts, and the token of the control API.
 
 Flower 1.41 serves all its APIs at one port, and without an account plug-in everybody who reaches that port may start a
 run, which is to run code on the server. Here the sites' port serves nothing but the API in which every request is
@@ -19,7 +19,7 @@ LARGEST_BODY = 64 * 1024**2
 
 @dataclass(frozen=True)
 class Gate:
-    """One listener's way into an app: only some paths, only bodies of a size; everything else does not exist."""
+    """Restricts a listener to some paths of an app and to bodies of a size; anything else is not found."""
 
     app: ASGIApp
     prefixes: tuple[str, ...]

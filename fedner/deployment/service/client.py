@@ -13,7 +13,7 @@ from pathlib import Path
 from fedner.config.site import SiteConfig, read_site
 from fedner.data.corpus import num_sentences
 from fedner.deployment.provisioning.kit import Kit
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
 from fedner.deployment.service.flower_programs import (
     LOOPBACK,
     MAX_FAILURES,
@@ -32,7 +32,7 @@ from fedner.site.own_data import read_own_shard
 
 
 def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
-    """Run a site until told to stop; return False where its processes do not stay up.
+    """Run a site until it is stopped; return False if its processes do not stay up.
 
     Args:
         kit: the site's.
@@ -55,7 +55,7 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
         programs = (_supernode(kit, key, state / "node.toml", runtime, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
-        tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
+        log_event("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
              **sentences)  # fmt: skip
         return Supervisor(programs, environment(state), state, log, health_of(port), MAX_FAILURES).run()
 
@@ -89,11 +89,11 @@ def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:
 
 
 def write_node_config(path: Path, kit: Kit, site_file: Path, state: Path) -> None:
-    """Write what Flower hands to the client app with every message; a JSON string is a TOML string as well."""
-    said = {
+    """Write the node config that Flower hands to the client app; a JSON string is a TOML string as well."""
+    paths = {
         SITE_FILE: site_file.resolve(),
         CONTRACT: kit.contract_file.resolve(),
         MEMORY_OF_RUNS: (state / "memory").resolve(),
     }
-    lines = [f"{key} = {json.dumps(str(value), ensure_ascii=False)}\n" for key, value in said.items()]
+    lines = [f"{key} = {json.dumps(str(value), ensure_ascii=False)}\n" for key, value in paths.items()]
     path.write_text("".join(lines), encoding="utf-8")

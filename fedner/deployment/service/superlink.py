@@ -36,7 +36,7 @@ from fedner.deployment.monitoring.web import basic, page_app, page_config, statu
 from fedner.deployment.preflight.registration import registration
 from fedner.deployment.service.access import CoordinatorToken, Gate
 from fedner.deployment.service.downloads import PREFIX, downloads
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
 from fedner.deployment.service.flower_programs import LOOPBACK, listen
 from fedner.deployment.service.settings import ServerSettings, read_settings
 from fedner.errors import ConfigError, FednerError
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         with asyncio.Runner(loop_factory=uvicorn.Config(app).get_loop_factory()) as runner:
             runner.run(_serve(settings, token, app))
     except (FednerError, OSError) as error:
-        tell("superlink-failed", reason=str(error))
+        log_event("superlink-failed", reason=str(error))
         return 1
     return 0
 
@@ -109,7 +109,7 @@ def register(state: LinkState, sites: Mapping[str, str]) -> None:
     for key, node in known.items():
         if wanted.get(key) != node.name:
             remove_node(state, node.number)
-            tell("site-shut-out", site=node.name)
+            log_event("site-shut-out", site=node.name)
     for key, site in sorted(wanted.items(), key=lambda item: item[1]):
         if key in known and known[key].name == site:
             continue
@@ -120,7 +120,7 @@ def register(state: LinkState, sites: Mapping[str, str]) -> None:
                 f"site '{site}': its key was shut out before and cannot come back; let the site have a new key, and "
                 "issue the server's kit again"
             ) from error
-        tell("site-registered", site=site)
+        log_event("site-registered", site=site)
 
 
 def _key_bytes(site: str, key: str) -> bytes:
@@ -216,14 +216,14 @@ def _config(app: ASGIApp, lifespan: Literal["on", "off"], tls: _Tls | None = Non
 
 
 async def _watch(state: LinkState) -> None:
-    """Tell which sites come and go."""
+    """Log which sites connect and disconnect."""
     online: set[str] = set()
     while True:
         now = {node.name for node in await asyncio.to_thread(registered_nodes, state) if node.online}
         for site in sorted(now - online):
-            tell("site-online", site=site)
+            log_event("site-online", site=site)
         for site in sorted(online - now):
-            tell("site-offline", site=site)
+            log_event("site-offline", site=site)
         online = now
         await asyncio.sleep(ONLINE_SECONDS)
 

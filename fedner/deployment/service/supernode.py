@@ -15,7 +15,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from fedner.deployment.provisioning.keys import read_private
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
 from fedner.flower.polling import look_again_soon
 from fedner.flower.supernode_process import run_supernode
 
@@ -38,7 +38,7 @@ def main() -> None:
         run_supernode(given.superlink, given.root_certificates, key, node_config, runtime, secret)
     except Exception:
         traceback.print_exc()
-    tell("link-lost")
+    log_event("link-lost")
     os._exit(1)  # threads of Flower's would keep the process
 
 

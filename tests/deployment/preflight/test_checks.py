@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,14 +15,13 @@ from fedner.deployment.provisioning.keys import make_site_key
 from fedner.deployment.provisioning.kit import read_kit
 from fedner.deployment.provisioning.signing import verify
 
-from ..conftest import issue_kits, tls_server
+from ..conftest import NOW, issue_kits, tls_server
 
 CORPUS = "Aspirin B-DRUG\n100 B-DOSE\nmg I-DOSE\n\nNothing O\n"
-NOW = datetime.now(UTC)
 
 
 def clock() -> datetime:
-    return datetime.now(UTC)
+    return NOW
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +162,7 @@ def test_a_port_where_nothing_listens_is_named(issued, reserve_port):
 
 def test_the_wrong_authority_the_wrong_host_and_an_expired_certificate_are_told_apart(issued, tmp_path):
     other = issue_kits(tmp_path / "other")
-    elsewhere = issue_kits(tmp_path / "old", datetime.now(UTC) - timedelta(days=400))
+    elsewhere = issue_kits(tmp_path / "old", NOW - timedelta(days=400))
     ours = issued / "site-north" / "ca.crt"
     with tls_server(issued / "server") as port:
         assert by_check(reach("localhost", port, ours, clock))["TLS"].state is State.ok
