@@ -37,9 +37,9 @@ from fedner.assets import ensure_model
 from fedner.deployment.preflight.network import trusting
 from fedner.deployment.provisioning.issuing import issue
 from fedner.deployment.provisioning.kit import Kit, read_kit
-from fedner.deployment.service.flower_programs import free_port
 from fedner.files import read_json, write_json
 
+HELD: list[socket.socket] = []
 FEDNER = str(Path(sys.executable).parent / "fedner")
 SECONDS = 1800.0
 SETTINGS = ("model.max_length=64", "training.steps=1", "training.batch_size=4", "training.threads=1")
@@ -108,6 +108,14 @@ def write_encoder(folder: Path, layers: int) -> int:
     return sum(4 * parameter.numel() for parameter in model.parameters())
 
 
+def reserved_port() -> int:
+    """Return a port that stays bound here without listening, so that the system gives it to nobody else (Linux)."""
+    HELD.append(socket.socket())
+    HELD[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    HELD[-1].bind(("127.0.0.1", 0))
+    return HELD[-1].getsockname()[1]
+
+
 def provision(folder: Path, sites: list[str]) -> Path:
     """Write text and site files, and issue the kits; return where those lie."""
     for site in sites:
@@ -117,7 +125,7 @@ def provision(folder: Path, sites: list[str]) -> Path:
         files = ", ".join(f"{split}: [{split}.conll]" for split in ("train", "dev", "test"))
         (folder / "text" / site / "site.yaml").write_text(f"site: {site}\ndata: {{{files}}}\n")
     (folder / "labels.yaml").write_text("name: notes\nversion: 1\ntypes: {DRUG: a medicine, DOSE: how much}\n")
-    ports = {name: free_port() for name in ("fleet", "control", "runtime", "health")}
+    ports = {name: reserved_port() for name in ("fleet", "control", "runtime", "health")}
     federation = {
         "name": "notes", "server": {"hosts": ["127.0.0.1"], "ports": ports}, "contract": "labels.yaml",
         "sites": [{"name": site} for site in sites],

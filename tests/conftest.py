@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import resource
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,6 +12,25 @@ import yaml
 from fedner.config import Config, from_plain
 from fedner.data.corpus import SPLITS, Document, Shard
 from fedner.flower.identity import identify_server
+
+
+@pytest.fixture(scope="session")
+def reserve_port() -> Iterator[Callable[[], int]]:
+    """Reserve a port until the end: the system gives it to nobody else, and a server that is told it may listen at it.
+
+    It stays bound here without listening. Servers set SO_REUSEADDR, for which that is no hindrance (Linux).
+    """
+    held: list[socket.socket] = []
+
+    def reserve() -> int:
+        held.append(socket.socket())
+        held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held[-1].bind(("127.0.0.1", 0))
+        return held[-1].getsockname()[1]
+
+    yield reserve
+    for each in held:
+        each.close()
 
 
 @pytest.fixture(scope="session")

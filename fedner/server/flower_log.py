@@ -1,10 +1,8 @@
 """Progress in Flower's own log, which is what `flwr run --stream` and `fedner logs` show."""
 
 from collections.abc import Sequence
-from logging import INFO
 
-from flwr.common.logger import log
-
+from fedner.flower.run_log import log_line
 from fedner.records.progress import round_line
 from fedner.records.results import RoundRecord
 
@@ -14,11 +12,11 @@ class FlowerLog:
 
     def message(self, text: str) -> None:
         """Log one line."""
-        log(INFO, "%s", text)
+        log_line(text)
 
     def run_started(self, title: str) -> None:
         """Log the title."""
-        log(INFO, "%s", title)
+        log_line(title)
 
     def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
         """Do nothing; the history has it."""
@@ -28,4 +26,4 @@ class FlowerLog:
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         """Log the results of a round."""
-        log(INFO, "%s", round_line(entry, rounds))
+        log_line(round_line(entry, rounds))

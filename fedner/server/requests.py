@@ -11,11 +11,11 @@ from typing import Protocol, runtime_checkable
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.superlink.grid import InMemoryGrid
 
 from fedner.audit.entries import Received, Sent
 from fedner.audit.trail import Trail
 from fedner.errors import FederationError
+from fedner.flower.simulation_grid import is_simulated
 from fedner.protocol.manifest import manifest
 from fedner.protocol.nodes import Nodes
 from fedner.protocol.packing import unwrap, wrap
@@ -50,7 +50,7 @@ def nodes_of(grid: Grid) -> Nodes:
     """Return the kind of a grid's nodes; Flower's in-memory grid belongs to its simulation runtime."""
     if isinstance(grid, TellsNodes):
         return grid.nodes
-    return Nodes.simulated if isinstance(grid, InMemoryGrid) else Nodes.real
+    return Nodes.simulated if is_simulated(grid) else Nodes.real
 
 
 @dataclass

@@ -16,9 +16,9 @@ from typing import Protocol, Self
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
 
-from fedner.flower.identity import RUN_ID, identify_server
+from fedner.flower.identity import RUN_ID, Run, identify_server, simulated_run
+from fedner.flower.messages import set_message_id
 from fedner.protocol.nodes import Nodes
 from fedner.simulation.workers import WorkerPool, answer, load_app
 from fedner.site.node_config import MEMORY, UNFLUSHED
@@ -102,7 +102,7 @@ class LocalGrid(Grid):
         identify_server()
         self._runner = runner
         self._node_ids = list(node_ids)
-        self._run = Run.create_empty(RUN_ID)
+        self._run = simulated_run()
         self._num_pushed = 0
         self._replies: dict[str, Message] = {}
 
@@ -147,8 +147,7 @@ class LocalGrid(Grid):
         identities: list[str] = []
         for message in messages:
             self._num_pushed += 1
-            # As in Flower's own grids: the id is given when a message is sent, and there is no setter for it.
-            message.metadata.__dict__["_message_id"] = str(self._num_pushed)
+            set_message_id(message, str(self._num_pushed))
             self._runner.submit(message)
             identities.append(message.metadata.message_id)
         return identities

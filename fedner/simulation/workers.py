@@ -21,11 +21,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict, UserConfig
-from flwr.app.message import make_message
 from flwr.clientapp import ClientApp
-from flwr.common.serde import message_from_proto, message_to_proto
-from flwr.proto.message_pb2 import Message as ProtoMessage
 
+from fedner.flower.messages import message_from_bytes, message_to_bytes
 from fedner.protocol.nodes import Nodes
 
 MOMENT_SECONDS = 0.5
@@ -198,9 +196,7 @@ def send(connection: Connection, message: Message) -> None:
     """Write a message to a pipe: first all but the arrays' bytes, then those, one by one."""
     content = message.content if message.has_content() else None
     hollow = None if content is None else _without_bytes(content)
-    error = message.error if message.has_error() else None
-    head = make_message(metadata=message.metadata, content=hollow, error=error)
-    connection.send_bytes(message_to_proto(head).SerializeToString())
+    connection.send_bytes(message_to_bytes(message, hollow))
     for array in _arrays(content):
         connection.send_bytes(array.data)
 
@@ -216,7 +212,7 @@ def receive(connection: Connection) -> Message:
     Raises:
         EOFError: the other side has gone.
     """
-    message = message_from_proto(ProtoMessage.FromString(connection.recv_bytes()))
+    message = message_from_bytes(connection.recv_bytes())
     for array in _arrays(message.content if message.has_content() else None):
         array.data = connection.recv_bytes()
     return message

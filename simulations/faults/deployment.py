@@ -19,6 +19,7 @@ from fedner.config import Config, dumps
 from fedner.flower.app_bundle import description
 
 SCRIPTS = Path(sys.executable).parent
+_HELD: list[socket.socket] = []
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Deployment:
         memory = self.folder / "memory" / str(number)
         config = f'partition-id={number} num-partitions={self.num_sites} memory="{memory}"'
         command = ["flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{self.port}"]
-        command += ["--port", str(free_port()), "--node-config", config]
+        command += ["--port", str(reserved_port()), "--node-config", config]
         self.sites[number] = self.spawn(command, f"site-{number}.log")
 
     def run(self, config: Config, resume: bool = False) -> subprocess.Popen:
@@ -77,7 +78,7 @@ class Deployment:
 @contextmanager
 def deployment(folder: Path, num_sites: int) -> Iterator[Deployment]:
     """Start a SuperLink and a SuperNode per site; end whatever is left of them."""
-    port, home = free_port(), folder / "flwr"
+    port, home = reserved_port(), folder / "flwr"
     home.mkdir(parents=True)
     connection = f'[superlink]\ndefault = "ours"\n\n[superlink.ours]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
     (home / "config.toml").write_text(connection)
@@ -101,10 +102,20 @@ def deployment(folder: Path, num_sites: int) -> Iterator[Deployment]:
         ours.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def reserved_port() -> int:
+    """Return a port that the system gives to nobody else as long as this process lives.
+
+    It stays bound here without listening: whoever asks for any port gets another one, and a server that is told this
+    one, and sets SO_REUSEADDR as servers do, may listen at it (Linux).
+    """
+    both = socket.has_dualstack_ipv6()
+    held = socket.socket(socket.AF_INET6 if both else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if both:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    held.bind(("", 0))
+    _HELD.append(held)
+    return int(held.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from fedner.deployment.provisioning.keys import make_site_key
 # `watched.py` has a history that several tests look at.
 sys.path.append(str(Path(__file__).parent / "monitoring"))
 
+NOW = datetime.now(UTC)
+"""When kits are issued, and the time on every clock that is compared, so that no test depends on how long it takes."""
 HOST = "fed.example.org"
 CONTRACT = "name: notes\nversion: 1\ntypes: {DRUG: a medicine, DOSE: an amount}\n"
 FEDERATION = f"""\
@@ -43,7 +46,7 @@ def write_federation(folder: Path, text: str = FEDERATION) -> Path:
 
 def issue_kits(folder: Path, now: datetime | None = None, text: str = FEDERATION) -> Path:
     """Issue kits and return the federation's folder."""
-    issue(write_federation(folder, text), folder / "kits", now or datetime.now(UTC))
+    issue(write_federation(folder, text), folder / "kits", now or NOW)
     return folder / "kits" / "cardio"
 
 
@@ -63,6 +66,9 @@ class _Healthy(BaseHTTPRequestHandler):
         self.send_response(200)  # with a Date header
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def date_time_string(self, timestamp=None):
+        return format_datetime(NOW, usegmt=True)
 
     def log_message(self, *_):
         pass

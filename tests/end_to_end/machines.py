@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
-from deployment import events, free_port, signal_tree, wait_until
+from deployment import events, reserved_port, signal_tree, wait_until
 
 from fedner.config import Config, from_plain
 from fedner.data.labels import contract_from_config, write_contract
@@ -146,7 +146,7 @@ def new_federation(folder: Path, write_site, more: tuple[str, ...] = (), host: s
     for shard in shards:
         write_site(shard, folder / "text" / shard.site)
     write_contract(contract_from_config(config().data.contract), folder / "labels.yaml")
-    ports = {name: free_port() for name in ("fleet", "control", "runtime", "health")}
+    ports = {name: reserved_port() for name in ("fleet", "control", "runtime", "health")}
     federation = {
         "name": "notes", "server": {"hosts": [host], "ports": ports}, "contract": "labels.yaml",
         "sites": [{"name": name} for name in (*(shard.site for shard in shards), *more)],

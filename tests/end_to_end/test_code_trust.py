@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deployment import Deployment, deployment, free_port, wait_until
+from deployment import Deployment, deployment, reserved_port, wait_until
 
 from fedner.audit.verification import verify
 from fedner.config import Config, dumps, from_plain
@@ -46,7 +46,7 @@ def start_site(running: Deployment, root: Path) -> None:
     files = {split: [f"{split}.conll"] for split in ("train", "dev", "test")}
     (root / "site.yaml").write_text(yaml.safe_dump({"site": "north", "data": files}))
     write_contract(contract_from_config(run_config().data.contract), root / "contract.yaml")
-    port = free_port()
+    port = reserved_port()
     named = f'site-file="{root}/site.yaml" contract="{root}/contract.yaml" memory-of-runs="{root}/memory"'
     node = ["flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{running.port}", "--isolation", "process"]
     running.spawn([*node, "--port", str(port), "--node-config", named], "supernode.log")

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from deployment import free_port, wait_until
+from deployment import reserved_port, wait_until
 
 from fedner.deployment.preflight.network import trusting
 from fedner.deployment.provisioning.issuing import issue
@@ -23,7 +23,7 @@ SECONDS = 600.0
 
 def kits_in(folder: Path) -> Path:
     (folder / "labels.yaml").write_text("name: notes\nversion: 1\ntypes: {DRUG: a medicine}\n")
-    ports = {name: free_port() for name in ("fleet", "control", "runtime", "health")}
+    ports = {name: reserved_port() for name in ("fleet", "control", "runtime", "health")}
     federation = {
         "name": "notes", "server": {"hosts": ["127.0.0.1"], "ports": ports}, "contract": "labels.yaml",
         "sites": [{"name": "northquay"}, {"name": "alderbrook"}],
@@ -35,7 +35,7 @@ def kits_in(folder: Path) -> Path:
 
 @pytest.mark.deploy
 def test_each_is_shown_what_is_theirs_by_a_server_with_a_page(tmp_path):
-    kits, web, out = kits_in(tmp_path), free_port(), tmp_path / "out"
+    kits, web, out = kits_in(tmp_path), reserved_port(), tmp_path / "out"
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
 
     def ask(kit: str, *options: str) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.superlink.grid import InMemoryGrid
 
 from fedner.errors import FederationError
 from fedner.flower.identity import identify_server
+from fedner.flower.simulation_grid import InMemoryGrid
 from fedner.protocol.nodes import Nodes
 from fedner.protocol.phases import TRAIN
 from fedner.records.events import Event, ReplyIgnored

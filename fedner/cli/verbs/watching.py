@@ -204,13 +204,13 @@ def _printable(line: str) -> str:
 def _print_password(kit: "Kit", key: Path | None) -> None:
     """Print what lets a browser see the page, and on stderr what to do with it."""
     from fedner.deployment.monitoring.credentials import viewing_token
-    from fedner.deployment.monitoring.site_client import SITTING, own_pass
+    from fedner.deployment.monitoring.site_client import BROWSER_VALIDITY, own_credential
     from fedner.deployment.provisioning.keys import read_private
     from fedner.deployment.provisioning.kit import Party
 
     if kit.party is Party.site:
-        print(own_pass(kit, read_private(key or kit.site_key), SITTING))
-        holds = f"for {SITTING.total_seconds() / 3600:.0f} hours, for this site's view"
+        print(own_credential(kit, read_private(key or kit.site_key), BROWSER_VALIDITY))
+        holds = f"for {BROWSER_VALIDITY.total_seconds() / 3600:.0f} hours, for this site's view"
     else:
         print(viewing_token(kit))
         holds = "until the server's key is replaced, for the coordinator's view; it can do nothing but look"

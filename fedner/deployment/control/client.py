@@ -1,71 +1,34 @@
-"""The coordinator's hand on a server: start, look at, follow and stop runs, see the sites, fetch what came of a run.
+"""The coordinator's client of a server: submit, list, follow and stop runs, read status, fetch results.
 
 Flower's own control API does what it can do; run directories come by `downloads`, at the same address. Everything goes
 over TLS, checked against the kit's CA, and shows the coordinator's token. A proxy is taken from HTTPS_PROXY.
 """
 
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from flwr.app.user_config import UserConfig
-from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
-from flwr.common.serde import fab_to_proto, user_config_to_proto
-from flwr.proto.control_pb2 import (
-    ListNodesRequest,
-    ListRunsRequest,
-    StartRunRequest,
-    StopRunRequest,
-    StreamLogsRequest,
-)
-from flwr.proto.node_pb2 import NodeInfo
-from flwr.proto.run_pb2 import Run
-from flwr.supercore.control import ControlHttpClient
-from flwr.supercore.error import FlowerError
-from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
-from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
+from flwr.app import UserConfig
 
 from fedner.config import Config, dumps
-from fedner.deployment.monitoring.flower_runs import name_of, state_of
 from fedner.deployment.monitoring.status import Status, read_status
+from fedner.deployment.preflight.network import trusting
 from fedner.deployment.provisioning.kit import Kit
 from fedner.deployment.provisioning.token import control_token
 from fedner.deployment.service.downloads import PREFIX, OfferedFile, RunSummary
 from fedner.deployment.service.flower_programs import needed
 from fedner.errors import ConfigError, FederationError
 from fedner.files import file_digest
-from fedner.flower.app_bundle import app_bundle
+from fedner.flower.control_api import ControlApi, refusal_text
+from fedner.flower.runs import SubmittedRun
 from fedner.server.run_config import nodes_text
 
 LIMIT = 200
 """So many runs are looked at, the newest first."""
-
-
-@dataclass(frozen=True)
-class SubmittedRun:
-    """A run as Flower knows it: its number there, fedner's name for it, how it stands, and why if it failed."""
-
-    number: int
-    name: str
-    status: str
-    details: str
-
-
-class _Bearer:
-    """Shows the token with every request to Flower's API."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
-        context.request.headers["Authorization"] = f"Bearer {self._token}"
-        return call_next(context)
 
 
 class Control:
@@ -78,12 +41,10 @@ class Control:
     """
 
     def __init__(self, address: str, certificate: Path, token: str) -> None:
-        interceptors = [CliClientHttpInterceptor(), RuntimeVersionHttpInterceptor("fedner"), _Bearer(token)]
-        root = certificate.read_bytes()
-        self._flower = ControlHttpClient.from_server_address(address, False, root, interceptors)
-        context = ssl.create_default_context(cafile=str(certificate))
+        tls = trusting(certificate)
+        self._flower = ControlApi(address, tls, token)
         self._files = httpx.Client(
-            base_url=f"https://{address}{PREFIX}", verify=context, timeout=60.0,
+            base_url=f"https://{address}{PREFIX}", verify=tls, timeout=60.0,
             headers={"Authorization": f"Bearer {token}"},
         )  # fmt: skip
 
@@ -93,30 +54,25 @@ class Control:
         self._files.close()
 
     def run_config(self, config: Config, resume: bool) -> UserConfig:
-        """Return what a run is told, as Flower's run config; whose key each node has, too, so that no site can pass
-        for another."""
-        registered = {node.node_id: node.name for node in self._nodes()}
-        return {"config": dumps(config), "folder": "", "resume": resume, "nodes": nodes_text(registered)}
+        """Return a run's config for Flower, with the site of each node's key, so that no site can pass for another."""
+        nodes = nodes_text(self._flower.nodes())
+        return {"config": dumps(config), "folder": "", "resume": resume, "nodes": nodes}
 
     def submit(self, config: Config, resume: bool) -> int:
         """Start a run, or go on with one; return its number."""
-        told = self.run_config(config, resume)
-        request = StartRunRequest(fab=fab_to_proto(app_bundle()), override_config=user_config_to_proto(told))
-        return self._flower.StartRun(request).run_id
+        return self._flower.start(self.run_config(config, resume))
 
     def stop(self, number: int) -> bool:
         """Stop a run; return whether it was running."""
-        return self._flower.StopRun(StopRunRequest(run_id=number)).success
+        return self._flower.stop(number)
 
     def logs(self, number: int) -> Iterator[str]:
         """Yield what the run's server app logs, until it ends."""
-        for part in self._flower.StreamLogs(StreamLogsRequest(run_id=number, after_timestamp=0.0)):
-            yield part.log_output
+        return self._flower.logs(number)
 
     def submitted(self) -> list[SubmittedRun]:
         """Return the runs that were started, the newest first."""
-        runs = self._flower.ListRuns(ListRunsRequest(limit=LIMIT)).run_dict.values()
-        return [_submitted(run) for run in sorted(runs, key=lambda run: run.pending_at, reverse=True)]
+        return self._flower.runs(LIMIT)
 
     def status(self) -> Status:
         """Return how sites and runs stand."""
@@ -152,10 +108,6 @@ class Control:
             if not (place.is_file() and place.stat().st_size == file.size and file_digest(place) == file.sha256):
                 self._copy(name, file, place)
         return files
-
-    def _nodes(self) -> list[NodeInfo]:
-        nodes = self._flower.ListNodes(ListNodesRequest()).nodes_info
-        return [node for node in nodes if node.status != "unregistered"]
 
     def _copy(self, name: str, file: OfferedFile, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -212,10 +164,4 @@ def _refusal(error: httpx.HTTPStatusError, place: str) -> FederationError | Conf
         return ConfigError(f"the server at {place} has no such run; `fedner status KIT` names those it has")
     if not answer.is_closed:
         answer.read()
-    told = FlowerError.from_json(answer.text)
-    return FederationError(f"the server at {place} refuses: {told.message if told else answer.status_code}")
-
-
-def _submitted(run: Run) -> SubmittedRun:
-    name = name_of(run.override_config["config"].string)
-    return SubmittedRun(run.run_id, name, state_of(run.status.status, run.status.sub_status), run.status.details)
+    return FederationError(f"the server at {place} refuses: {refusal_text(answer.text) or answer.status_code}")

@@ -1,4 +1,4 @@
-"""What the server knows, put together: which sites are connected, which runs Flower runs, what their histories say."""
+"""Collects the status of a federation at the server, from Flower's database and the histories of runs."""
 
 import json
 import threading
@@ -7,34 +7,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flwr.common.constant import HEARTBEAT_PATIENCE, NOOP_FLWR_AID
-from flwr.proto.node_pb2 import NodeInfo
-from flwr.server.superlink.linkstate import LinkState
-from flwr.supercore.constant import NodeStatus
-from flwr.supercore.run import Run
-
-from fedner.deployment.monitoring.flower_runs import name_of, state_of
 from fedner.deployment.monitoring.run_state import History
 from fedner.deployment.monitoring.status import RunView, SiteConnection, Status
+from fedner.flower.link_state import LinkState, Node, newest_runs, registered_nodes
+from fedner.flower.runs import SubmittedRun
 from fedner.records.run_directory import RunDirectory
 
 LIMIT = 20
-"""So many runs are shown, those in which something happened last."""
+"""Number of runs that are shown, those with the latest events."""
 FRESH_SECONDS = 1.0
-"""However many look, and however often, the server itself looks no more often than this."""
+"""How long a status is reused, however many viewers ask for it."""
 
 
 @dataclass
 class _Followed:
-    """A history, and how many bytes of which file of it have been taken."""
+    """A history, its file (inode), and the number of bytes of it that have been read."""
 
     history: History
     file: int
     taken: int = 0
 
 
-class Lookout:
-    """Sees the federation as the coordinator may; from any thread.
+class StatusCollector:
+    """Collects the coordinator's status of a federation; may be called from any thread.
 
     Args:
         federation: its name.
@@ -49,15 +44,14 @@ class Lookout:
         self._last: tuple[float, Status] | None = None
 
     def __call__(self) -> Status:
-        """Return how the federation stands, at most `FRESH_SECONDS` ago."""
+        """Return the status, at most `FRESH_SECONDS` old."""
         with self._lock:
             if self._last is None or time.monotonic() - self._last[0] > FRESH_SECONDS:
                 self._last = time.monotonic(), self._look(datetime.now(UTC))
             return self._last[1]
 
     def _look(self, now: datetime) -> Status:
-        nodes = self._state.get_node_info(owner_aids=[NOOP_FLWR_AID])
-        sites = [_connection(node) for node in nodes if node.status != NodeStatus.UNREGISTERED]
+        sites = [_connection(node) for node in registered_nodes(self._state)]
         return Status(
             federation=self._federation,
             moment=now.isoformat(timespec="seconds"),
@@ -69,7 +63,8 @@ class Lookout:
         )
 
     def _view_runs(self, now: datetime) -> list[RunView]:
-        processes = self._processes()
+        # The newest of each name.
+        processes = {run.name or str(run.number): run for run in reversed(newest_runs(self._state, LIMIT))}
         every = sorted(self._runs.glob("[!.]*/history.jsonl"), key=_touched)
         found = every[-LIMIT:]
         self._followed = {path: each for path, each in self._followed.items() if path in found}
@@ -77,23 +72,18 @@ class Lookout:
         begun = {view.progress.name: view.progress.began or "" for view in views}
         # Runs without a directory: not begun yet, or ended before, as one whose configuration is refused.
         bare = processes.keys() - {path.parent.name for path in every}
-        views += [History(name).view(False, _status(run), run.status.details, now)
+        views += [History(name).view(False, run.status, run.details, now)
                   for name, run in processes.items() if name in bare]  # fmt: skip
-        begun |= {name: processes[name].pending_at for name in bare}
+        begun |= {name: processes[name].submitted for name in bare}
         return sorted(views, key=lambda view: begun[view.progress.name], reverse=True)
 
-    def _processes(self) -> dict[str, Run]:
-        """Return the newest of Flower's runs of each name."""
-        runs = self._state.get_run_info(flwr_aids=[NOOP_FLWR_AID], order_by="pending_at", limit=LIMIT, ascending=False)
-        return {name_of(str(run.override_config.get("config", ""))) or str(run.run_id): run for run in reversed(runs)}
-
     def _follow(self, path: Path) -> History:
-        """Take what a history has more than before; a directory that was made anew is followed anew."""
+        """Read the lines that were appended to a history; one that was replaced is read from its start."""
         with path.open("rb") as file:
-            told = path.stat()
+            stat = path.stat()
             followed = self._followed.get(path)
-            if followed is None or followed.file != told.st_ino or followed.taken > told.st_size:
-                followed = _Followed(History(path.parent.name), told.st_ino)
+            if followed is None or followed.file != stat.st_ino or followed.taken > stat.st_size:
+                followed = _Followed(History(path.parent.name), stat.st_ino)
             file.seek(followed.taken)
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]  # a last line may be half written yet
@@ -104,22 +94,15 @@ class Lookout:
         return followed.history
 
 
-def _view(history: History, run: RunDirectory, processes: dict[str, Run], now: datetime) -> RunView:
+def _view(history: History, run: RunDirectory, processes: dict[str, SubmittedRun], now: datetime) -> RunView:
     process = processes.get(run.name)
-    details = process.status.details if process else ""
-    return history.view(run.finished, _status(process) if process else None, details, now)
+    status, details = (process.status, process.details) if process else (None, "")
+    return history.view(run.finished, status, details, now)
 
 
-def _status(run: Run) -> str:
-    return state_of(run.status.status, run.status.sub_status)
-
-
-def _connection(node: NodeInfo) -> SiteConnection:
-    online = node.status == NodeStatus.ONLINE
-    # Flower notes until when a node counts as online; its last heartbeat was two intervals before.
-    seen = node.online_until - (HEARTBEAT_PATIENCE * node.heartbeat_interval if online else 0.0)
-    moment = datetime.fromtimestamp(seen, UTC).isoformat(timespec="seconds") if node.online_until else None
-    return SiteConnection(name=node.name, online=online, seen=moment)
+def _connection(node: Node) -> SiteConnection:
+    seen = None if node.seen is None else datetime.fromtimestamp(node.seen, UTC).isoformat(timespec="seconds")
+    return SiteConnection(name=node.name, online=node.online, seen=seen)
 
 
 def _touched(path: Path) -> tuple[float, str]:

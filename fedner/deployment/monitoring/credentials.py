@@ -1,10 +1,9 @@
-"""Who may look: the coordinator by a token that is good for nothing else, a site by a pass that its own key has signed.
+"""View credentials: a token with view permission only for the coordinator, a signed credential for a site.
 
-Neither has to be sent to anybody, or kept by the server: the token follows from the coordinator's own, of which the
-server holds the SHA-256 alone, and a pass is checked against the public key that the site is registered with. So a kit
-without a private key in it stays one without a secret, a pass ends by itself, and a site that is revoked or whose key
-is replaced is shut out with that. A pass is not known before its site makes one, so that a stolen server cannot forge
-it for another server to take.
+Neither has to be sent to anybody or stored by the server: the token is derived from the control token, of which the
+server holds the SHA-256 alone, and a site's credential is verified with the public key that the site is registered
+with. So a kit without a private key holds no secret, a credential expires by itself, and a site that is revoked or
+whose key is replaced loses access. The server cannot forge a credential, nor could whoever steals it.
 """
 
 import base64
@@ -17,30 +16,30 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-from flwr.supercore.primitives.asymmetric import sign_message, verify_signature
 
 from fedner.deployment.provisioning.keys import make_key, public_line
 from fedner.deployment.provisioning.kit import Kit
 from fedner.deployment.provisioning.token import control_token
 from fedner.deployment.service.access import token_digest
+from fedner.flower.signing import sign_message, verify_signature
 
 LONGEST = timedelta(hours=24)
-"""A pass that claims to hold longer holds not at all."""
+"""A credential that claims to be valid for longer is refused."""
 LONGEST_PASSWORD = 400
 _PURPOSE = b"fedner viewing token 1"
-_NOBODY = public_line(make_key().public_key(), "nobody").decode()
-_PASS = re.compile(r"([A-Za-z0-9_-]+)\.([0-9]{1,11})\.([A-Za-z0-9_=-]+)", re.ASCII)
+_DUMMY_KEY = public_line(make_key().public_key(), "nobody").decode()
+_CREDENTIAL = re.compile(r"([A-Za-z0-9_-]+)\.([0-9]{1,11})\.([A-Za-z0-9_=-]+)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks: a site, or the coordinator if None."""
+    """Somebody with view permission: a site, or the coordinator if None."""
 
     site: str | None
 
 
 def viewing_token(kit: Kit) -> str:
-    """Return the coordinator's token for looking, from which the one for the control API does not follow.
+    """Return the coordinator's view token, from which the control token cannot be derived.
 
     Raises:
         ConfigError: as `control_token`.
@@ -48,8 +47,8 @@ def viewing_token(kit: Kit) -> str:
     return hmac.digest(control_token(kit).encode(), _PURPOSE, "sha256").hex()
 
 
-def sign_pass(federation: str, site: str, key: EllipticCurvePrivateKey, until: datetime) -> str:
-    """Return a site's pass, which holds until a moment; made by the site, with its private key."""
+def sign_credential(federation: str, site: str, key: EllipticCurvePrivateKey, until: datetime) -> str:
+    """Return a site's view credential, valid until a moment; made by the site, with its private key."""
     claim = f"{site}.{int(until.timestamp())}"
     signature = base64.urlsafe_b64encode(sign_message(key, _signed(federation, claim)))
     return f"{claim}.{signature.decode('ascii')}"
@@ -57,23 +56,23 @@ def sign_pass(federation: str, site: str, key: EllipticCurvePrivateKey, until: d
 
 @dataclass(frozen=True, kw_only=True)
 class Viewers:
-    """Those who may look at a federation.
+    """Authenticates viewers of a federation.
 
     Args:
-        federation: its name; a pass for another one does not hold.
+        federation: its name; a credential for another one is refused.
         sites: site -> the public key that it is registered with, one OpenSSH line.
-        digest: SHA-256 (hex) of the coordinator's viewing token; None lets in sites alone.
+        digest: SHA-256 (hex) of the coordinator's view token; None admits sites alone.
     """
 
     federation: str
     sites: Mapping[str, str]
     digest: str | None = None
 
-    def known(self, password: str, now: datetime) -> Viewer | None:
-        """Return who shows a password, a token or a pass; None where it is neither, or does not hold now."""
+    def authenticate(self, password: str, now: datetime) -> Viewer | None:
+        """Return the viewer that a password (token or credential) belongs to; None if it is not valid now."""
         if len(password) > LONGEST_PASSWORD:
             return None
-        claimed = _PASS.fullmatch(password)
+        claimed = _CREDENTIAL.fullmatch(password)
         if claimed is not None:
             site, until, signature = claimed.groups()
             return self._site(site, until, signature, now)
@@ -84,8 +83,8 @@ class Viewers:
         left = datetime.fromtimestamp(int(until), UTC) - now
         if not timedelta(0) < left <= LONGEST:
             return None
-        # As much work for a name that is no site's, so that nobody finds out by the time it takes which ones are.
-        key = load_ssh_public_key(self.sites.get(site, _NOBODY).encode())
+        # Verify against a dummy key for unknown names, so that timing does not reveal which sites exist.
+        key = load_ssh_public_key(self.sites.get(site, _DUMMY_KEY).encode())
         assert isinstance(key, EllipticCurvePublicKey)  # checked when the server read its kit
         try:
             shown = base64.b64decode(signature, altchars=b"-_", validate=True)
@@ -96,7 +95,7 @@ class Viewers:
 
 
 def password_of(authorization: str) -> str | None:
-    """Return the password of a header of HTTP Basic authentication, whatever the user's name; None if it is none."""
+    """Return the password of an HTTP Basic authentication header, whatever its user; None without one."""
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None

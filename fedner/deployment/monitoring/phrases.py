@@ -1,4 +1,4 @@
-"""What there is to see, in words and tables; the same in the terminal and on the page."""
+"""The status in words and tables; the same in the terminal and on the page."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The history of a run -> how it stands: events are taken one by one, in the order in which they happened."""
+"""Derives the state of a run from the events of its history, taken one by one in order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class _Site:
 
     @property
     def barred(self) -> bool:
-        """Whether it takes no part: it is not there, or was turned away in the handshake."""
+        """Whether it takes no part: it is absent, or was refused in the handshake."""
         return self.doing is Doing.away or (self.doing is Doing.refused and self.phase is Phase.hello)
 
     def at(self, doing: Doing, phase: Phase, round_number: int) -> None:
@@ -59,7 +59,7 @@ class _Site:
 
 
 class History:
-    """A run as far as its history says.
+    """The state of a run, as its history records it.
 
     Args:
         name: the run's.

@@ -1,4 +1,4 @@
-"""A site looks at the server: over the way that its client takes, with a pass that its own key has just signed."""
+"""A site's view of the server: over its client's listener, with a credential that its own key signs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from fedner.deployment.monitoring.credentials import sign_pass
+from fedner.deployment.monitoring.credentials import sign_credential
 from fedner.deployment.monitoring.status import Status, read_status
 from fedner.deployment.monitoring.web import STATUS_PATH
 from fedner.deployment.preflight.network import trusting
@@ -17,20 +17,20 @@ from fedner.deployment.provisioning.kit import Kit
 from fedner.deployment.service.flower_programs import needed
 from fedner.errors import ConfigError, FederationError
 
-ASKING = timedelta(minutes=10)
-"""How long the pass of a single question holds; Flower asks that clocks differ by less."""
-SITTING = timedelta(hours=12)
-"""How long a pass for a browser holds."""
+REQUEST_VALIDITY = timedelta(minutes=10)
+"""Validity of the credential of a single request; Flower asks that clocks differ by less."""
+BROWSER_VALIDITY = timedelta(hours=12)
+"""Validity of a credential for a browser."""
 
 
-def own_pass(kit: Kit, key: EllipticCurvePrivateKey, holds: timedelta) -> str:
-    """Return a pass of the site whose kit this is, that holds from now on for a while."""
-    return sign_pass(kit.federation, str(kit.site), key, datetime.now(UTC) + holds)
+def own_credential(kit: Kit, key: EllipticCurvePrivateKey, validity: timedelta) -> str:
+    """Return a view credential of the kit's site, valid from now on."""
+    return sign_credential(kit.federation, str(kit.site), key, datetime.now(UTC) + validity)
 
 
 @contextmanager
 def watching_site(kit: Kit, key: Path, address: str | None = None) -> Iterator[Callable[[], Status]]:
-    """Open a site's connection to the server; give what asks it how things stand.
+    """Open a site's connection to the server; yield a function that fetches the status.
 
     Args:
         kit: the site's.
@@ -46,7 +46,7 @@ def watching_site(kit: Kit, key: Path, address: str | None = None) -> Iterator[C
 
         def look() -> Status:
             try:
-                answer = client.get(STATUS_PATH, auth=(str(kit.site), own_pass(kit, private, ASKING)))
+                answer = client.get(STATUS_PATH, auth=(str(kit.site), own_credential(kit, private, REQUEST_VALIDITY)))
             except httpx.TransportError as error:
                 raise FederationError(
                     f"no answer from the server at {place} ({error}); `fedner provision check` says what is in the way"

@@ -1,7 +1,7 @@
-"""What there is to see of a federation, as types: the same for the terminal, the page and machines.
+"""The status of a federation, as types: the same for the terminal, the page and machines.
 
-What a run has come to as a whole is in `RunProgress`, in which no site is named, so that everybody in the federation
-may have it. What concerns single sites stands beside it, and `seen_by` takes out what is not the viewer's own.
+`RunProgress` describes a run as a whole and names no site, so that every party may see it. Details of single sites
+stand beside it; `seen_by` removes those that are not the viewer's own.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class Phase(StrEnum):
-    """What a run is at; the words of the history."""
+    """The phase of a run, as its history names it."""
 
     hello = "hello"
     """Sites are called together or waited for: before the first round and between two."""
@@ -26,7 +26,7 @@ class Phase(StrEnum):
 
 
 class Doing(StrEnum):
-    """What a site is at in a run."""
+    """The activity of a site in a run."""
 
     waiting = "waiting"
     """It takes part and has nothing to do."""

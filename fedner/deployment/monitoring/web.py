@@ -1,4 +1,4 @@
-"""The page on the server, and the same as JSON: read-only, over TLS, for who shows a password that holds.
+"""The status page, and the same as JSON: read-only, over TLS, for viewers with a valid password.
 
 A browser asks for the password by HTTP Basic authentication and keeps it for the page alone, so that it stands in no
 address, file or log. There is no script in the page, nothing to change on the server, and no answer without TLS.
@@ -77,7 +77,7 @@ def page_app(look: Look, viewers: Viewers, render: Callable[[Status], str]) -> A
     async def status(request: Request) -> Response:
         return JSONResponse(status_to_json(seen_by(await run_in_threadpool(look), request.scope["viewer"].site)))
 
-    return _Door(Starlette(routes=[Route("/", page), Route("/status.json", status)]), viewers)
+    return _Authenticated(Starlette(routes=[Route("/", page), Route("/status.json", status)]), viewers)
 
 
 def basic(viewers: Viewers) -> Callable[[str], Viewer | None]:
@@ -85,14 +85,14 @@ def basic(viewers: Viewers) -> Callable[[str], Viewer | None]:
 
     def who(authorization: str) -> Viewer | None:
         password = password_of(authorization)
-        return None if password is None else viewers.known(password, datetime.now(UTC))
+        return None if password is None else viewers.authenticate(password, datetime.now(UTC))
 
     return who
 
 
 @dataclass(frozen=True)
-class _Door:
-    """Lets in whoever shows a password that holds, to look and for nothing else; every answer has the headers."""
+class _Authenticated:
+    """Admits viewers with a valid password to read, and sets the headers of every answer."""
 
     app: ASGIApp
     viewers: Viewers
@@ -128,8 +128,8 @@ class _Door:
         return None
 
 
-class _Hasty(H11Protocol):
-    """HTTP on a connection that ends after a while, so that nobody holds one by sending or reading slowly."""
+class _ShortLived(H11Protocol):
+    """HTTP on connections of limited duration, so that slow clients cannot hold them."""
 
     _end: asyncio.TimerHandle | None = None
 
@@ -148,7 +148,7 @@ class _Hasty(H11Protocol):
 def page_config(app: ASGIApp, certificate: str, key: str) -> uvicorn.Config:
     """Return how the page is served; there is no way to serve it without a certificate."""
     return uvicorn.Config(
-        app, lifespan="off", access_log=False, log_level="warning", server_header=False, ws="none", http=_Hasty,
+        app, lifespan="off", access_log=False, log_level="warning", server_header=False, ws="none", http=_ShortLived,
         h11_max_incomplete_event_size=LARGEST_HEAD, limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=5,
         timeout_graceful_shutdown=5, ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip

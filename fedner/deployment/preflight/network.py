@@ -1,4 +1,4 @@
-"""Can the server be reached from here, is it the right one, and do the clocks agree.
+"""Checks that the server is reachable and authentic, and that the clocks agree.
 
 Looked at in the order in which a connection is made, so that the first failure is the cause. Where the environment
 names a proxy (HTTPS_PROXY, NO_PROXY), the way leads through it, as Flower's does.
@@ -16,10 +16,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from flwr.common.constant import SYSTEM_TIME_TOLERANCE, TIMESTAMP_TOLERANCE
-
 from fedner.deployment.preflight.findings import Finding, all_well, failed, ok, skipped
 from fedner.deployment.provisioning.kit import is_address
+from fedner.flower.signing import LARGEST_AGE_SECONDS, LARGEST_LEAD_SECONDS
 
 TIMEOUT_SECONDS = 10.0
 WHOLE_SECOND = 1
@@ -91,8 +90,8 @@ def compare_clocks(server: datetime, here: datetime) -> Finding:
     said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
     if abs(ahead) < WHOLE_SECOND * 2:
         return ok("clock", "the server's says the same")
-    limits = f"at most {SYSTEM_TIME_TOLERANCE} s ahead and {TIMESTAMP_TOLERANCE} s behind"
-    if -TIMESTAMP_TOLERANCE < ahead < SYSTEM_TIME_TOLERANCE + WHOLE_SECOND:
+    limits = f"at most {LARGEST_LEAD_SECONDS} s ahead and {LARGEST_AGE_SECONDS} s behind"
+    if -LARGEST_AGE_SECONDS < ahead < LARGEST_LEAD_SECONDS + WHOLE_SECOND:
         return ok("clock", said)
     return failed("clock", f"{said}; expected {limits}, or it refuses every request", "let NTP set the clock of both")
 

@@ -1,4 +1,4 @@
-"""Does the server know this site's key: asked by the preflight, answered beside Flower's API, changing nothing.
+"""Checks that the server knows a site's key: asked by the preflight, answered beside Flower's API, read-only.
 
 Flower can only be asked by connecting, which would make the site a member for a moment. The question is signed as
 Flower's requests are, over another text, so that neither can pass for the other.
@@ -14,14 +14,6 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from flwr.common.constant import NOOP_FLWR_AID, SYSTEM_TIME_TOLERANCE, TIMESTAMP_TOLERANCE
-from flwr.server.superlink.linkstate import LinkState
-from flwr.supercore.primitives.asymmetric import (
-    bytes_to_public_key,
-    public_key_to_bytes,
-    sign_message,
-    verify_signature,
-)
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -29,6 +21,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fedner.deployment.preflight.findings import Finding, failed, ok, skipped
+from fedner.flower.signing import (
+    LARGEST_AGE_SECONDS,
+    LARGEST_LEAD_SECONDS,
+    bytes_to_public_key,
+    public_key_to_bytes,
+    sign_message,
+    verify_signature,
+)
 
 PATH = "/fedner/v1/registration"
 LARGEST_ANSWER = 10_000
@@ -79,20 +79,15 @@ def answer(headers: dict[str, str], known: Callable[[bytes], str | None], now: d
         return Answer(None, Refusal.malformed)
     if not genuine:
         return Answer(None, Refusal.malformed)
-    tolerance = timedelta(seconds=SYSTEM_TIME_TOLERANCE)
-    if not -tolerance < age < timedelta(seconds=TIMESTAMP_TOLERANCE) + tolerance:
+    tolerance = timedelta(seconds=LARGEST_LEAD_SECONDS)
+    if not -tolerance < age < timedelta(seconds=LARGEST_AGE_SECONDS) + tolerance:
         return Answer(None, Refusal.clock)
     site = known(key)
     return Answer(site, None if site is not None else Refusal.unknown)
 
 
-def registration(state: LinkState) -> Starlette:
-    """Return the app that answers, from Flower's database."""
-
-    def known(key: bytes) -> str | None:
-        node = state.get_node_id_by_public_key(key)
-        infos = [] if node is None else state.get_node_info(node_ids=[node], owner_aids=[NOOP_FLWR_AID])
-        return infos[0].name if infos else None
+def registration(known: Callable[[bytes], str | None]) -> Starlette:
+    """Return the app that answers; `known` as in `answer`."""
 
     async def endpoint(request: Request) -> Response:
         found = await run_in_threadpool(answer, dict(request.headers), known, datetime.now(UTC))

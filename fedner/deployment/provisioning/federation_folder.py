@@ -1,6 +1,6 @@
-"""The folder of a federation as the coordinator keeps it: what is read from it, and how each kit in it is written.
+"""The coordinator's folder of a federation: reads it, and writes the kits in it.
 
-`coordinator/` is where everything is kept; the other kits are made from it.
+`coordinator/` holds the whole state; the other kits are made from it.
 """
 
 import shutil
@@ -42,13 +42,13 @@ CONTRACT = "contract.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Office:
-    """A federation's folder, and what its kits are written from."""
+class FederationFolder:
+    """The state of a federation as its coordinator keeps it, from which kits are written."""
 
     folder: Path
-    """The federation's folder, or the draft of it."""
+    """The federation's folder, or the staged copy of it."""
     federation: FederationFile
-    """What was decided."""
+    """Names, hosts, ports, sites and validity, as in federation.yaml."""
     authority: Authority = field(repr=False)
     """The certificate authority."""
     now: datetime
@@ -92,7 +92,7 @@ class Office:
         return entry
 
 
-def open_office(folder: Path, now: datetime) -> Office:
+def open_folder(folder: Path, now: datetime) -> FederationFolder:
     """Read the folder that kits were issued into.
 
     Raises:
@@ -104,108 +104,110 @@ def open_office(folder: Path, now: datetime) -> Office:
             f"{folder}: expected a federation's folder as `fedner provision` makes it, with coordinator/, got none"
         )
     authority = read_authority(home / "ca.crt", home / "ca.key")
-    return Office(folder=folder, federation=read_federation(home / "federation.yaml"), authority=authority, now=now)
+    return FederationFolder(
+        folder=folder, federation=read_federation(home / "federation.yaml"), authority=authority, now=now
+    )
 
 
-def found(office: Office, contract: Path) -> None:
-    """Lay the ground: the label contract, the authority's key, no revocation yet."""
-    (office.home / "sites").mkdir(parents=True)
-    shutil.copyfile(contract, office.home / CONTRACT)
-    write_authority(office)
-    write_revoked(office.home / "revoked.yaml", ())
+def create_folder(issued: FederationFolder, contract: Path) -> None:
+    """Write the initial state: the label contract, the authority's key, an empty list of revocations."""
+    (issued.home / "sites").mkdir(parents=True)
+    shutil.copyfile(contract, issued.home / CONTRACT)
+    write_authority(issued)
+    write_revoked(issued.home / "revoked.yaml", ())
 
 
-def write_authority(office: Office) -> None:
+def write_authority(issued: FederationFolder) -> None:
     """Write the authority's certificate and key, in place of those before."""
-    key = office.home / "ca.key"
+    key = issued.home / "ca.key"
     key.unlink(missing_ok=True)
-    write_private(key, private_pem(office.authority.key))
-    (office.home / "ca.crt").write_bytes(office.authority.trusted_text())
+    write_private(key, private_pem(issued.authority.key))
+    (issued.home / "ca.crt").write_bytes(issued.authority.trusted_text())
 
 
-def write_server(office: Office, certificate: x509.Certificate, key: EllipticCurvePrivateKey) -> None:
+def write_server(issued: FederationFolder, certificate: x509.Certificate, key: EllipticCurvePrivateKey) -> None:
     """Write the server's certificate and key, in place of those before."""
-    path = office.home / "server.key"
+    path = issued.home / "server.key"
     path.unlink(missing_ok=True)
     write_private(path, private_pem(key))
-    (office.home / "server.crt").write_bytes(certificate_pem(certificate))
+    (issued.home / "server.crt").write_bytes(certificate_pem(certificate))
 
 
 def write_site_key(
-    office: Office, site: str, public: EllipticCurvePublicKey, private: EllipticCurvePrivateKey | None
+    issued: FederationFolder, site: str, public: EllipticCurvePublicKey, private: EllipticCurvePrivateKey | None
 ) -> None:
     """Write a site's key where the coordinator keeps it, the private one into the site's own kit alone."""
-    (office.home / "sites" / f"{site}.pub").write_bytes(public_line(public, site))
+    (issued.home / "sites" / f"{site}.pub").write_bytes(public_line(public, site))
     if private is not None:
-        kit = office.folder / f"site-{site}"
+        kit = issued.folder / f"site-{site}"
         kit.mkdir()
         write_private(kit / f"{site}.key", private_text(private))
 
 
-def forget_site(office: Office, site: str, reason: str) -> None:
-    """Take a site's key and kit away, and write down why."""
-    public = office.public_key(site)
+def forget_site(issued: FederationFolder, site: str, reason: str) -> None:
+    """Delete a site's key and kit, and record the revocation with its reason."""
+    public = issued.public_key(site)
     line = public_line(public, site).decode().strip()
     revocation = Revocation(
-        site=site, key=line, fingerprint=fingerprint(public), reason=reason, revoked=office.now.replace(microsecond=0)
+        site=site, key=line, fingerprint=fingerprint(public), reason=reason, revoked=issued.now.replace(microsecond=0)
     )
-    write_revoked(office.home / "revoked.yaml", (*office.revoked(), revocation))
-    (office.home / "sites" / f"{site}.pub").unlink()
-    kit = office.folder / f"site-{site}"
+    write_revoked(issued.home / "revoked.yaml", (*issued.revoked(), revocation))
+    (issued.home / "sites" / f"{site}.pub").unlink()
+    kit = issued.folder / f"site-{site}"
     shutil.rmtree(kit, ignore_errors=True)
     archive_of(kit).unlink(missing_ok=True)
 
 
-def write_kits(office: Office, sites: tuple[str, ...] = ()) -> None:
+def write_kits(issued: FederationFolder, sites: tuple[str, ...] = ()) -> None:
     """Write the kits of the coordinator, the server and of some sites from what the coordinator keeps."""
-    write_federation(office.home / "federation.yaml", office.federation)
-    server = office.folder / "server"
+    write_federation(issued.home / "federation.yaml", issued.federation)
+    server = issued.folder / "server"
     shutil.rmtree(server, ignore_errors=True)
     server.mkdir()
     for name in (CONTRACT, "ca.crt", "server.crt", "server.key", "revoked.yaml"):
-        _copy(office.home / name, server / name)
-    shutil.copytree(office.home / "sites", server / "sites", copy_function=_copy)
-    _finish(office, Party.coordinator, None)
-    _finish(office, Party.server, None)
+        _copy(issued.home / name, server / name)
+    shutil.copytree(issued.home / "sites", server / "sites", copy_function=_copy)
+    _finish(issued, Party.coordinator, None)
+    _finish(issued, Party.server, None)
     for site in sites:
-        _write_site(office, site)
+        _write_site(issued, site)
 
 
-def _write_site(office: Office, site: str) -> None:
-    kit = office.folder / f"site-{site}"
+def _write_site(issued: FederationFolder, site: str) -> None:
+    kit = issued.folder / f"site-{site}"
     kit.mkdir(exist_ok=True)
     for name in (CONTRACT, "ca.crt"):
-        _copy(office.home / name, kit / name)
-    _copy(office.home / "sites" / f"{site}.pub", kit / f"{site}.pub")
+        _copy(issued.home / name, kit / name)
+    _copy(issued.home / "sites" / f"{site}.pub", kit / f"{site}.pub")
     (kit / "site.example.yaml").write_text(site_example(site), encoding="utf-8")
-    _finish(office, Party.site, site)
+    _finish(issued, Party.site, site)
 
 
-def _finish(office: Office, party: Party, site: str | None) -> None:
-    ca = office.authority.certificate
+def _finish(issued: FederationFolder, party: Party, site: str | None) -> None:
+    ca = issued.authority.certificate
     until = ca.not_valid_after_utc
     kit = Kit(
-        folder=office.folder / (f"site-{site}" if site else str(party)),
-        federation=office.federation.name,
+        folder=issued.folder / (f"site-{site}" if site else str(party)),
+        federation=issued.federation.name,
         party=party,
         site=site,
-        host=office.federation.server.hosts[0],
-        ports=office.federation.server.ports,
-        contract_hash=read_contract(office.home / CONTRACT).digest,
+        host=issued.federation.server.hosts[0],
+        ports=issued.federation.server.ports,
+        contract_hash=read_contract(issued.home / CONTRACT).digest,
         fedner=version("fedner"),
         flwr=version("flwr"),
         python=".".join(python_version_tuple()[:2]),
-        issued=office.now.replace(microsecond=0),
-        valid_until=until if site else min(until, office.server_certificate().not_valid_after_utc),
+        issued=issued.now.replace(microsecond=0),
+        valid_until=until if site else min(until, issued.server_certificate().not_valid_after_utc),
     )
     write_kit(kit)
     fingerprint_of_ca = certificate_fingerprint(ca)
     (kit.folder / "README.md").write_text(readme(kit, fingerprint_of_ca, kit.site_key.exists()), encoding="utf-8")
     note = kit.folder / "TRANSITION.md"
     note.unlink(missing_ok=True)
-    if office.authority.previous:
+    if issued.authority.previous:
         note.write_text(TRANSITION.format(fingerprint=fingerprint_of_ca, federation=kit.federation), encoding="utf-8")
-    seal(kit.folder, office.signer or office.authority)
+    seal(kit.folder, issued.signer or issued.authority)
 
 
 def _copy(source: str | Path, target: str | Path) -> None:

@@ -4,7 +4,7 @@
                server/       server.tar.gz         what the server's machine needs of it
                site-NAME/    site-NAME.tar.gz      for the site; may be deleted here once it has arrived
 
-Every change is whole or not there (`swap`). Asked again for what is done already, each says so and changes nothing.
+Every change is a transaction. A command that finds its work done says so and changes nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -18,23 +18,23 @@ from fedner.deployment.provisioning.certificates import certificate_fingerprint,
 from fedner.deployment.provisioning.federation_file import FederationFile, SiteEntry, read_federation
 from fedner.deployment.provisioning.federation_folder import (
     CONTRACT,
-    Office,
+    FederationFolder,
+    create_folder,
     forget_site,
-    found,
-    open_office,
+    open_folder,
     write_kits,
     write_server,
     write_site_key,
 )
 from fedner.deployment.provisioning.keys import fingerprint, make_key, read_public
 from fedner.deployment.provisioning.kit import check_name
-from fedner.deployment.provisioning.transaction import held, redrafted
+from fedner.deployment.provisioning.transaction import locked, staged_copy
 from fedner.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did, in a sentence; the kits to hand over; the authority's fingerprint."""
+    """The result of a command: a sentence, the kits to hand over, the authority's fingerprint."""
 
     said: str
     folder: Path
@@ -42,9 +42,9 @@ class Outcome:
     kits: tuple[str, ...] = ()
 
 
-def outcome(office: Office, folder: Path, said: str, kits: tuple[str, ...] = ()) -> Outcome:
+def outcome(issued: FederationFolder, folder: Path, said: str, kits: tuple[str, ...] = ()) -> Outcome:
     """Return what a command did; no kits if nothing was changed."""
-    return Outcome(said, folder, certificate_fingerprint(office.authority.certificate), kits)
+    return Outcome(said, folder, certificate_fingerprint(issued.authority.certificate), kits)
 
 
 def issue(federation_file: Path, out: Path, now: datetime) -> Outcome:
@@ -67,22 +67,22 @@ def issue(federation_file: Path, out: Path, now: datetime) -> Outcome:
         if site.public_key is not None
     }
     folder = out / federation.name
-    with held(folder):
+    with locked(folder):
         if folder.exists():
-            office = open_office(folder, now)
-            _require_same(office, federation, contract, given)
-            return outcome(office, folder, f"'{federation.name}' was issued already; nothing was changed")
-        with redrafted(folder) as draft:
+            issued = open_folder(folder, now)
+            _require_same(issued, federation, contract, given)
+            return outcome(issued, folder, f"'{federation.name}' was issued already; nothing was changed")
+        with staged_copy(folder) as staged:
             authority = make_authority(federation.name, federation.ca_valid_days, now)
             hosts, days = federation.server.hosts, federation.valid_days
             empty = replace(federation, sites=(), contract=CONTRACT)
-            office = Office(folder=draft, federation=empty, authority=authority, now=now)
-            found(office, contract)
-            write_server(office, *issue_server(authority, federation.name, hosts, days, now))
+            issued = FederationFolder(folder=staged, federation=empty, authority=authority, now=now)
+            create_folder(issued, contract)
+            write_server(issued, *issue_server(authority, federation.name, hosts, days, now))
             for site in federation.sites:
-                office = admit(office, site.name, given.get(site.name))
-            write_kits(office, tuple(site.name for site in office.federation.sites))
-    return outcome(office, folder, f"issued {len(office.kits())} kits", office.kits())
+                issued = admit(issued, site.name, given.get(site.name))
+            write_kits(issued, tuple(site.name for site in issued.federation.sites))
+    return outcome(issued, folder, f"issued {len(issued.kits())} kits", issued.kits())
 
 
 def add(folder: Path, site: str, public_key: Path | None, now: datetime) -> Outcome:
@@ -99,51 +99,51 @@ def add(folder: Path, site: str, public_key: Path | None, now: datetime) -> Outc
     """
     check_name(site, "--site")
     given = None if public_key is None else read_public(public_key)
-    with held(folder):
-        office = open_office(folder, now)
-        there = office.federation.site(site)
+    with locked(folder):
+        issued = open_folder(folder, now)
+        there = issued.federation.site(site)
         if there is not None and there.name != site:
             raise ConfigError(
                 f"--site: '{site}' differs from '{there.name}', which is there, in upper and lower case only"
             )
-        if there is not None and given is not None and given != office.public_key(site):
+        if there is not None and given is not None and given != issued.public_key(site):
             raise ConfigError(
                 f"--site: '{site}' is there with another key; `fedner provision rotate --site {site}` replaces it"
             )
         if there is not None:
-            return outcome(office, folder, f"site '{site}' is there already; nothing was changed")
-        with redrafted(folder) as draft:
-            write_kits(admit(replace(office, folder=draft), site, given), (site,))
-    return outcome(office, folder, f"added site '{site}'", ("coordinator", "server", f"site-{site}"))
+            return outcome(issued, folder, f"site '{site}' is there already; nothing was changed")
+        with staged_copy(folder) as staged:
+            write_kits(admit(replace(issued, folder=staged), site, given), (site,))
+    return outcome(issued, folder, f"added site '{site}'", ("coordinator", "server", f"site-{site}"))
 
 
 def revoke(folder: Path, site: str, reason: str, now: datetime) -> Outcome:
-    """Take a site out, and write down that its key must not register any more, why and when.
+    """Remove a site, and record that its key must not register any more, with reason and time.
 
     Raises:
         ConfigError: there is no such site and never was, or no reason is given.
     """
     if not reason.strip():
         raise ConfigError("--reason: expected a sentence for those who ask later why, got none")
-    with held(folder):
-        office = open_office(folder, now)
-        earlier = [each for each in office.revoked() if each.site.casefold() == site.casefold()]
-        if office.federation.site(site) is None and earlier:
+    with locked(folder):
+        issued = open_folder(folder, now)
+        earlier = [each for each in issued.revoked() if each.site.casefold() == site.casefold()]
+        if issued.federation.site(site) is None and earlier:
             when = f"{earlier[-1].revoked:%Y-%m-%d}"
-            return outcome(office, folder, f"site '{site}' was revoked on {when} already; nothing was changed")
-        name = office.known(site).name
-        with redrafted(folder) as draft:
-            office = replace(office, folder=draft)
-            forget_site(office, name, reason.strip())
-            write_kits(without(office, name))
-    return outcome(office, folder, f"revoked site '{name}'", ("coordinator", "server"))
+            return outcome(issued, folder, f"site '{site}' was revoked on {when} already; nothing was changed")
+        name = issued.known(site).name
+        with staged_copy(folder) as staged:
+            issued = replace(issued, folder=staged)
+            forget_site(issued, name, reason.strip())
+            write_kits(without(issued, name))
+    return outcome(issued, folder, f"revoked site '{name}'", ("coordinator", "server"))
 
 
-def admit(office: Office, site: str, given: EllipticCurvePublicKey | None) -> Office:
-    """Write a new site's key and return the office with the site in it.
+def admit(issued: FederationFolder, site: str, given: EllipticCurvePublicKey | None) -> FederationFolder:
+    """Write a new site's key and return the federation with the site in it.
 
     Args:
-        office: of a draft.
+        issued: with a staged copy as its folder.
         site: the site's name.
         given: the public key that the site made; None makes a key pair.
 
@@ -153,42 +153,42 @@ def admit(office: Office, site: str, given: EllipticCurvePublicKey | None) -> Of
     private = make_key()
     public = private.public_key() if given is None else given
     mark = fingerprint(public)
-    for other in office.federation.sites:
-        if office.public_key(other.name) == public:
+    for other in issued.federation.sites:
+        if issued.public_key(other.name) == public:
             raise ConfigError(f"site '{site}': expected a key of its own, got that of site '{other.name}' ({mark})")
-    for each in office.revoked():
+    for each in issued.revoked():
         if each.fingerprint == mark:
             raise ConfigError(
                 f"site '{site}': expected a new key, got {mark}, which was revoked on {each.revoked:%Y-%m-%d}"
             )
-    write_site_key(office, site, public, private if given is None else None)
+    write_site_key(issued, site, public, private if given is None else None)
     entry = SiteEntry(name=site, public_key=None if given is None else f"sites/{site}.pub")
-    sites = tuple(sorted((*office.federation.sites, entry), key=lambda each: each.name))
-    return replace(office, federation=replace(office.federation, sites=sites))
+    sites = tuple(sorted((*issued.federation.sites, entry), key=lambda each: each.name))
+    return replace(issued, federation=replace(issued.federation, sites=sites))
 
 
-def without(office: Office, site: str) -> Office:
-    """Return the office with a site less."""
-    sites = tuple(each for each in office.federation.sites if each.name != site)
-    return replace(office, federation=replace(office.federation, sites=sites))
+def without(issued: FederationFolder, site: str) -> FederationFolder:
+    """Return the federation without a site."""
+    sites = tuple(each for each in issued.federation.sites if each.name != site)
+    return replace(issued, federation=replace(issued.federation, sites=sites))
 
 
 def _require_same(
-    office: Office, federation: FederationFile, contract: Path, given: dict[str, EllipticCurvePublicKey]
+    issued: FederationFolder, federation: FederationFile, contract: Path, given: dict[str, EllipticCurvePublicKey]
 ) -> None:
     """Refuse to issue a federation again that has become another since."""
-    there = office.federation
+    there = issued.federation
     differences = [
         (there.server != federation.server, "server"),
         (there.valid_days != federation.valid_days, "valid_days"),
         (there.ca_valid_days != federation.ca_valid_days, "ca_valid_days"),
-        (read_contract(office.home / CONTRACT).digest != read_contract(contract).digest, "contract"),
+        (read_contract(issued.home / CONTRACT).digest != read_contract(contract).digest, "contract"),
         ({site.name for site in there.sites} != {site.name for site in federation.sites}, "sites"),
-        (any(office.public_key(site) != key for site, key in given.items() if there.site(site)), "public_key"),
+        (any(issued.public_key(site) != key for site, key in given.items() if there.site(site)), "public_key"),
     ]
     different = ", ".join(name for differs, name in differences if differs)
     if different:
         raise ConfigError(
-            f"{office.folder}: '{there.name}' was issued already and differs in {different}; change it with `fedner "
+            f"{issued.folder}: '{there.name}' was issued already and differs in {different}; change it with `fedner "
             "provision add`, `revoke` and `rotate`, or choose another name or --out"
         )

@@ -1,4 +1,4 @@
-"""The README in each kit: what the party's administrator does with it, command by command."""
+"""The README in each kit: instructions for the party's administrator, command by command."""
 
 from fedner.deployment.provisioning.kit import Kit, Party
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from fedner.deployment.provisioning.certificates import certified, hosts_of, issue_server, issued_by, make_authority
 from fedner.deployment.provisioning.federation_file import ServerEntry
 from fedner.deployment.provisioning.federation_folder import (
-    Office,
+    FederationFolder,
     forget_site,
-    open_office,
+    open_folder,
     write_authority,
     write_kits,
     write_server,
 )
 from fedner.deployment.provisioning.issuing import Outcome, admit, outcome, without
 from fedner.deployment.provisioning.keys import read_public
-from fedner.deployment.provisioning.transaction import held, redrafted
+from fedner.deployment.provisioning.transaction import locked, staged_copy
 from fedner.errors import ConfigError
 
 DUE = timedelta(days=30)
@@ -36,16 +36,16 @@ def rotate_site(folder: Path, site: str, public_key: Path | None, now: datetime)
         ConfigError: there is no such site, or the new key is another site's or was revoked.
     """
     given = None if public_key is None else read_public(public_key)
-    with held(folder):
-        office = open_office(folder, now)
-        name = office.known(site).name
-        if given is not None and given == office.public_key(name):
-            return outcome(office, folder, f"site '{name}' has this key already; nothing was changed")
-        with redrafted(folder) as draft:
-            office = replace(office, folder=draft)
-            forget_site(office, name, "replaced by a new key")
-            write_kits(admit(without(office, name), name, given), (name,))
-    return outcome(office, folder, f"replaced the key of site '{name}'", ("coordinator", "server", f"site-{name}"))
+    with locked(folder):
+        issued = open_folder(folder, now)
+        name = issued.known(site).name
+        if given is not None and given == issued.public_key(name):
+            return outcome(issued, folder, f"site '{name}' has this key already; nothing was changed")
+        with staged_copy(folder) as staged:
+            issued = replace(issued, folder=staged)
+            forget_site(issued, name, "replaced by a new key")
+            write_kits(admit(without(issued, name), name, given), (name,))
+    return outcome(issued, folder, f"replaced the key of site '{name}'", ("coordinator", "server", f"site-{name}"))
 
 
 def rotate_server(folder: Path, hosts: tuple[str, ...], force: bool, now: datetime) -> Outcome:
@@ -62,22 +62,22 @@ def rotate_server(folder: Path, hosts: tuple[str, ...], force: bool, now: dateti
     Raises:
         ConfigError: a host is neither a name nor an address.
     """
-    with held(folder):
-        office = open_office(folder, now)
-        before = office.federation.server
+    with locked(folder):
+        issued = open_folder(folder, now)
+        before = issued.federation.server
         server = ServerEntry(hosts=hosts, ports=before.ports) if hosts else before
-        if not force and not _due(office, server):
-            until = f"{office.server_certificate().not_valid_after_utc:%Y-%m-%d}"
+        if not force and not _due(issued, server):
+            until = f"{issued.server_certificate().not_valid_after_utc:%Y-%m-%d}"
             said = f"the server's certificate holds until {until}; nothing was changed (--force issues a new one)"
-            return outcome(office, folder, said)
+            return outcome(issued, folder, said)
         moved = server.hosts[0] != before.hosts[0]
-        with redrafted(folder) as draft:
-            federation = replace(office.federation, server=server)
-            office = replace(office, folder=draft, federation=federation)
+        with staged_copy(folder) as staged:
+            federation = replace(issued.federation, server=server)
+            issued = replace(issued, folder=staged, federation=federation)
             days = federation.valid_days
-            write_server(office, *issue_server(office.authority, federation.name, server.hosts, days, now))
-            write_kits(office, _site_names(office) if moved else ())
-    return outcome(office, folder, "issued a new server certificate", office.kits() if moved else office.kits()[:2])
+            write_server(issued, *issue_server(issued.authority, federation.name, server.hosts, days, now))
+            write_kits(issued, _site_names(issued) if moved else ())
+    return outcome(issued, folder, "issued a new server certificate", issued.kits() if moved else issued.kits()[:2])
 
 
 def rotate_authority(folder: Path, now: datetime) -> Outcome:
@@ -86,16 +86,16 @@ def rotate_authority(folder: Path, now: datetime) -> Outcome:
     Raises:
         ConfigError: there is no such federation.
     """
-    with held(folder):
-        office = open_office(folder, now)
-        before = office.authority
+    with locked(folder):
+        issued = open_folder(folder, now)
+        before = issued.authority
         if before.previous:
-            return outcome(office, folder, "the authority is being replaced already; nothing was changed")
-        fresh = make_authority(office.federation.name, office.federation.ca_valid_days, now)
-        office = replace(office, authority=replace(fresh, previous=(before.certificate,)), signer=before)
-        _rewrite_all(office, folder)
+            return outcome(issued, folder, "the authority is being replaced already; nothing was changed")
+        fresh = make_authority(issued.federation.name, issued.federation.ca_valid_days, now)
+        issued = replace(issued, authority=replace(fresh, previous=(before.certificate,)), signer=before)
+        _rewrite_all(issued, folder)
     return outcome(
-        office, folder, "made a new authority; TRANSITION.md in each kit says what comes next", office.kits()
+        issued, folder, "made a new authority; TRANSITION.md in each kit says what comes next", issued.kits()
     )
 
 
@@ -105,36 +105,36 @@ def finish_authority(folder: Path, now: datetime) -> Outcome:
     Raises:
         ConfigError: the server still has a certificate of the authority before.
     """
-    with held(folder):
-        office = open_office(folder, now)
-        if not office.authority.previous:
-            return outcome(office, folder, "the authority is not being replaced; nothing was changed")
-        if not issued_by(office.server_certificate(), [office.authority.certificate]):
+    with locked(folder):
+        issued = open_folder(folder, now)
+        if not issued.authority.previous:
+            return outcome(issued, folder, "the authority is not being replaced; nothing was changed")
+        if not issued_by(issued.server_certificate(), [issued.authority.certificate]):
             raise ConfigError(
                 f"{folder}: expected a server certificate of the new authority, got one of the authority before; run "
                 "`fedner provision rotate --server` and replace the server's kit first"
             )
-        office = replace(office, authority=replace(office.authority, previous=()))
-        _rewrite_all(office, folder)
-    return outcome(office, folder, "the authority before is trusted no more", office.kits())
+        issued = replace(issued, authority=replace(issued.authority, previous=()))
+        _rewrite_all(issued, folder)
+    return outcome(issued, folder, "the authority before is trusted no more", issued.kits())
 
 
-def _due(office: Office, server: ServerEntry) -> bool:
-    certificate = office.server_certificate()
+def _due(issued: FederationFolder, server: ServerEntry) -> bool:
+    certificate = issued.server_certificate()
     return (
-        server.hosts[0] != office.federation.server.hosts[0]
+        server.hosts[0] != issued.federation.server.hosts[0]
         or set(hosts_of(certificate)) != set(certified(server.hosts))
-        or certificate.not_valid_after_utc <= office.now + DUE
-        or not issued_by(certificate, [office.authority.certificate])
+        or certificate.not_valid_after_utc <= issued.now + DUE
+        or not issued_by(certificate, [issued.authority.certificate])
     )
 
 
-def _rewrite_all(office: Office, folder: Path) -> None:
-    with redrafted(folder) as draft:
-        drafted = replace(office, folder=draft)
+def _rewrite_all(issued: FederationFolder, folder: Path) -> None:
+    with staged_copy(folder) as staged:
+        drafted = replace(issued, folder=staged)
         write_authority(drafted)
-        write_kits(drafted, _site_names(office))
+        write_kits(drafted, _site_names(issued))
 
 
-def _site_names(office: Office) -> tuple[str, ...]:
-    return tuple(site.name for site in office.federation.sites)
+def _site_names(issued: FederationFolder) -> tuple[str, ...]:
+    return tuple(site.name for site in issued.federation.sites)

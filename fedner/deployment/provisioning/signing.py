@@ -1,4 +1,4 @@
-"""What makes a folder a kit to hand over: modes, checksums, their signature, an archive; and the check of it.
+"""Seals a folder as a kit (modes, checksums, their signature, an archive), and verifies kits.
 
 `SHA256SUMS` is what `sha256sum -c` reads; `SHA256SUMS.sig` is the authority's signature of it. ca.crt comes with the
 kit, so the signature shows that the kit is whole and from one hand; the fingerprint that people compare says whose.
@@ -31,7 +31,7 @@ _KEYS_OF_OTHERS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the check of a kit found: what was altered, in sentences, and keys and tokens that others can read.
+    """The result of verifying a kit: alterations, in sentences, and keys and tokens that others can read.
 
     `fingerprint` is that of the authority in the kit, which people compare.
     """

@@ -1,4 +1,4 @@
-"""The coordinator's token for the control API: no file of its own, but what follows from the server's private key.
+"""The coordinator's token for the control API, derived from the server's private key.
 
 The server's and the coordinator's kits have that key, and whoever has it can be the server anyway. A file
 `control.token` in the kit comes first: for somebody who may submit runs and need not hold the server's key.

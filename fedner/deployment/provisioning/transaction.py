@@ -1,10 +1,10 @@
-"""A folder that is changed as a whole or not at all.
+"""Transactions on a folder: it is changed as a whole or not at all.
 
-    .NAME.lock    held while somebody changes the folder
-    .NAME.draft   the next state while it is written; worth nothing after a crash
-    .NAME.before  the last state while the two change places; after a crash it comes back, unless the new one is there
+    .NAME.lock    locked while somebody changes the folder
+    .NAME.draft   the staged copy that the changes go to; worth nothing after a crash
+    .NAME.before  the state before, during the swap; after a crash it is restored, unless the new one is in place
 
-Everything is written to the draft and flushed; two renames put it in place.
+The staged copy is flushed to disk; two renames put it in place.
 """
 
 import os
@@ -20,8 +20,8 @@ from fedner.files import flush_file, flush_folder
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep others from changing the folder, and mend what a crash left behind.
+def locked(folder: Path) -> Iterator[None]:
+    """Lock the folder against changes by other processes, and recover from a crash.
 
     Raises:
         ConfigError: the working directory is the folder or lies in it, and would be gone.
@@ -41,26 +41,26 @@ def held(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def redrafted(folder: Path) -> Iterator[Path]:
-    """Give a copy to change, and put it in the folder's place at the end; an error leaves the folder as it was.
+def staged_copy(folder: Path) -> Iterator[Path]:
+    """Yield a staged copy of the folder and swap it in on success; an error leaves the folder as it was.
 
-    Files that are not changed keep their bytes, times and modes. To be used while the folder is `held`.
+    Files that are not changed keep their bytes, times and modes. Requires the lock (`locked`).
     """
-    draft = _beside(folder, "draft")
+    staged = _beside(folder, "draft")
     try:
         if folder.exists():
-            shutil.copytree(folder, draft, symlinks=True)
+            shutil.copytree(folder, staged, symlinks=True)
         else:
-            draft.mkdir()
-        draft.chmod(0o700)
-        yield draft
-        _flush(draft)
+            staged.mkdir()
+        staged.chmod(0o700)
+        yield staged
+        _flush(staged)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
         raise
     if folder.exists():
         os.rename(folder, _beside(folder, "before"))
-    os.rename(draft, folder)
+    os.rename(staged, folder)
     flush_folder(folder.parent)
     shutil.rmtree(_beside(folder, "before"), ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Which part of Flower's SuperLink each listener lets through, and how much; and the token of the control API.
+"""Access control: which paths and body sizes each listener accepts, and the token of the control API.
 
 Flower 1.41 serves all its APIs at one port, and without an account plug-in everybody who reaches that port may start a
 run, which is to run code on the server. Here the sites' port serves nothing but the API in which every request is
@@ -7,13 +7,8 @@ signed by a registered key, and whoever starts, stops or looks at runs shows the
 
 import hashlib
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flwr.common.constant import ACCESS_TOKEN_KEY, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, AuthnType
-from flwr.supercore.auth.typing import AccountAuthCredentials, AccountAuthLoginDetails, AccountInfo
-from flwr.supercore.error import ApiErrorCode, FlowerError
-from flwr.superlink.auth_plugin import ControlAuthnPlugin
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +19,7 @@ LARGEST_BODY = 64 * 1024**2
 
 @dataclass(frozen=True)
 class Gate:
-    """One listener's way into an app: only some paths, only bodies of a size; everything else does not exist."""
+    """Restricts a listener to some paths of an app and to bodies of a size; anything else is not found."""
 
     app: ASGIApp
     prefixes: tuple[str, ...]
@@ -67,49 +62,20 @@ def _limited(receive: Receive, largest: int) -> Receive:
     return limited
 
 
-class TokenAuthn(ControlAuthnPlugin):
-    """Flower's account plug-in point: one coordinator, known by a token of which the server holds the SHA-256 alone.
+@dataclass(frozen=True)
+class CoordinatorToken:
+    """The coordinator's token, of which the server holds the SHA-256 (hex) alone."""
 
-    Args:
-        digest: SHA-256 (hex) of the token.
-    """
-
-    def __init__(self, digest: str) -> None:
-        self._digest = digest
+    digest: str
 
     def accepts(self, token: str) -> bool:
         """Say whether this is the token, in the same time for any other."""
-        return hmac.compare_digest(token_digest(token), self._digest)
+        return hmac.compare_digest(token_digest(token), self.digest)
 
     def bearer(self, authorization: str) -> bool:
         """Say whether an Authorization header shows this token."""
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self.accepts(token)
-
-    def validate_tokens_in_metadata(
-        self, metadata: Sequence[tuple[str, str | bytes]]
-    ) -> tuple[bool, AccountInfo | None]:
-        """Check the bearer token of a request."""
-        found = [value for key, value in metadata if key == ACCESS_TOKEN_KEY]
-        if len(found) == 1 and isinstance(found[0], str) and self.accepts(found[0]):
-            return True, AccountInfo(flwr_aid=NOOP_FLWR_AID, account_name=NOOP_ACCOUNT_NAME)
-        return False, None
-
-    def get_login_details(self) -> AccountAuthLoginDetails | None:
-        """Tell `flwr login` that there is nothing to log into; `fedner connect` writes the token where flwr looks."""
-        return AccountAuthLoginDetails(
-            authn_type=AuthnType.NOOP, device_code="", verification_uri_complete="", expires_in=0, interval=0
-        )
-
-    def get_auth_tokens(self, device_code: str) -> AccountAuthCredentials | None:
-        """Refuse: tokens are handed out with the coordinator's kit."""
-        raise FlowerError(ApiErrorCode.NO_ACCOUNT_AUTH, "The token comes with the coordinator's kit.")
-
-    def refresh_tokens(
-        self, metadata: Sequence[tuple[str, str | bytes]]
-    ) -> tuple[Sequence[tuple[str, str | bytes]] | None, AccountInfo | None]:
-        """Refuse: a token that is not accepted cannot be turned into one that is."""
-        return None, None
 
 
 def token_digest(token: str) -> str:

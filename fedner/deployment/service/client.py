@@ -6,18 +6,20 @@ STATE/log/client.log   what the processes print, what went wrong with the site's
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
 from fedner.config.site import SiteConfig, read_site
 from fedner.data.corpus import num_sentences
 from fedner.deployment.provisioning.kit import Kit
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
 from fedner.deployment.service.flower_programs import (
+    LOOPBACK,
     MAX_FAILURES,
     environment,
-    free_port,
     health_of,
+    listen,
     needed,
     new_secret,
     open_state,
@@ -30,7 +32,7 @@ from fedner.site.own_data import read_own_shard
 
 
 def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
-    """Run a site until told to stop; return False where its processes do not stay up.
+    """Run a site until it is stopped; return False if its processes do not stay up.
 
     Args:
         kit: the site's.
@@ -45,29 +47,29 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
     site = read_site(site_file)
     _require_own(kit, site, site_file)
     shard = read_own_shard(site_file, kit.contract_file)
-    with open_state(state):
-        port, secret = free_port(), new_secret(state)
+    # Listening here, for as long as the client runs, keeps the port from everybody else while a SuperNode restarts.
+    with open_state(state), listen(LOOPBACK, 0) as runtime:
+        port, secret = int(runtime.getsockname()[1]), new_secret(state)
         note_port(state, port)
         write_node_config(state / "node.toml", kit, site_file, state)
-        programs = (_supernode(kit, key, state / "node.toml", port, secret), _worker(port, secret))
+        programs = (_supernode(kit, key, state / "node.toml", runtime, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
-        tell("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
+        log_event("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
              **sentences)  # fmt: skip
         return Supervisor(programs, environment(state), state, log, health_of(port), MAX_FAILURES).run()
 
 
-def _supernode(kit: Kit, key: Path, node_config: Path, port: int, secret: Path) -> Program:
+def _supernode(kit: Kit, key: Path, node_config: Path, runtime: socket.socket, secret: Path) -> Program:
     command = [
         *(sys.executable, "-P", "-m", "fedner.deployment.service.supernode"),
         *("--superlink", kit.address(kit.ports.fleet)),
         *("--root-certificates", str(needed(kit.ca_certificate).resolve())),
-        *("--auth-supernode-private-key", str(needed(key).resolve())),
+        *("--key", str(needed(key).resolve())),
         *("--node-config", str(node_config)),
-        *("--isolation", "process", "--host", "127.0.0.1", "--port", str(port)),
-        *("--superexec-auth-secret-file", str(secret)),
+        *("--runtime-socket", str(runtime.fileno()), "--secret-file", str(secret)),
     ]
-    return Program("supernode", command)
+    return Program("supernode", command, sockets=[runtime.fileno()])
 
 
 def _worker(port: int, secret: Path) -> Program:
@@ -87,11 +89,11 @@ def _require_own(kit: Kit, site: SiteConfig, path: Path) -> None:
 
 
 def write_node_config(path: Path, kit: Kit, site_file: Path, state: Path) -> None:
-    """Write what Flower hands to the client app with every message; a JSON string is a TOML string as well."""
-    said = {
+    """Write the node config that Flower hands to the client app; a JSON string is a TOML string as well."""
+    paths = {
         SITE_FILE: site_file.resolve(),
         CONTRACT: kit.contract_file.resolve(),
         MEMORY_OF_RUNS: (state / "memory").resolve(),
     }
-    lines = [f"{key} = {json.dumps(str(value), ensure_ascii=False)}\n" for key, value in said.items()]
+    lines = [f"{key} = {json.dumps(str(value), ensure_ascii=False)}\n" for key, value in paths.items()]
     path.write_text("".join(lines), encoding="utf-8")

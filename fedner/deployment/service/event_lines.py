@@ -1,4 +1,4 @@
-"""One line for each thing that happens to a server or a site: time, event, and what it is about.
+"""The log of a server or a site: one line for each event, with its time and fields.
 
     time=2026-01-31T08:15:00.123+00:00 event=site-online site=north
 
@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 _PLAIN = re.compile(r"[\w.,:/@+-]+")
 
 
-def line(event: str, **about: object) -> str:
+def event_line(event: str, **about: object) -> str:
     """Return the line; a value with spaces in it stands in quotes."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     pairs = {"time": time, "event": event, **{key.replace("_", "-"): value for key, value in about.items()}}
     return " ".join(f"{key}={_quoted(str(value))}" for key, value in pairs.items())
 
 
-def tell(event: str, **about: object) -> None:
-    """Print the line at once."""
-    print(line(event, **about), file=sys.stdout, flush=True)
+def log_event(event: str, **about: object) -> None:
+    """Print the line of an event and flush it."""
+    print(event_line(event, **about), file=sys.stdout, flush=True)
 
 
 def _quoted(value: str) -> str:

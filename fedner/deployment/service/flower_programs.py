@@ -18,6 +18,7 @@ MAX_FAILURES = 7
 """A program that dies so often in a row will not stay up by itself; somebody has to look. The waits between make more
 than the minute for which the server still takes a SuperNode that was killed for connected, and turns its successor
 away."""
+LOOPBACK = "127.0.0.1"
 _SCRIPTS = Path(sys.executable).parent
 
 
@@ -82,11 +83,20 @@ def superexec(port: int, secret: Path) -> Program:
     return Program("superexec", command)
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; at `::` it takes IPv4 as well.
+
+    Raises:
+        ConfigError: the address is none of this machine's, or the port is taken.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        both = host == "::" and socket.has_dualstack_ipv6()  # Python's own default is IPv6 alone
+        return socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen at {host} port {port} ({error.strerror}); another process may hold it"
+        ) from error
 
 
 def health_of(port: int) -> Callable[[], bool]:

@@ -14,7 +14,7 @@ _FILE = "health.port"
 
 
 def note_port(state: Path, port: int) -> None:
-    """Write down where the server or site of a state folder answers."""
+    """Record the health port of a server or site in its state folder."""
     (state / _FILE).write_text(f"{port}\n", encoding="utf-8")
 
 

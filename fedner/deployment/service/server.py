@@ -17,7 +17,7 @@ from fedner.deployment.provisioning.kit import Kit, Ports
 from fedner.deployment.provisioning.token import control_token
 from fedner.deployment.service.access import token_digest
 from fedner.deployment.service.downloads import summaries
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
 from fedner.deployment.service.flower_programs import (
     MAX_FAILURES,
     environment,
@@ -35,14 +35,14 @@ from fedner.errors import ConfigError
 
 @dataclass(frozen=True)
 class Web:
-    """Where the page to watch by listens: an address of this machine, and a port."""
+    """Where the status page listens: an address of this machine, and a port."""
 
     host: str
     port: int
 
 
 def serve(kit: Kit, state: Path, host: str, control_host: str, web: Web | None) -> bool:
-    """Run the server of a kit until told to stop; return False where its processes do not stay up.
+    """Run the server of a kit until it is stopped; return False if its processes do not stay up.
 
     Args:
         kit: the server's or the coordinator's.
@@ -77,7 +77,7 @@ def serve(kit: Kit, state: Path, host: str, control_host: str, web: Web | None) 
         )
         write_settings(settings, state / "superlink.json")
         log = state / "log" / "server.log"
-        tell("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
+        log_event("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
              control=f"{control_host}:{kit.ports.control}", **_where(web), log=log)  # fmt: skip
         _tell_unfinished(runs)
         superlink = Program(
@@ -119,4 +119,4 @@ def _tell_unfinished(runs: Path) -> None:
     for run in summaries(runs):
         if not run.finished:
             goes_on = f"fedner submit KIT --resume {run.name}"
-            tell("run-unfinished", run=run.name, rounds=f"{run.rounds}/{run.wanted}", goes_on=goes_on)
+            log_event("run-unfinished", run=run.name, rounds=f"{run.rounds}/{run.wanted}", goes_on=goes_on)

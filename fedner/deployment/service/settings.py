@@ -1,4 +1,4 @@
-"""What `fedner server` tells the SuperLink process, as a file that holds no secret but only says where they lie."""
+"""The settings file from `fedner server` to its SuperLink process; it names secrets' files and holds none."""
 
 import json
 from dataclasses import asdict, dataclass

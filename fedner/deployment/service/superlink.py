@@ -8,19 +8,17 @@
     health    loopback: 200 at /health
     web       TLS, where it is asked for: the page to watch by, for the coordinator and the sites
 
-The app behind them is Flower's own, started from its own parts rather than by `flower-superlink`, which would put all
-of it at one port, and would let whoever reaches it start runs. This is the one place that leans on how Flower puts its
-server together.
+The app behind them is Flower's own (`fedner.flower.superlink_app`).
 """
 
 import asyncio
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -28,29 +26,31 @@ import uvicorn
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from fastapi import FastAPI
-from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL, NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
-from flwr.server.superlink.linkstate import LinkState
-from flwr.supercore.constant import NodeStatus
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supercore.sql_mixin import SqlMixin
-from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
-from flwr.superlink.config_loader import SuperLinkLifespanConfig
-from flwr.superlink.main import create_app
 from sqlalchemy import event
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fedner.deployment.monitoring.collector import Lookout
+from fedner.deployment.monitoring.collector import StatusCollector
 from fedner.deployment.monitoring.credentials import Viewer, Viewers
 from fedner.deployment.monitoring.web import basic, page_app, page_config, status_route
 from fedner.deployment.preflight.registration import registration
-from fedner.deployment.service.access import Gate, TokenAuthn
+from fedner.deployment.service.access import CoordinatorToken, Gate
 from fedner.deployment.service.downloads import PREFIX, downloads
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
+from fedner.deployment.service.flower_programs import LOOPBACK, listen
 from fedner.deployment.service.settings import ServerSettings, read_settings
 from fedner.errors import ConfigError, FednerError
+from fedner.flower.link_state import (
+    LinkState,
+    engines,
+    register_node,
+    registered_nodes,
+    remove_node,
+    site_of_key,
+)
+from fedner.flower.signing import public_key_to_bytes
+from fedner.flower.superlink_app import link_state_of, superlink_app
 
-LOOPBACK = "127.0.0.1"
 PAGE_BYTES = 4096
 """SQLite's own default, which Flower leaves."""
 LOG_BYTES = 256 * 1024**2
@@ -63,15 +63,16 @@ def main(arguments: list[str]) -> int:
     """Serve what a settings file says until SIGTERM or SIGINT."""
     settings = read_settings(Path(arguments[0]))
     try:
-        authn = TokenAuthn(settings.token_digest)
-        app = create_app(_lifespan_config(settings, authn), SuperLinkLifespan)
-        state = app.state.linkstate_factory.state()
+        token = CoordinatorToken(settings.token_digest)
+        secret = Path(settings.secret_file).read_bytes()
+        app = superlink_app(settings.ports.runtime, secret, settings.database, token.accepts)
+        state = link_state_of(app)
         rarer_checkpoints(state)
         register(state, settings.sites)
         with asyncio.Runner(loop_factory=uvicorn.Config(app).get_loop_factory()) as runner:
-            runner.run(_serve(settings, authn, app))
+            runner.run(_serve(settings, token, app))
     except (FednerError, OSError) as error:
-        tell("superlink-failed", reason=str(error))
+        log_event("superlink-failed", reason=str(error))
         return 1
     return 0
 
@@ -84,10 +85,7 @@ def rarer_checkpoints(state: LinkState) -> None:
     may lose what was written since the last copying, as before, but more of it: messages under way and the run's task,
     and the run goes on after its last whole round, which lies in its own folder.
     """
-    for database in (state, getattr(state, "object_store", None)):
-        assert isinstance(database, SqlMixin)
-        engine = database._engine  # pyright: ignore[reportPrivateUsage]
-        assert engine is not None
+    for engine in engines(state):
         event.listen(engine, "connect", _rarer_checkpoint)
         engine.dispose()  # of connections that were made before
 
@@ -107,26 +105,22 @@ def register(state: LinkState, sites: Mapping[str, str]) -> None:
         ConfigError: a key is none, or was shut out before.
     """
     wanted = {_key_bytes(site, key): site for site, key in sites.items()}
-    known = {
-        node.public_key: node
-        for node in state.get_node_info(owner_aids=[NOOP_FLWR_AID])
-        if node.status != NodeStatus.UNREGISTERED
-    }
+    known = {node.public_key: node for node in registered_nodes(state)}
     for key, node in known.items():
         if wanted.get(key) != node.name:
-            state.delete_node(NOOP_FLWR_AID, node.node_id)
-            tell("site-shut-out", site=node.name)
+            remove_node(state, node.number)
+            log_event("site-shut-out", site=node.name)
     for key, site in sorted(wanted.items(), key=lambda item: item[1]):
         if key in known and known[key].name == site:
             continue
         try:
-            state.create_node(NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, key, HEARTBEAT_DEFAULT_INTERVAL, name=site)
+            register_node(state, site, key)
         except ValueError as error:
             raise ConfigError(
                 f"site '{site}': its key was shut out before and cannot come back; let the site have a new key, and "
                 "issue the server's kit again"
             ) from error
-        tell("site-registered", site=site)
+        log_event("site-registered", site=site)
 
 
 def _key_bytes(site: str, key: str) -> bytes:
@@ -138,18 +132,6 @@ def _key_bytes(site: str, key: str) -> bytes:
         ) from error
 
 
-def _lifespan_config(settings: ServerSettings, authn: TokenAuthn) -> SuperLinkLifespanConfig:
-    return SuperLinkLifespanConfig(
-        control_address="", health_server_address=None, host="127.0.0.1", port=settings.ports.runtime, insecure=False,
-        certificates=None, superexec_auth_secret=Path(settings.secret_file).read_bytes(), authn_plugin=authn,
-        event_log_plugin=None, fleet_event_log_plugin=None, enable_event_log=False, artifact_provider=None,
-        enable_supernode_auth=True, fleet_api_type="grpc-rere", fleet_api_address=None, simulation=False,
-        ssl_ca_certfile=None, ssl_certfile=None, ssl_keyfile=None, database=settings.database,
-        isolation="process",  # the process that runs apps is fedner's to start, and has to show the secret
-        runtime_dependency_install=False,
-    )  # fmt: skip
-
-
 class _Listener(uvicorn.Server):
     """A server that leaves signals to whoever runs several of them."""
 
@@ -158,17 +140,17 @@ class _Listener(uvicorn.Server):
         yield
 
 
-async def _serve(settings: ServerSettings, authn: TokenAuthn, app: FastAPI) -> None:
+async def _serve(settings: ServerSettings, token: CoordinatorToken, app: FastAPI) -> None:
     ports, tls = settings.ports, _Tls(settings.certificate, settings.key)
-    state = app.state.linkstate_factory.state()
-    look = Lookout(settings.federation, Path(settings.runs), state)
+    state = link_state_of(app)
+    look = StatusCollector(settings.federation, Path(settings.runs), state)
     viewers = Viewers(federation=settings.federation, sites=settings.sites)
 
     def coordinator(authorization: str) -> Viewer | None:
-        return Viewer(None) if authn.bearer(authorization) else None
+        return Viewer(None) if token.bearer(authorization) else None
 
-    ours = Starlette(routes=[*downloads(Path(settings.runs), authn.bearer).routes, status_route(look, coordinator)])
-    asked = Starlette(routes=[*registration(state).routes, status_route(look, basic(viewers))])
+    ours = Starlette(routes=[*downloads(Path(settings.runs), token.bearer).routes, status_route(look, coordinator)])
+    asked = Starlette(routes=[*registration(partial(site_of_key, state)).routes, status_route(look, basic(viewers))])
     listeners = {
         _Listener(_config(Gate(app, ("/v1/runtime/",)), "on")): listen(LOOPBACK, ports.runtime),
         _Listener(_config(Gate(app, ()), "off")): listen(LOOPBACK, ports.health),
@@ -233,32 +215,15 @@ def _config(app: ASGIApp, lifespan: Literal["on", "off"], tls: _Tls | None = Non
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; at `::` it takes IPv4 as well.
-
-    Raises:
-        ConfigError: the address is none of this machine's, or the port is taken.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        both = host == "::" and socket.has_dualstack_ipv6()  # Python's own default is IPv6 alone
-        return socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen at {host} port {port} ({error.strerror}); another process may hold it"
-        ) from error
-
-
 async def _watch(state: LinkState) -> None:
-    """Tell which sites come and go."""
+    """Log which sites connect and disconnect."""
     online: set[str] = set()
     while True:
-        nodes = await asyncio.to_thread(state.get_node_info, owner_aids=[NOOP_FLWR_AID], statuses=[NodeStatus.ONLINE])
-        now = {node.name for node in nodes}
+        now = {node.name for node in await asyncio.to_thread(registered_nodes, state) if node.online}
         for site in sorted(now - online):
-            tell("site-online", site=site)
+            log_event("site-online", site=site)
         for site in sorted(online - now):
-            tell("site-offline", site=site)
+            log_event("site-offline", site=site)
         online = now
         await asyncio.sleep(ONLINE_SECONDS)
 

@@ -20,7 +20,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
 
-from fedner.deployment.service.event_lines import tell
+from fedner.deployment.service.event_lines import log_event
 
 LOG_BYTES = 10 * 1024**2
 LOG_FILES = 7
@@ -39,10 +39,11 @@ _LIBC = ctypes.CDLL(None)  # loaded here, since between fork and exec nothing ma
 
 @dataclass(frozen=True)
 class Program:
-    """A process to keep running; `name` is what the lines call it."""
+    """A process to keep running; `name` is its name in event lines, `sockets` are open files that it is handed."""
 
     name: str
     command: Sequence[str]
+    sockets: Sequence[int] = ()
 
 
 @dataclass
@@ -78,11 +79,11 @@ class Supervisor:
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> bool:
-        """Run until told to stop; return whether that was so, and not because a program does not stay up."""
+        """Run until stopped; return False if a program does not stay up."""
         running = [_Running(program) for program in self.programs]
         log = _open_log(self.log)
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        told_ready = self.ready is None
+        reported_ready = self.ready is None
         try:
             while not self._stopping.is_set():
                 for one in running:
@@ -91,16 +92,16 @@ class Supervisor:
                     elif one.process is not None and one.process.poll() is not None:
                         self._note_death(one)
                         if self.max_failures is not None and one.failures >= self.max_failures:
-                            tell("given-up", process=one.program.name, log=self.log)
+                            log_event("given-up", process=one.program.name, log=self.log)
                             return False
-                if not told_ready and self.ready is not None and self.ready():
-                    told_ready = True
-                    tell("ready")
+                if not reported_ready and self.ready is not None and self.ready():
+                    reported_ready = True
+                    log_event("ready")
                 self._stopping.wait(_POLL_SECONDS)
             return True
         finally:
             end(one.process for one in reversed(running))
-            tell("stopped")
+            log_event("stopped")
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -110,18 +111,19 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._stopping.is_set():
-            tell("stopping", signal=signal.Signals(number).name)
+            log_event("stopping", signal=signal.Signals(number).name)
         self._stopping.set()
 
     def _start(self, one: _Running, log: logging.Logger) -> None:
         one.process = subprocess.Popen(
             one.program.command, env=dict(self.environment), cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            pass_fds=one.program.sockets,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )  # fmt: skip
         one.started = time.monotonic()
         threading.Thread(target=_copy, args=(one.program.name, one.process, log), daemon=True).start()
-        tell("started", process=one.program.name, pid=one.process.pid)
+        log_event("started", process=one.program.name, pid=one.process.pid)
 
     def _note_death(self, one: _Running) -> None:
         assert one.process is not None
@@ -129,7 +131,7 @@ class Supervisor:
         steady = time.monotonic() - one.started > STEADY_SECONDS
         one.failures = 1 if steady else one.failures + 1
         wait = 0.0 if steady else wait_seconds(one.failures)
-        tell("died", process=one.program.name, status=one.process.returncode, restart_in_seconds=f"{wait:g}")
+        log_event("died", process=one.program.name, status=one.process.returncode, restart_in_seconds=f"{wait:g}")
         one.process, one.due = None, time.monotonic() + wait
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 import hmac
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from flwr.common.config import parse_config_args
 
 from fedner.config import from_plain
 from fedner.deployment.control.submission import for_sites
@@ -79,11 +79,11 @@ def test_a_run_ships_a_description_and_no_code_and_the_same_bytes_every_time():
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "quo'te", 'double"quote', "back\\slash", "ümlaut", "a=b c=d"])
-def test_flower_reads_the_paths_of_a_site_as_they_are(kit, tmp_path, name):
+def test_a_supernode_reads_the_paths_of_a_site_as_they_are(kit, tmp_path, name):
     state = tmp_path / name
     state.mkdir()
     write_node_config(state / "node.toml", kit, Path(tmp_path / name / "site.yaml"), state)
-    said = parse_config_args([str(state / "node.toml")])
+    said = tomllib.loads((state / "node.toml").read_text(encoding="utf-8"))
     assert said == {
         "site-file": str(state / "site.yaml"),
         "contract": str(kit.folder / "contract.yaml"),

@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,22 +15,13 @@ from fedner.deployment.provisioning.keys import make_site_key
 from fedner.deployment.provisioning.kit import read_kit
 from fedner.deployment.provisioning.signing import verify
 
-from ..conftest import issue_kits, tls_server
+from ..conftest import NOW, issue_kits, tls_server
 
 CORPUS = "Aspirin B-DRUG\n100 B-DOSE\nmg I-DOSE\n\nNothing O\n"
-NOW = datetime.now(UTC)
 
 
 def clock() -> datetime:
-    return datetime.now(UTC)
-
-
-def free_ports(number: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    return NOW
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +31,9 @@ def no_proxy(monkeypatch):
 
 
 @pytest.fixture
-def kits(tmp_path):
+def kits(tmp_path, reserve_port):
     """Kits of a federation whose server is this machine."""
-    fleet, control, runtime, health = free_ports(4)
+    fleet, control, runtime, health = (reserve_port() for _ in range(4))
     text = f"""\
 name: cardio
 server:
@@ -163,16 +154,15 @@ def test_a_name_without_an_address_ends_the_way(issued):
     assert "/etc/hosts" in found[0].remedy
 
 
-def test_a_port_where_nothing_listens_is_named(issued):
-    (port,) = free_ports(1)
-    found = reach("127.0.0.1", port, issued / "site-north" / "ca.crt", clock)
+def test_a_port_where_nothing_listens_is_named(issued, reserve_port):
+    found = reach("127.0.0.1", reserve_port(), issued / "site-north" / "ca.crt", clock)
     assert (found[1].state, found[2].state) == (State.failed, State.skipped)
     assert "refuses the connection" in found[1].found
 
 
 def test_the_wrong_authority_the_wrong_host_and_an_expired_certificate_are_told_apart(issued, tmp_path):
     other = issue_kits(tmp_path / "other")
-    elsewhere = issue_kits(tmp_path / "old", datetime.now(UTC) - timedelta(days=400))
+    elsewhere = issue_kits(tmp_path / "old", NOW - timedelta(days=400))
     ours = issued / "site-north" / "ca.crt"
     with tls_server(issued / "server") as port:
         assert by_check(reach("localhost", port, ours, clock))["TLS"].state is State.ok

@@ -3,16 +3,18 @@
 import asyncio
 import base64
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
-from flwr.supercore.primitives.asymmetric import sign_message
 from flwr.superlink.config_loader import get_federation_manager, get_objectstore_linkstate_factories
 
 from fedner.deployment.preflight.findings import State
 from fedner.deployment.preflight.registration import PATH, Answer, Refusal, answer, judge, question, registration
 from fedner.deployment.provisioning.keys import make_key, public_line
 from fedner.deployment.service.superlink import register
+from fedner.flower.link_state import site_of_key
+from fedner.flower.signing import sign_message
 
 # Flower's own migrations configure alembic in a way that alembic has come to warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")
@@ -37,7 +39,8 @@ def test_a_registered_key_is_known_by_its_name_and_a_revoked_or_strange_one_is_n
     sites = {name: public_line(key.public_key(), name).decode() for name, key in (("north", north), ("south", south))}
     register(factory.state(), sites)
     register(factory.state(), {"north": sites["north"]})  # south has left the kit
-    told = [ask(registration(factory.state()), question(key, datetime.now(UTC))) for key in (north, south, strange)]
+    app = registration(partial(site_of_key, factory.state()))
+    told = [ask(app, question(key, datetime.now(UTC))) for key in (north, south, strange)]
     assert [reply.status_code for reply in told] == [200, 401, 401]
     findings = [judge(reply.status_code, reply.content, "north") for reply in told]
     assert [finding.state for finding in findings] == [State.ok, State.failed, State.failed]

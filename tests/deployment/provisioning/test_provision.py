@@ -28,7 +28,7 @@ from fedner.deployment.provisioning.keys import fingerprint, make_site_key, read
 from fedner.deployment.provisioning.kit import read_kit
 from fedner.deployment.provisioning.rotation import finish_authority, rotate_authority, rotate_server, rotate_site
 from fedner.deployment.provisioning.signing import seal, verify
-from fedner.deployment.provisioning.transaction import held, redrafted
+from fedner.deployment.provisioning.transaction import locked, staged_copy
 from fedner.errors import ConfigError, RunError
 
 from ..conftest import FEDERATION, HOST, issue_kits, tls_server, write_federation
@@ -45,7 +45,7 @@ def handshake(authority, port: int, host: str = HOST) -> str | None:
     """Shake hands as a site does; return OpenSSL's reason for a refusal."""
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            socket.create_connection(("127.0.0.1", port)) as plain,
             trusting(authority).wrap_socket(plain, server_hostname=host),
         ):
             return None
@@ -450,7 +450,7 @@ def test_a_change_works_after_the_sites_kits_were_handed_over_and_deleted(kits):
 
 def test_an_interrupted_change_leaves_everything_as_it_was(kits):
     before = contents(kits.parent)
-    with held(kits), pytest.raises(FileNotFoundError), redrafted(kits) as draft:
+    with locked(kits), pytest.raises(FileNotFoundError), staged_copy(kits) as draft:
         shutil.move(draft / "coordinator" / "ca.key", draft / "no such folder" / "ca.key")
     assert contents(kits.parent) == before
 
@@ -459,13 +459,13 @@ def test_what_a_crash_left_behind_is_mended_by_the_next_command(kits):
     before = contents(kits)
     (kits.parent / ".cardio.draft" / "coordinator").mkdir(parents=True)  # killed while it wrote
     kits.rename(kits.parent / ".cardio.before")  # killed between the two renames
-    with held(kits):
+    with locked(kits):
         assert contents(kits) == before
     assert sorted(path.name for path in kits.parent.iterdir()) == [".cardio.lock", "cardio"]
 
 
 def test_two_changes_at_once_are_refused(kits):
-    with held(kits), pytest.raises(RunError, match="another fedner is changing it"):
+    with locked(kits), pytest.raises(RunError, match="another fedner is changing it"):
         add(kits, "east", None, NOW)
 
 

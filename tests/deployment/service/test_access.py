@@ -4,13 +4,13 @@ import asyncio
 
 import httpx
 import pytest
-from flwr.common.constant import ACCESS_TOKEN_KEY
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from fedner.deployment.service.access import Gate, TokenAuthn, token_digest
+from fedner.deployment.service.access import CoordinatorToken, Gate, token_digest
+from fedner.flower.account_auth import ACCESS_TOKEN_KEY, TokenAuthn
 
 
 async def echo(request: Request) -> PlainTextResponse:
@@ -54,7 +54,7 @@ def test_a_body_of_the_size_passes_and_a_larger_one_does_not_however_it_is_sent(
 
 
 def test_only_the_token_is_accepted():
-    authn = TokenAuthn(token_digest("secret"))
+    authn = TokenAuthn(CoordinatorToken(token_digest("secret")).accepts)
     assert authn.validate_tokens_in_metadata([(ACCESS_TOKEN_KEY, "secret")])[0]
     for metadata in ([], [(ACCESS_TOKEN_KEY, "Secret")], [(ACCESS_TOKEN_KEY, "")], [("other", "secret")]):
         assert authn.validate_tokens_in_metadata(metadata) == (False, None)
@@ -67,4 +67,4 @@ def test_only_the_token_is_accepted():
     [("Bearer secret", True), ("bearer secret", True), ("Basic secret", False), ("secret", False), ("Bearer ", False)],
 )
 def test_a_header_shows_the_token_as_a_bearer_or_not_at_all(header: str, shows: bool):
-    assert TokenAuthn(token_digest("secret")).bearer(header) is shows
+    assert CoordinatorToken(token_digest("secret")).bearer(header) is shows

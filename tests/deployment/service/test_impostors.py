@@ -44,7 +44,6 @@ def impostor(server_kit: Path) -> Iterator[tuple[int, Heard]]:
     def listen() -> None:
         with contextlib.suppress(OSError):
             plain, _ = listener.accept()
-            plain.settimeout(10)
             with context.wrap_socket(plain, server_side=True) as connection:
                 heard.content = connection.recv(1000)
 

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.common.constant import NOOP_FLWR_AID
 from flwr.superlink.config_loader import get_federation_manager, get_objectstore_linkstate_factories
 
-from fedner.deployment.service.superlink import LOG_BYTES, listen, rarer_checkpoints, register
+from fedner.deployment.service.flower_programs import listen
+from fedner.deployment.service.superlink import LOG_BYTES, rarer_checkpoints, register
 from fedner.errors import ConfigError
 
 # Flower's own migrations configure alembic in a way that alembic has come to warn about.
@@ -79,8 +80,8 @@ def test_sqlite_keeps_its_log_until_it_has_grown_large_in_both_of_flowers_databa
 def test_two_colons_listen_on_both_and_one_address_on_its_own_kind_alone():
     with listen("::", 0) as both, listen("::1", 0) as six:
         for host in ("127.0.0.1", "::1"):
-            socket.create_connection((host, both.getsockname()[1]), timeout=5).close()
+            socket.create_connection((host, both.getsockname()[1])).close()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", six.getsockname()[1]), timeout=5)
+            socket.create_connection(("127.0.0.1", six.getsockname()[1]))
         with pytest.raises(ConfigError, match="another process may hold it"):
             listen("::", both.getsockname()[1])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from flwr.proto.fleet_pb2 import ActivateNodeResponse
 
-from fedner.deployment.service.flower_programs import environment, free_port
+from fedner.deployment.service.flower_programs import LOOPBACK, environment, listen
 
 
 class _Once(BaseHTTPRequestHandler):
@@ -64,23 +64,21 @@ def breaking_server(kit: Path) -> Iterator[_Breaking]:
 
 @pytest.mark.slow
 def test_a_supernode_ends_when_its_link_broke_off_in_a_handshake(issued, tmp_path):
-    with breaking_server(issued / "server") as server:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "node.toml").write_text('site-file = "site.yaml"\n')
+    with breaking_server(issued / "server") as server, listen(LOOPBACK, 0) as runtime:
         command = [
-            *(
-                sys.executable,
-                "-P",
-                "-m",
-                "fedner.deployment.service.supernode",
-                "--superlink",
-                f"localhost:{server.server_port}",
-            ),
+            *(sys.executable, "-P", "-m", "fedner.deployment.service.supernode"),
+            *("--superlink", f"localhost:{server.server_port}"),
             *("--root-certificates", str(issued / "site-north" / "ca.crt")),
-            *("--auth-supernode-private-key", str(issued / "site-north" / "north.key")),
-            *("--isolation", "process", "--host", "127.0.0.1", "--port", str(free_port())),
+            *("--key", str(issued / "site-north" / "north.key")),
+            *("--node-config", str(tmp_path / "node.toml")),
+            *("--runtime-socket", str(runtime.fileno()), "--secret-file", str(tmp_path / "secret")),
         ]
         ended = subprocess.run(
-            command, env={**environment(tmp_path), "NO_PROXY": "*"}, timeout=120, capture_output=True, text=True
-        )
+            command, env={**environment(tmp_path), "NO_PROXY": "*"}, pass_fds=[runtime.fileno()],
+            capture_output=True, text=True,
+        )  # fmt: skip
     assert server.shaken > 1, ended.stderr
     assert ended.returncode == 1
     assert "event=link-lost" in ended.stdout

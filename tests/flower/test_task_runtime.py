@@ -12,7 +12,7 @@ from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectSto
 from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
 from flwr.supernode.servicer.runtime import runtime_handlers
 
-from fedner.site.worker import PUSHES, push_reply
+from fedner.flower.task_runtime import PUSHES, push_reply
 
 
 @dataclass
