@@ -16,10 +16,11 @@ from fedner.config import (
     SyntheticData,
     TextFilesData,
 )
+from fedner.config.suggesting import suggestion
 from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.exclusion import leave_out
-from fedner.data.labels import LabelContract, contract_from_config, suggestion
+from fedner.data.labels import LabelContract, contract_from_config
 from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
 from fedner.data.reading.formats.hub import HubSplit, open_splits
 from fedner.errors import ConfigError, DataError

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from fedner.config import FilesData
 from fedner.config.site import SiteConfig, SiteLabels
+from fedner.config.suggesting import suggestion
 from fedner.data.corpus import SPLITS, Document, Sentence, Shard
 from fedner.data.exclusion import leave_out
-from fedner.data.labels import EntityType, LabelContract, suggestion
+from fedner.data.labels import EntityType, LabelContract
 from fedner.data.loading import Piece, log_changes, open_pieces, sample
 from fedner.errors import DataError, LabelError
 

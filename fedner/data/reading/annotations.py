@@ -26,7 +26,8 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from fedner.config import Discontinuous, Misaligned, Nested
-from fedner.data.labels import LabelContract, Span, suggestion, tags_of
+from fedner.config.suggesting import suggestion
+from fedner.data.labels import LabelContract, Span, tags_of
 from fedner.data.reading.source import (
     MAX_SENTENCE_WORDS,
     Place,

@@ -28,7 +28,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fedner.config import TagScheme
-from fedner.data.labels import LabelContract, suggestion
+from fedner.config.suggesting import suggestion
+from fedner.data.labels import LabelContract
 from fedner.errors import LabelError
 
 _LETTERS = {
