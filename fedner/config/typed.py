@@ -140,6 +140,8 @@ def _strict(part: Any) -> Any:
 def _sentence(error: ErrorDetails, schema: type, given: Mapping[str, object]) -> str:
     *parents, last = error["loc"] or ("",)
     found = shown(error["input"])
+    if last == "[key]" and error["type"] == "unfit":
+        return f"{_place(parents[:-1])}: expected {error['msg']}, got {found}"
     if last == "[key]":
         return f"{_place(parents[:-1])}: YAML reads {found} as {type(error['input']).__name__}; put the name in quotes"
     place = _place([*parents, last])
@@ -150,7 +152,7 @@ def _sentence(error: ErrorDetails, schema: type, given: Mapping[str, object]) ->
     if error["type"] in ("unfit", "value_error"):
         return f"{place}: expected {error['msg']}, got {found}"
     kind = _kind_at(schema, error["loc"])
-    if is_dataclass(kind):
+    if _has_keys(kind):
         return f"{place or 'file'}: expected the keys {', '.join(_keys(kind, given))}, got {found}"
     known = _choices(kind)
     if known:
@@ -165,7 +167,12 @@ def _unknown(place: str, name: str, kind: Any, given: Mapping[str, object]) -> s
 
 
 def _keys(kind: Any, given: Mapping[str, object]) -> list[str]:
-    return [entry.name for entry in fields(kind) if entry.name not in given]
+    names = [entry.name for entry in fields(kind)] if is_dataclass(kind) else kind._fields
+    return [name for name in names if name not in given]
+
+
+def _has_keys(kind: Any) -> bool:
+    return is_dataclass(kind) or hasattr(kind, "_fields")  # a NamedTuple, which is read from keys as well
 
 
 def _choices(kind: Any) -> list[str]:
@@ -182,7 +189,7 @@ def _kind_at(schema: Any, place: "list[int | str] | tuple[int | str, ...]") -> A
             kind = next(each for each in get_args(kind) if each is not types.NoneType)
         if part is None:
             break
-        if is_dataclass(kind):
+        if _has_keys(kind):
             kind = get_type_hints(kind, include_extras=True)[str(part)]
         else:  # of a list the type of its items, of a mapping that of its values
             kind = next(each for each in reversed(get_args(kind)) if each is not ...)
@@ -192,7 +199,8 @@ def _kind_at(schema: Any, place: "list[int | str] | tuple[int | str, ...]") -> A
 def _place(parts: "list[int | str] | tuple[int | str, ...]") -> str:
     place = ""
     for part in parts:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+        name = part if isinstance(part, int) or (part.isprintable() and len(part) <= 80) else shown(part)
+        place += f"[{name}]" if isinstance(part, int) else f".{name}" if place else str(name)
     return place
 
 
