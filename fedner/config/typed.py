@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError, SchemaValidator, Va
 
 from fedner.config.strict_yaml import read_yaml
 from fedner.config.suggesting import suggestion
-from fedner.errors import ConfigError, InputError
+from fedner.errors import ConfigError, FednerError, InputError
 
 T = TypeVar("T")
 
@@ -74,8 +74,10 @@ def write_plain(path: Path, content: Mapping[str, object], opening: str = "") ->
 def typed(
     plain: object,
     schema: type[T],
-    refusal: Callable[[str], InputError] = ConfigError,
+    refusal: Callable[[str], FednerError] = ConfigError,
     given: Mapping[str, object] | None = None,
+    unknown: Literal["forbid", "ignore"] = "forbid",
+    place: str = "",
 ) -> T:
     """Return plain values as a dataclass.
 
@@ -84,9 +86,11 @@ def typed(
         schema: a dataclass of texts, numbers, moments, enums, tuples, mappings and dataclasses of these.
         refusal: makes the error of a sentence.
         given: fields that the caller knows and `plain` must not hold.
+        unknown: whether keys that the schema lacks are refused, or ignored as what a later version added.
+        place: the key that `plain` stands under.
 
     Raises:
-        InputError: `refusal`: a key is unknown or missing, or a value is ill-typed; the message names the key.
+        FednerError: `refusal`: a key is unknown or missing, or a value is ill-typed; the message names the key.
         FednerError: as the dataclasses' own checks raise it.
     """
     known = given or {}
@@ -96,12 +100,12 @@ def typed(
                 raise refusal(_unknown(name, name, schema, known))
         plain = {**cast(dict[object, object], plain), **known}
     try:
-        return _validator(schema).validate_python(plain, extra="forbid")
+        return _validator(schema).validate_python(plain, extra=unknown)
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A misspelt key is missing as well; the one that stands there says more.
         first = next((each for each in found if each["type"].startswith("unexpected")), found[0])
-        raise refusal(_sentence(first, schema, known)) from error
+        raise refusal(_sentence(first, schema, known, place)) from error
 
 
 def fits(check: Callable[[Any], object], wanted: str) -> AfterValidator:
@@ -137,14 +141,15 @@ def _strict(part: Any) -> Any:
     return entries
 
 
-def _sentence(error: ErrorDetails, schema: type, given: Mapping[str, object]) -> str:
-    *parents, last = error["loc"] or ("",)
+def _sentence(error: ErrorDetails, schema: type, given: Mapping[str, object], inside: str) -> str:
+    *parents, last = error["loc"] or (None,)
     found = shown(error["input"])
     if last == "[key]" and error["type"] == "unfit":
-        return f"{_place(parents[:-1])}: expected {error['msg']}, got {found}"
+        return f"{_place(parents[:-1], inside)}: expected {error['msg']}, got {found}"
     if last == "[key]":
-        return f"{_place(parents[:-1])}: YAML reads {found} as {type(error['input']).__name__}; put the name in quotes"
-    place = _place([*parents, last])
+        kind = type(error["input"]).__name__
+        return f"{_place(parents[:-1], inside)}: YAML reads {found} as {kind}; put the name in quotes"
+    place = _place(error["loc"], inside) or "file"
     if error["type"].startswith("missing"):
         return f"{place}: expected this key, got none"
     if error["type"].startswith("unexpected"):
@@ -153,7 +158,7 @@ def _sentence(error: ErrorDetails, schema: type, given: Mapping[str, object]) ->
         return f"{place}: expected {error['msg']}, got {found}"
     kind = _kind_at(schema, error["loc"])
     if _has_keys(kind):
-        return f"{place or 'file'}: expected the keys {', '.join(_keys(kind, given))}, got {found}"
+        return f"{place}: expected the keys {', '.join(_keys(kind, given))}, got {found}"
     known = _choices(kind)
     if known:
         hint = suggestion(error["input"], known) if isinstance(error["input"], str) else ""
@@ -190,14 +195,15 @@ def _kind_at(schema: Any, place: "list[int | str] | tuple[int | str, ...]") -> A
         if part is None:
             break
         if _has_keys(kind):
-            kind = get_type_hints(kind, include_extras=True)[str(part)]
+            hints = get_type_hints(kind, include_extras=True)
+            kind = hints[part] if isinstance(part, str) else list(hints.values())[part]
         else:  # of a list the type of its items, of a mapping that of its values
             kind = next(each for each in reversed(get_args(kind)) if each is not ...)
     return kind
 
 
-def _place(parts: "list[int | str] | tuple[int | str, ...]") -> str:
-    place = ""
+def _place(parts: "list[int | str] | tuple[int | str, ...]", inside: str) -> str:
+    place = inside
     for part in parts:
         name = part if isinstance(part, int) or (part.isprintable() and len(part) <= 80) else shown(part)
         place += f"[{name}]" if isinstance(part, int) else f".{name}" if place else str(name)
