@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, Protocol, cast
 
 import yaml
 
@@ -29,6 +29,20 @@ class Span(NamedTuple):
     type: str
     start: int
     end: int
+
+
+class LabelSet(Protocol):
+    """The entity types that may stand in a file: a contract's, or a site's own before they are mapped."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Entity type names in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,9 +75,13 @@ class LabelContract:
             if not name or name == "O" or name.split() != [name]:
                 raise LabelError(f"contract '{self.name}': {name!r} cannot be an entity type; no spaces, not 'O'")
 
-    @cached_property
+    @property
     def type_names(self) -> tuple[str, ...]:
         """Entity type names in contract order."""
+        return self._type_names
+
+    @cached_property
+    def _type_names(self) -> tuple[str, ...]:  # apart, since a cached property is no property to a protocol
         return tuple(entity.name for entity in self.types)
 
     @cached_property
