@@ -1,10 +1,12 @@
-"""What several parts do with files: name them, make them last, tell whether they were altered, keep them private."""
+"""Files on disk: safe names, atomic and durable writes, digests, private modes."""
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,40 @@ def flush_file(path: Path) -> None:
     """Make a file's content survive a power failure."""
     with path.open("rb") as content:
         os.fsync(content.fileno())
+
+
+@contextmanager
+def replacing(path: Path, *, flushed: bool = False) -> Iterator[Path]:
+    """Yield a draft beside `path`, which takes its place when the block ends: readers see the old state or the new one.
+
+    The block writes the draft as a file, or makes it a folder. If the block raises, the draft is removed and `path`
+    stays as it was.
+
+    Args:
+        path: a file, or a folder that does not exist yet or is empty; its parent exists.
+        flushed: make the content and the rename survive a power failure too, which costs a few milliseconds.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _remove(draft)  # a killed process may have had the same number
+        yield draft
+        if flushed:
+            for file in (path for path in draft.rglob("*") if path.is_file()) if draft.is_dir() else (draft,):
+                flush_file(file)
+            if draft.is_dir():
+                flush_folder(draft)
+        os.replace(draft, path)
+    except BaseException:
+        _remove(draft)
+        raise
+    if flushed:
+        flush_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with `\\n` line ends atomically."""
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
 
 
 def file_digest(path: Path) -> str:
@@ -54,16 +90,14 @@ def is_private(path: Path) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a file could not be written, without its path, for what is told beyond this machine."""
+    """Return why a file could not be written, without its path, which must not leave this machine."""
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON atomically: a reader sees the old file or the new one, never half of it."""
+    """Write JSON atomically; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -79,3 +113,10 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunDirectoryError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

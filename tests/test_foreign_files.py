@@ -66,7 +66,7 @@ def test_every_reader_of_yaml_is_tried_and_none_builds_objects():
     own = {"cli/compose.py", "config/strict_yaml.py", "records/run_directory.py"}
     assert {path for path, found in calls.items() if found} == own
     assert all("safe_load" in call or "StrictLoader" in call for found in calls.values() for call in found)
-    strict = {"config/site.py", "data/labels.py", "data/negotiation.py", "deployment/provisioning/typed_yaml.py"}
+    strict = {"config/site.py", "config/typed.py", "data/labels.py"}
     assert {path for path, text in code.items() if "import read_yaml" in text} == strict
 
 

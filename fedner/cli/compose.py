@@ -1,6 +1,5 @@
 """Command-line overrides -> a checked `Config`, by Hydra; or a saved run's config with overrides."""
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fedner.config import CLASSES_BY_GROUP, Config, FederationConfig, ModelConfig, TrainingConfig, from_plain
-from fedner.config.suggesting import keys_of, with_suggestion
+from fedner.config.suggesting import keys_of, suggestion
 from fedner.errors import ConfigError, FednerError
 
 _SINGLE_CLASSES: dict[str, type] = {"model": ModelConfig, "training": TrainingConfig, "federation": FederationConfig}
@@ -113,7 +112,7 @@ def _in_plain_words(error: BaseException) -> str:
     key = getattr(error, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if key:
-        return with_suggestion(key, f"{key}: {lines[0]}", known_keys())
+        return f"{key}: {lines[0]}{suggestion(key, known_keys())}"
     if isinstance(error, MissingConfigException):
         return _unknown_option(lines)
     return "\n".join(line for line in lines if "To append to your config" not in line)
@@ -123,9 +122,7 @@ def _unknown_option(lines: list[str]) -> str:
     # "In 'config': Could not find 'data/conl'", then the options one a line, then the search path.
     group, _, option = lines[0].rpartition("'")[0].rpartition("'")[2].partition("/")
     options = [line for line in lines[2:] if " " not in line and not line.startswith("schema_") and "=" not in line]
-    close = difflib.get_close_matches(option, options, n=2)
-    suggestion = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{group}={option}: expected one of {', '.join(options)}, got '{option}'{suggestion}"
+    return f"{group}={option}: expected one of {', '.join(options)}, got '{option}'{suggestion(option, options)}"
 
 
 def known_keys() -> list[str]:

@@ -17,7 +17,7 @@ from fedner.config.learning import Precision
 from fedner.config.plain import refuse_unsafe
 from fedner.config.policy import SitePolicy
 from fedner.config.strict_yaml import read_yaml
-from fedner.config.suggesting import keys_of, with_suggestion
+from fedner.config.suggesting import keys_of, suggestion
 from fedner.errors import ConfigError
 
 
@@ -120,7 +120,7 @@ def _site_of(plain: dict[Any, Any]) -> SiteConfig:
         key, told = getattr(error, "full_key", None), str(error).splitlines()[0]
         if not key:
             raise ConfigError(f"site file: {told}") from error
-        raise ConfigError(with_suggestion(key, f"{key}: {told}", keys_of(SiteConfig))) from error
+        raise ConfigError(f"{key}: {told}{suggestion(key, keys_of(SiteConfig))}") from error
     assert isinstance(config, SiteConfig)
     return config
 

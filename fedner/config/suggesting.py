@@ -1,19 +1,24 @@
-"""Which key somebody who mistyped one may have meant."""
+"""What somebody who mistyped a name or key may have meant."""
 
-import difflib
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 
 
-def with_suggestion(key: str, message: str, known: Collection[str]) -> str:
-    """Return the message with the known keys closest to an unknown one, those beside it before any others."""
-    parent, _, leaf = key.rpartition(".")
-    leaves = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == parent}
-    if leaf in leaves:
-        return message
-    close = [leaves[name] for name in difflib.get_close_matches(leaf, leaves, n=2)]
-    close = close or difflib.get_close_matches(key, known, n=2)
-    return f"{message}; did you mean {' or '.join(close)}?" if close else message
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'X'?)" for the known name closest to an unknown one, upper and lower case alike.
+
+    A dotted key is compared with the keys beside it, or with all if its parent is unknown. The text is empty if nothing
+    is close or the name is known.
+    """
+    names = list(known)
+    if name in names:
+        return ""
+    parent, _, leaf = name.rpartition(".")
+    beside = {other.rpartition(".")[2].casefold(): other for other in names if other.rpartition(".")[0] == parent}
+    by_folded = beside or {other.casefold(): other for other in names}
+    close = get_close_matches((leaf if beside else name).casefold(), by_folded, n=1)
+    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
 
 
 def keys_of(schema: type, prefix: str = "") -> set[str]:

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from fedner.config.suggesting import suggestion
 from fedner.data.corpus import Document, Shard
-from fedner.data.labels import LabelContract, suggestion
+from fedner.data.labels import LabelContract
 from fedner.errors import ConfigError
 
 

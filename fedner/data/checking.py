@@ -8,12 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from rich.markup import escape
-from rich.table import Table
-
 from fedner.config import DataConfig, SyntheticData
 from fedner.data.corpus import SPLITS, Corpus, Document
-from fedner.data.labels import LabelContract, contract_from_config
+from fedner.data.labels import LabelContract, LabelSet, contract_from_config
 from fedner.data.loading import Piece, corpus_name, open_pieces
 from fedner.data.reading import ReadReport
 from fedner.errors import InputError
@@ -172,22 +169,7 @@ def _contents(file: FileCheck) -> str:
     return f"{scheme}; {sizes}; {entities}"
 
 
-def stats_table(statistics: CorpusStats) -> Table:
-    """Return the statistics as a table: a row for each size and entity type, a column for each split."""
-    table = Table(title=statistics.name, title_justify="left")
-    table.add_column("")
-    for split in statistics.splits:
-        table.add_column(split, justify="right")
-    splits = list(statistics.splits.values())
-    for name in ("documents", "sentences", "words", "longest_sentence"):
-        table.add_row(name.replace("_", " "), *(f"{getattr(sizes, name):,}" for sizes in splits))
-    table.add_row("entities", *(f"{sum(sizes.entities.values()):,}" for sizes in splits), end_section=True)
-    for name in splits[0].entities:
-        table.add_row(escape(name), *(f"{sizes.entities[name]:,}" for sizes in splits))
-    return table
-
-
-def check_piece(piece: Piece, contract: LabelContract) -> FileCheck:
+def check_piece(piece: Piece, contract: LabelSet) -> FileCheck:
     """Read a file to its end or its first error, and report what is in it and what is wrong with it."""
     problem = None
     try:

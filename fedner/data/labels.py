@@ -8,15 +8,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Literal, NamedTuple, Protocol, cast
 
 import yaml
 
 from fedner.config import ContractConfig
 from fedner.config.strict_yaml import read_yaml
+from fedner.config.suggesting import suggestion
+from fedner.config.typed import typed
 from fedner.errors import LabelError
 
 SCHEME = "IOB2"
@@ -28,6 +29,20 @@ class Span(NamedTuple):
     type: str
     start: int
     end: int
+
+
+class LabelSet(Protocol):
+    """The entity types that may stand in a file: a contract's, or a site's own before they are mapped."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Entity type names in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,9 +75,13 @@ class LabelContract:
             if not name or name == "O" or name.split() != [name]:
                 raise LabelError(f"contract '{self.name}': {name!r} cannot be an entity type; no spaces, not 'O'")
 
-    @cached_property
+    @property
     def type_names(self) -> tuple[str, ...]:
         """Entity type names in contract order."""
+        return self._type_names
+
+    @cached_property
+    def _type_names(self) -> tuple[str, ...]:  # apart, since a cached property is no property to a protocol
         return tuple(entity.name for entity in self.types)
 
     @cached_property
@@ -111,11 +130,17 @@ def tags_of(spans: Iterable[Span], num_words: int) -> list[str]:
     return tags
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'X'?)" for the known name closest to `name`, upper and lower case alike, or nothing."""
-    by_folded = {other.casefold(): other for other in known}
-    close = get_close_matches(name.casefold(), by_folded, n=1)
-    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
+@dataclass(frozen=True, kw_only=True)
+class _ContractFile:
+    name: str = "entities"
+    version: int = 1
+    scheme: Literal["IOB2"] = SCHEME
+    types: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class _Names:
+    types: tuple[str, ...]
 
 
 def contract_from_config(config: ContractConfig, contract_file: str | None = None) -> LabelContract:
@@ -131,7 +156,8 @@ def contract_from_config(config: ContractConfig, contract_file: str | None = Non
             "expected a label contract, got none; list the entity types under data.contract.types (name: meaning) or "
             "name a YAML file in data.contract_file"
         )
-    return _contract(config.name, config.version, config.types)
+    types = tuple(EntityType(name, meaning) for name, meaning in config.types.items())
+    return LabelContract(config.name, config.version, types)
 
 
 def read_contract(path: str | Path) -> LabelContract:
@@ -142,7 +168,9 @@ def read_contract(path: str | Path) -> LabelContract:
     """
     content = read_yaml(path, "a contract file (data.contract_file)", LabelError)
     try:
-        return _contract_of(content)
+        found = typed(_by_name(content), _ContractFile, LabelError)
+        types = tuple(EntityType(name, meaning or "") for name, meaning in found.types.items())
+        return LabelContract(found.name, found.version, types)
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from error
 
@@ -178,46 +206,12 @@ def difference(ours: LabelContract, theirs: LabelContract) -> str:
     return "\n".join(lines)
 
 
-def _contract_of(content: object) -> LabelContract:
-    """Check what a contract file holds."""
-    if not isinstance(content, dict):
-        raise LabelError("expected `name`, `version` and `types`, got no such keys")
-    fields = cast(dict[object, object], content)
-    known = ("name", "version", "scheme", "types")
-    for key in fields:
-        if key not in known:
-            raise LabelError(
-                f"{key!r} is not a key of a contract{suggestion(str(key), known)}; keys are {', '.join(known)}"
-            )
-    name, version, types = fields.get("name", "entities"), fields.get("version", 1), fields.get("types")
-    if fields.get("scheme", SCHEME) != SCHEME:
-        raise LabelError(
-            f"scheme: expected {SCHEME}, the one used inside fedner, got {fields['scheme']!r}; leave it out"
-        )
-    if not isinstance(name, str) or type(version) is not int:
-        raise LabelError(f"expected a name (text) and a version (whole number), got {name!r} and {version!r}")
-    if isinstance(types, list):
-        listed = cast(list[object], types)
-        for type_name in listed:
-            _check_type_name(type_name)
-        if len(set(listed)) < len(listed):
-            raise LabelError(f"contract '{name}': an entity type is listed twice in {', '.join(map(str, listed))}")
-        types = {type_name: "" for type_name in listed}
-    if not isinstance(types, dict):
-        raise LabelError("types: expected `NAME: meaning` lines or a list of names")
-    return _contract(name, version, cast(dict[object, object], types))
-
-
-def _contract(name: str, version: int, types: Mapping[Any, object]) -> LabelContract:
-    for type_name, meaning in types.items():
-        _check_type_name(type_name)
-        if not isinstance(meaning, str | None):
-            raise LabelError(
-                f"types.{type_name}: expected its meaning in a sentence, got {meaning!r}; put it in quotes"
-            )
-    return LabelContract(name, version, tuple(EntityType(str(key), str(value or "")) for key, value in types.items()))
-
-
-def _check_type_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise LabelError(f"types: YAML reads {name!r} as {type(name).__name__}; put the name in quotes")
+def _by_name(content: object) -> object:
+    """Return a contract file's content with a list of type names as names without a meaning."""
+    fields = cast(dict[str, object], content if isinstance(content, dict) else {})
+    if not isinstance(fields.get("types"), list):
+        return cast(object, content)
+    names = typed({"types": fields["types"]}, _Names, LabelError).types
+    if len(set(names)) < len(names):
+        raise LabelError(f"types: an entity type is listed twice in {', '.join(names)}")
+    return {**fields, "types": dict.fromkeys(names)}

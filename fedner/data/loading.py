@@ -16,10 +16,11 @@ from fedner.config import (
     SyntheticData,
     TextFilesData,
 )
+from fedner.config.suggesting import suggestion
 from fedner.data import synthetic
 from fedner.data.corpus import SPLITS, Corpus, Document
 from fedner.data.exclusion import leave_out
-from fedner.data.labels import LabelContract, contract_from_config, suggestion
+from fedner.data.labels import LabelContract, LabelSet, contract_from_config
 from fedner.data.reading import ReadOptions, ReadReport, normalised, options_of, read_documents
 from fedner.data.reading.formats.hub import HubSplit, open_splits
 from fedner.errors import ConfigError, DataError
@@ -162,7 +163,7 @@ def sample(documents: Sequence[Document], num_sentences: int | None, seed: int, 
     return tuple(documents[index] for index in sorted(kept))
 
 
-def open_pieces(config: DataConfig, contract: LabelContract, dropped: Collection[str] = ()) -> list[Piece]:
+def open_pieces(config: DataConfig, contract: LabelSet, dropped: Collection[str] = ()) -> list[Piece]:
     """Return the files of the corpus (splits of a hub data set), not read yet.
 
     Args:
@@ -216,19 +217,19 @@ def corpus_name(config: DataConfig) -> str:
             return str(config.kind)
 
 
-def _file_piece(file: NamedFile, contract: LabelContract, options: ReadOptions) -> Piece:
+def _file_piece(file: NamedFile, contract: LabelSet, options: ReadOptions) -> Piece:
     report = ReadReport(str(file.path))
     return Piece(file.split, report, _documents(file, contract, options, report))
 
 
-def _hub_piece(config: HubData, contract: LabelContract, split: HubSplit) -> Piece:
+def _hub_piece(config: HubData, contract: LabelSet, split: HubSplit) -> Piece:
     report = ReadReport(split.place, format="hub")
     documents = normalised(split.source, contract, config.scheme, config.on_illegal, report)
     return Piece(split.split, report, (replace(document, id=f"{split.split}:{document.id}") for document in documents))
 
 
 def _documents(
-    file: NamedFile, contract: LabelContract, options: ReadOptions, report: ReadReport | None = None
+    file: NamedFile, contract: LabelSet, options: ReadOptions, report: ReadReport | None = None
 ) -> Iterator[Document]:
     for document in read_documents(file.path, contract, options, report, file.name):
         yield replace(document, metadata={**document.metadata, **dict(file.metadata)}) if file.metadata else document

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from fedner.config import FilesData
 from fedner.config.site import SiteConfig, SiteLabels
+from fedner.config.suggesting import suggestion
 from fedner.data.corpus import SPLITS, Document, Sentence, Shard
 from fedner.data.exclusion import leave_out
-from fedner.data.labels import EntityType, LabelContract, suggestion
+from fedner.data.labels import LabelContract
 from fedner.data.loading import Piece, log_changes, open_pieces, sample
 from fedner.errors import DataError, LabelError
 
@@ -22,11 +23,11 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class OwnTypes(LabelContract):
+class OwnTypes:
     """The types that may stand in a site's files; unlike a contract's their names may have blanks."""
 
-    def __post_init__(self) -> None:
-        """Take them as they are."""
+    name: str
+    type_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ class LabelMap:
         hidden = self.unannotated(split)
         own = [name for name, target in self.labels.map.items() if target not in hidden]
         own += [name for name in self.contract.type_names if name not in self.labels.map and name not in hidden]
-        named = f"{self.contract.name} with labels.map"
-        return OwnTypes(named, self.contract.version, tuple(EntityType(name) for name in own))
+        return OwnTypes(f"{self.contract.name} with labels.map", tuple(own))
 
     def apply(self, document: Document, split: str) -> Document:
         """Return a document of a split under the contract."""

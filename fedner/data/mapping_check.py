@@ -8,9 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from rich.markup import escape
-from rich.table import Table
-
 from fedner.config.site import SiteConfig
 from fedner.data.corpus import SPLITS, Document
 from fedner.data.labels import LabelContract, spans_of
@@ -87,24 +84,6 @@ def check_mapping(site: SiteConfig, contract: LabelContract) -> MappingReport:
     # What is missing may stand where reading could not go on.
     warnings = () if problems else tuple(_warnings(own, mapped, mapping))
     return MappingReport(site.site, contract.digest, own, mapped, tuple(problems), warnings, tuple(changes))
-
-
-def mapping_tables(report: MappingReport) -> list[Table]:
-    """Return the own types with what becomes of them, and the contract's with what they hold afterwards."""
-    before = Table(title=f"{report.site}: own types", title_justify="left")
-    for title in ("own type", "becomes", *SPLITS, "such as"):
-        before.add_column(title, justify="right" if title in SPLITS else "left")
-    for own in report.own:
-        target = "(dropped)" if own.target is None else own.target
-        numbers = [f"{own.entities.get(split, 0):,}" for split in SPLITS]
-        before.add_row(escape(own.name), escape(target), *numbers, escape(" | ".join(own.examples)))
-    after = Table(title="under the contract", title_justify="left")
-    for title in ("type", *SPLITS):
-        after.add_column(title, justify="right" if title in SPLITS else "left")
-    for each in report.contract:
-        cells = ["not annotated" if split in each.unannotated else f"{each.entities[split]:,}" for split in SPLITS]
-        after.add_row(escape(each.name), *cells)
-    return [before, after]
 
 
 def _count(document: Document, counts: Counter[str], examples: dict[str, dict[str, None]]) -> None:

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, cast
 
-from fedner.config.strict_yaml import read_yaml
+from fedner.config.typed import fits, read_typed
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import LabelError
 
@@ -28,7 +28,7 @@ _NEAR = 0.8
 
 
 @dataclass(frozen=True)
-class ToldType:
+class ReportedType:
     """What a site tells of one of its types; `count` is None where it keeps that to itself."""
 
     name: str
@@ -41,7 +41,19 @@ class Statement:
     """What a site tells of its types."""
 
     site: str
-    types: tuple[ToldType, ...]
+    types: tuple[ReportedType, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    meaning: str | None = None
+    count: Annotated[int, fits(lambda count: count >= 0, "a number of entities")] | None = None
+
+
+@dataclass(frozen=True)
+class _StatementFile:
+    site: Annotated[str, fits(bool, "the site's name")]
+    types: Mapping[str, _Entry]
 
 
 @dataclass(frozen=True)
@@ -77,14 +89,9 @@ def read_statement(path: str | Path) -> Statement:
     Raises:
         LabelError: the file is missing or not such YAML.
     """
-    content = read_yaml(path, "what a site tells of its types", LabelError)
-    fields = cast(dict[object, Any], content) if isinstance(content, dict) else {}
-    site, types = fields.get("site"), fields.get("types")
-    if isinstance(types, list):
-        types = dict.fromkeys(cast(list[object], types))
-    if not isinstance(site, str) or not site or not isinstance(types, dict) or set(fields) != {"site", "types"}:
-        raise LabelError(f"{path}: expected `site: NAME` and `types:` with a line for each type, got something else")
-    return Statement(site, tuple(_told(path, name, told) for name, told in cast(dict[object, object], types).items()))
+    found = read_typed(path, _StatementFile, "a site's list of its types", LabelError, prepare=_by_name)
+    types = (ReportedType(name, entry.meaning or "", entry.count) for name, entry in found.types.items())
+    return Statement(found.site, tuple(types))
 
 
 def propose(statements: Sequence[Statement], name: str, base: LabelContract | None = None) -> Proposal:
@@ -145,21 +152,26 @@ def extends(new: LabelContract, old: LabelContract) -> bool:
     return new.type_names[: len(old.types)] == old.type_names
 
 
+def _by_name(content: object) -> object:
+    """Return a statement with `types` in the long form: type -> meaning and count."""
+    if not isinstance(content, dict):
+        return content
+    fields = cast(dict[str, object], content)
+    types = fields.get("types")
+    if isinstance(types, list) and all(isinstance(name, str) for name in cast(list[object], types)):
+        types = dict.fromkeys(cast(list[str], types))
+    if not isinstance(types, dict):
+        return fields
+    entries = cast(dict[object, object], types).items()
+    return {**fields, "types": {name: each if isinstance(each, dict) else {"meaning": each} for name, each in entries}}
+
+
 def _for_models(old: LabelContract, new: LabelContract) -> str:
     if old.type_names == new.type_names:
         return "models: tag ids are the same, so a model of the first may begin a run of the second, with its head"
     if extends(new, old):
         return "models: tag ids of the first stay, so a model of it may begin a run of the second, with its head grown"
     return "models: tag ids change, so a model of the first loses its head; keep old types first and in their order"
-
-
-def _told(path: str | Path, name: object, told: object) -> ToldType:
-    fields: dict[object, object] = cast(dict[object, object], told) if isinstance(told, dict) else {"meaning": told}
-    meaning, count = fields.get("meaning"), fields.get("count")
-    fits = isinstance(name, str) and isinstance(meaning, str | None) and set(fields) <= {"meaning", "count"}
-    if not fits or not (count is None or (type(count) is int and count >= 0)):
-        raise LabelError(f"{path}: types.{name}: expected a meaning, or {{meaning: …, count: …}}, got {told!r}")
-    return ToldType(str(name), str(meaning or ""), count)
 
 
 def _meanings(name: str, told: Iterable[Statement]) -> dict[str, str]:

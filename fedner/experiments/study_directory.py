@@ -6,7 +6,6 @@
 <study>/model/  report/
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from fedner.config import Arm, Config, differences
 from fedner.data.labels import LabelContract, write_contract
 from fedner.errors import RunDirectoryError
-from fedner.files import safe_name, write_json
+from fedner.files import replacing, safe_name, write_json
 from fedner.records.environment import environment
 from fedner.records.results import StoredRun
 from fedner.records.run_directory import read_config, write_config
@@ -114,9 +113,8 @@ def _check_unchanged(directory: Path, before: Config, now: Config) -> None:
 
 def keep_state(directory: Path, state: State) -> None:
     """Write a run's best state beside its result."""
-    draft = directory / f".{STATE_FILE}.{os.getpid()}"
-    save_file(state, draft)
-    os.replace(draft, directory / STATE_FILE)
+    with replacing(directory / STATE_FILE) as draft:
+        save_file(state, draft)
 
 
 def kept_state(directory: Path, names: Sequence[str], wanted_digest: str) -> State | None:

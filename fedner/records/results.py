@@ -1,6 +1,5 @@
 """Results of runs and studies: the typed form of metrics.json (schema 1), written by arms, read by the report."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fedner.errors import RunDirectoryError
-from fedner.files import read_json, write_json
+from fedner.files import read_json, replacing, write_json
 from fedner.metrics import DocumentCounts, Score
 from fedner.refusals import Refusal, refusal_from_json
 from fedner.tensors import State
@@ -154,11 +153,10 @@ def save_run(directory: Path, outcome: RunOutcome) -> None:
     Raises:
         RunDirectoryError: it cannot be written.
     """
-    draft = directory / f".test_counts.{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        save_file(dict(outcome.test_counts), draft)
-        os.replace(draft, directory / "test_counts.safetensors")
+        with replacing(directory / "test_counts.safetensors") as draft:
+            save_file(dict(outcome.test_counts), draft)
         write_json(directory / "result.json", run_to_json(outcome.result))
     except (OSError, SafetensorError) as error:
         raise RunDirectoryError(

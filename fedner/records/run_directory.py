@@ -31,7 +31,7 @@ from filelock import FileLock, Timeout
 from fedner.config import Config, differences, from_plain, to_plain
 from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import RunDirectoryError
-from fedner.files import write_json
+from fedner.files import replacing, write_json, write_text
 from fedner.records.environment import environment
 from fedner.records.events import Event
 
@@ -157,14 +157,12 @@ def create_run(path: Path, config: Config, contract: LabelContract, restart: boo
         )
     place = path.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    write_config(config, draft / "config.yaml")
-    write_contract(contract, draft / "contract.yaml")
-    write_json(draft / "environment.json", environment(config.training.threads))
-    (draft / "history.jsonl").touch()
-    os.replace(draft, place)  # a directory that a killed process half made would be neither new nor resumable
+    with replacing(place) as draft:  # a directory that a killed process half made would be neither new nor resumable
+        draft.mkdir()
+        write_config(config, draft / "config.yaml")
+        write_contract(contract, draft / "contract.yaml")
+        write_json(draft / "environment.json", environment(config.training.threads))
+        (draft / "history.jsonl").touch()
     return RunDirectory(path)
 
 
@@ -224,10 +222,7 @@ def open_run(path: Path) -> RunDirectory:
 
 def write_config(config: Config, path: Path) -> None:
     """Write the resolved config so that it can be run again."""
-    text = yaml.safe_dump(to_plain(config), sort_keys=False, allow_unicode=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    write_text(path, yaml.safe_dump(to_plain(config), sort_keys=False, allow_unicode=True))
 
 
 def read_config(path: Path) -> Config:

@@ -8,8 +8,7 @@ from statistics import fmean
 from fedner.metrics import PRF
 from fedner.records.results import RunResult
 from fedner.report.study import ARMS, Interval, ModelIntervals, Runs, ScoreIntervals, Study
-
-_NO_INTERVALS = ScoreIntervals(Interval(), {})
+from fedner.report.wording import Bounds
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,10 @@ def on_site(study: Study, arm: str, site: str) -> Mean | None:
     return mean_of(run.sites[site].micro for run in runs if site in run.sites)
 
 
-def on_test_interval(study: Study, arm: str) -> Interval:
+def on_test_interval(study: Study, arm: str) -> Bounds:
     """Return the interval of what `on_test` returns."""
-    if arm in study.summaries and study.summaries[arm].interval.low is not None:
-        return study.summaries[arm].interval
+    if arm in study.summaries and study.summaries[arm].low is not None:
+        return study.summaries[arm]
     return study.intervals[arm].test.micro if arm in study.intervals else Interval()
 
 
@@ -106,7 +105,7 @@ def site_interval(study: Study, arm: str, site: str) -> Interval:
         "local": study.local_intervals, "fine_tuned": study.fine_tuned_intervals,
     }  # fmt: skip
     model = own[arm].get(site) if arm in own and site not in study.unseen else study.intervals.get(arm)
-    return model.sites.get(site, _NO_INTERVALS).micro if model else Interval()
+    return model.sites.get(site, ScoreIntervals()).micro if model else Interval()
 
 
 def by_seed(study: Study, arm: str) -> dict[int, float]:

@@ -64,10 +64,10 @@ def style_sheet(templates: Environment) -> Markup:
 def tiles(study: Study) -> list[tuple[str, str, str, str]]:
     """Return the headline numbers: arm, name, value, and what stands below it."""
     found = [_tile(study, arm) for arm in ("federated", "local", "centralized") if arm in arms_of(study)]
-    if study.gap_closed is not None and study.gap_closed.share is not None and study.complete and not study.synthetic:
-        bounds = wording.percent_interval(study.gap_closed.interval)
+    if study.gap_closed is not None and study.gap_closed.mean is not None and study.complete and not study.synthetic:
+        bounds = wording.percent_interval(study.gap_closed)
         below = "no interval" if bounds == wording.ABSENT else bounds
-        found.append(("gap", "Gap closed", wording.percent(study.gap_closed.share), below))
+        found.append(("gap", "Gap closed", wording.percent(study.gap_closed.mean), below))
     return found
 
 

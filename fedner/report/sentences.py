@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fedner.metrics import Difference, GapClosed
 from fedner.report import wording
 from fedner.report.averages import Mean, arms_of, by_seed, on_test, on_test_interval, seeds_of, sites_of, unseen_of
-from fedner.report.study import Difference, GapClosed, Interval, Study
+from fedner.report.study import Study
 
 
 class Verdict(StrEnum):
@@ -32,11 +33,11 @@ class Statement:
 
 def judge(difference: Difference | None) -> Verdict:
     """Return whether the interval lies above zero, below zero, or around it."""
-    if difference is None or difference.interval.low is None or difference.interval.high is None:
+    if difference is None or difference.low is None or difference.high is None:
         return Verdict.none
-    if difference.interval.low > 0:
+    if difference.low > 0:
         return Verdict.gain
-    return Verdict.loss if difference.interval.high < 0 else Verdict.unclear
+    return Verdict.loss if difference.high < 0 else Verdict.unclear
 
 
 def summarise(study: Study) -> Statement:
@@ -105,7 +106,7 @@ def _clean(study: Study) -> Iterator[str]:
 
 
 def _joining(study: Study, federated: Mean, local: Mean) -> str:
-    difference = study.differences.get("federated-local") or Difference(federated.f1 - local.f1, Interval(), None)
+    difference = study.differences.get("federated-local") or Difference(federated.f1 - local.f1, None, None, None)
     return (
         f"{_opening(study, judge(difference))}: on the pooled test set the federated model scored F1 "
         f"{wording.score(federated.f1)}, a site's own model {wording.score(local.f1)} on average "
@@ -198,14 +199,14 @@ def _pooling(study: Study) -> Iterator[str]:
     yield f"{sentence}."
     if local is not None and pooled.f1 <= local.f1:
         yield "It was no better than training alone, so there is no gap for a federation to close."
-    elif study.gap_closed is not None and study.gap_closed.share is not None:
-        yield f"Federating closed {_gap(study, study.gap_closed.share, study.gap_closed)}."
+    elif study.gap_closed is not None and study.gap_closed.mean is not None:
+        yield f"Federating closed {_gap(study, study.gap_closed.mean, study.gap_closed)}."
 
 
 def _gap(study: Study, share: float, gap: GapClosed) -> str:
     closed = f"{wording.percent(share)} of the gap between training alone and pooling"
-    if gap.interval.low is not None:
-        return f"{closed} ({_level(study)} {wording.percent_interval(gap.interval)})"
+    if gap.low is not None:
+        return f"{closed} ({_level(study)} {wording.percent_interval(gap)})"
     if gap.undefined_share > 0:
         without = wording.percent(gap.undefined_share)
         return f"{closed} (no interval: in {without} of the resamples there was no gap to close)"
@@ -248,15 +249,15 @@ def _missing(study: Study) -> str:
 
 
 def _difference(study: Study, difference: Difference) -> str:
-    if difference.interval.low is None:
+    if difference.low is None:
         return f"difference {wording.signed(difference.delta)}, no interval"
     return f"difference {_signed(study, difference)}"
 
 
 def _signed(study: Study, difference: Difference) -> str:
-    if difference.interval.low is None:
+    if difference.low is None:
         return wording.signed(difference.delta)
-    return f"{wording.signed(difference.delta)}, {_level(study)} {wording.signed_interval(difference.interval)}"
+    return f"{wording.signed(difference.delta)}, {_level(study)} {wording.signed_interval(difference)}"
 
 
 def _level(study: Study) -> str:

@@ -1,17 +1,21 @@
 """A study as the report sees it: metrics.json, read once into types; everything but the arms may be absent."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
+from pydantic import BeforeValidator
+
+from fedner.config.typed import typed
 from fedner.data.auditing.leakage import Leakage
 from fedner.data.corpus import SPLITS
 from fedner.data.encoding import EncodingStats
+from fedner.data.partition import PartitionStats, SiteStats, SplitStats
 from fedner.errors import FednerError, RunDirectoryError
 from fedner.files import read_json
-from fedner.metrics import CrossSiteMatrix
+from fedner.metrics import CrossSiteMatrix, Difference, GapClosed, Summary
 from fedner.records.results import SCHEMA, RunResult, run_from_json
 
 Value = TypeVar("Value")
@@ -33,85 +37,36 @@ _INTERVALS = {
 _PER_SITE = ("per_site", "per_site_fine_tuned")
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """Bounds of an interval; both are None where nothing supports one."""
 
     low: float | None = None
     high: float | None = None
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Mean test micro F1 of an arm over its seeds, with the interval over test documents and seeds."""
-
-    mean: float
-    interval: Interval
-    seeds: int
-
-
-@dataclass(frozen=True)
-class GapClosed:
-    """Share of the gap between training alone and pooling that federating closed; None where there is no gap.
-
-    `undefined_share` of the resamples had no gap to close; where they are too many, there is no interval.
-    """
-
-    share: float | None
-    interval: Interval
-    undefined_share: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Micro F1 of one arm minus another on the same documents, with its interval; `p_value` is two-sided."""
-
-    delta: float
-    interval: Interval
-    p_value: float | None
+_UNBOUNDED = Interval()
+_NullIsEmpty = BeforeValidator(lambda plain: {} if plain is None else plain)
 
 
 @dataclass(frozen=True)
 class ScoreIntervals:
     """Bootstrap intervals of one score, over test documents and seeds."""
 
-    micro: Interval
-    types: Mapping[str, Interval]
+    micro: Interval = _UNBOUNDED
+    types: Annotated[Mapping[str, Interval], _NullIsEmpty] = field(default_factory=dict[str, Interval])
 
 
 @dataclass(frozen=True)
 class ModelIntervals:
     """Intervals of one arm (or one local model) on the pooled test set and on each site's own."""
 
-    test: ScoreIntervals
-    sites: Mapping[str, ScoreIntervals]
-
-
-@dataclass(frozen=True)
-class SplitSize:
-    """How much text one split of one site has; `entities` counts by type."""
-
-    documents: int
-    sentences: int
-    words: int
-    entities: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class SiteData:
-    """A site's splits and how far its training types lie from the pool's (Jensen-Shannon, bits: 0 same, 1 disjoint).
-
-    `unannotated` has the types that nobody looked for in a split.
-    """
-
-    splits: Mapping[str, SplitSize]
-    divergence_bits: float | None
-    unannotated: Mapping[str, Sequence[str]]
+    test: Annotated[ScoreIntervals, _NullIsEmpty] = field(default_factory=ScoreIntervals)
+    sites: Annotated[Mapping[str, ScoreIntervals], _NullIsEmpty] = field(default_factory=dict[str, ScoreIntervals])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One study or one single run, ready to be told.
+    """One study or one single run, as the report reads it.
 
     `intervals` are by arm, `local_intervals` and `fine_tuned_intervals` by the site that trained the model; `unseen`
     sites trained none. `per_site` holds federated minus the site's own local model, on the site's own test shard,
@@ -124,8 +79,8 @@ class Study:
     contract_hash: str
     types: tuple[str, ...]
     corpus: str
-    splits: Mapping[str, SplitSize]
-    partition: Mapping[str, SiteData]
+    splits: Mapping[str, SplitStats]
+    partition: Mapping[str, SiteStats]
     unseen: tuple[str, ...]
     encoding: Mapping[str, EncodingStats]
     leakage: Leakage | None
@@ -175,44 +130,51 @@ def read_study(directory: Path) -> Study:
         raise RunDirectoryError(f"{path}: expected schema {SCHEMA}, got {found!r}; use the fedner that wrote it")
     try:
         return parse_study(plain)
-    except FednerError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"{type(error).__name__}: {error}"
-        raise RunDirectoryError(
-            f"{path}: an entry is missing or not as agreed ({problem}); run compare again"
-        ) from error
+    except (FednerError, KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = str(error) if isinstance(error, FednerError) else f"{type(error).__name__}: {error}"
+        raise RunDirectoryError(f"{path}: an entry is missing or unexpected ({problem}); run compare again") from error
 
 
 def parse_study(content: Plain) -> Study:
-    """Return the typed form of the content of metrics.json."""
+    """Return the typed form of the content of metrics.json.
+
+    Raises:
+        RunDirectoryError: an entry is missing or ill-typed.
+    """
     plain = showable(content)
-    arms, summary = _section(plain, "arms"), _section(plain, "summary")
-    intervals, differences, data = (_section(plain, key) for key in ("intervals", "differences", "data"))
-    gap, partition = summary.get("gap_closed"), _section(data, "partition")
+    arms, summary, intervals, differences, data, contract = (
+        _section(plain, key) for key in ("arms", "summary", "intervals", "differences", "data", "contract")
+    )
+    partition = _read("data.partition", data.get("partition") or None, PartitionStats)
+    gap = summary.get("gap_closed")
+    pooled = {split: getattr(partition, split) for split in SPLITS} if partition else {}
     return Study(
-        contract_hash=str(_section(plain, "contract").get("hash", "")),
-        types=tuple(_section(plain, "contract").get("types") or ()),
+        contract_hash=str(contract.get("hash", "")),
+        types=tuple(contract.get("types") or ()),
         corpus=str(data.get("corpus") or ""),
-        splits=_splits(_section(data, "splits") or partition),
-        partition={site["site"]: _site_data(site) for site in partition.get("sites") or ()},
+        splits=_read("data.splits", data.get("splits"), Mapping[str, SplitStats]) or pooled,
+        partition={site.site: site for site in partition.sites} if partition else {},
         unseen=tuple(_section(data, "unseen")),
-        encoding=_each(_section(data, "encoding"), lambda stats: EncodingStats(**stats)),
+        encoding=_each("data.encoding", data.get("encoding"), EncodingStats),
         leakage=Leakage.from_json(data["leakage"]) if data.get("leakage") else None,
         centralized=_runs(_section(arms, "centralized")),
         federated=_runs(_section(arms, "federated")),
-        local=_each(_section(_section(arms, "local"), "sites"), _runs),
-        fine_tuned=_each(_section(_section(arms, "fine_tuned"), "sites"), _runs),
+        local=_runs_by_site(_section(arms, "local")),
+        fine_tuned=_runs_by_site(_section(arms, "fine_tuned")),
         matrix=CrossSiteMatrix.from_json(plain["matrix"]) if plain.get("matrix") else None,
-        summaries={arm: _summary(summary[arm]) for arm in ARMS if summary.get(arm)},
-        gap_closed=_gap_closed(gap) if gap else None,
-        intervals={arm: _model_intervals(intervals[key]) for arm, key in _INTERVALS.items() if intervals.get(key)},
-        local_intervals=_each(_section(intervals, "local"), _model_intervals),
-        fine_tuned_intervals=_each(_section(intervals, "fine_tuned"), _model_intervals),
-        differences={name: _difference(each) for name, each in differences.items() if name not in _PER_SITE and each},
-        per_site=_each(_section(differences, "per_site"), _difference),
-        per_site_fine_tuned=_each(_section(differences, "per_site_fine_tuned"), _difference),
-        tuning={arm: dict(scores) for arm, scores in _section(plain, "tuning").items()},
+        summaries=_each("summary", {arm: summary.get(arm) for arm in ARMS}, Summary),
+        gap_closed=_read("summary.gap_closed", gap and {"undefined_share": 0.0, **gap}, GapClosed),
+        intervals=_each("intervals", {arm: intervals.get(key) for arm, key in _INTERVALS.items()}, ModelIntervals),
+        local_intervals=_each("intervals.local", intervals.get("local"), ModelIntervals),
+        fine_tuned_intervals=_each("intervals.fine_tuned", intervals.get("fine_tuned"), ModelIntervals),
+        differences=_each(
+            "differences", {name: each for name, each in differences.items() if name not in _PER_SITE}, Difference
+        ),
+        per_site=_each("differences.per_site", differences.get("per_site"), Difference),
+        per_site_fine_tuned=_each(
+            "differences.per_site_fine_tuned", differences.get("per_site_fine_tuned"), Difference
+        ),
+        tuning=_each("tuning", plain.get("tuning"), Mapping[str, float]),
         config=_section(plain, "config"),
         environment=_section(plain, "environment"),
         notices=tuple(plain.get("notices") or ()),
@@ -242,8 +204,17 @@ def _section(plain: Plain, key: str) -> Plain:
     return section or {}
 
 
-def _each(plain: Plain, read: Callable[[Any], Value]) -> dict[str, Value]:
-    return {name: read(value) for name, value in plain.items() if value is not None}
+def _read(place: str, plain: object, schema: type[Value]) -> Value | None:
+    """Return an entry as the type that it was written from, or None where it is absent."""
+    if plain is None:
+        return None
+    return typed(plain, schema, RunDirectoryError, unknown="ignore", place=place)
+
+
+def _each(place: str, plain: Plain | None, schema: type[Value]) -> Mapping[str, Value]:
+    """Return the entries that are there."""
+    present = {name: each for name, each in plain.items() if each is not None} if isinstance(plain, dict) else plain
+    return _read(place, present, cast(type[Mapping[str, Value]], Mapping[str, schema])) or {}
 
 
 def _runs(plain: Plain) -> Runs:
@@ -251,43 +222,5 @@ def _runs(plain: Plain) -> Runs:
     return {int(seed): run_from_json(seeds[seed]) for seed in sorted(seeds, key=int) if seeds[seed]}
 
 
-def _interval(bounds: Sequence[float | None] | None) -> Interval:
-    return Interval(*bounds) if bounds else Interval()
-
-
-def _bounds(plain: Plain) -> Interval:
-    return Interval(plain.get("low"), plain.get("high"))
-
-
-def _summary(plain: Plain) -> Summary:
-    return Summary(plain["mean"], _bounds(plain), int(plain.get("seeds") or 0))
-
-
-def _gap_closed(plain: Plain) -> GapClosed:
-    return GapClosed(plain.get("mean"), _bounds(plain), float(plain.get("undefined_share") or 0))
-
-
-def _difference(plain: Plain) -> Difference:
-    return Difference(plain["delta"], _bounds(plain), plain.get("p_value"))
-
-
-def _score_intervals(plain: Plain | None) -> ScoreIntervals:
-    found = plain or {}
-    return ScoreIntervals(_interval(found.get("micro")), _each(_section(found, "types"), _interval))
-
-
-def _model_intervals(plain: Plain) -> ModelIntervals:
-    return ModelIntervals(_score_intervals(plain.get("test")), _each(_section(plain, "sites"), _score_intervals))
-
-
-def _split_size(plain: Plain) -> SplitSize:
-    counts = (int(plain.get(key) or 0) for key in ("documents", "sentences", "words"))
-    return SplitSize(*counts, entities=dict(_section(plain, "entities")))
-
-
-def _splits(plain: Plain) -> dict[str, SplitSize]:
-    return {name: _split_size(plain[name]) for name in SPLITS if plain.get(name)}
-
-
-def _site_data(plain: Plain) -> SiteData:
-    return SiteData(_splits(plain), plain.get("divergence_bits"), _section(plain, "unannotated"))
+def _runs_by_site(plain: Plain) -> Mapping[str, Runs]:
+    return {site: _runs(runs) for site, runs in _section(plain, "sites").items() if runs is not None}

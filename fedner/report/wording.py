@@ -1,8 +1,7 @@
 """Numbers as people read them, the same in every output."""
 
 from collections.abc import Sequence
-
-from fedner.report.study import Interval
+from typing import Protocol
 
 ABSENT = "–"
 FINE_TUNED = "federated, then fine-tuned at the site"
@@ -15,6 +14,20 @@ ARM_NAMES = {
     "fine_tuned": "Fine-tuned",
 }
 """Arm -> what the reports call it; the arm's own name stands beside it in the headline table."""
+
+
+class Bounds(Protocol):
+    """An interval, or something that has one; both bounds are None where nothing supports one."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower bound."""
+        ...
+
+    @property
+    def high(self) -> float | None:
+        """The upper bound."""
+        ...
 
 
 def number(value: int) -> str:
@@ -49,21 +62,21 @@ def percent(share: float) -> str:
     return f"{'−' if rounded < 0 else ''}{abs(rounded)}%"
 
 
-def interval(bounds: Interval) -> str:
+def interval(bounds: Bounds) -> str:
     """Return `low to high` of scores, or the sign for nothing."""
     if bounds.low is None or bounds.high is None:
         return ABSENT
     return f"{score(bounds.low)} to {score(bounds.high)}"
 
 
-def signed_interval(bounds: Interval) -> str:
+def signed_interval(bounds: Bounds) -> str:
     """Return `low to high` of differences, or the sign for nothing."""
     if bounds.low is None or bounds.high is None:
         return ABSENT
     return f"{signed(bounds.low)} to {signed(bounds.high)}"
 
 
-def percent_interval(bounds: Interval) -> str:
+def percent_interval(bounds: Bounds) -> str:
     """Return `low to high` of shares, or the sign for nothing."""
     if bounds.low is None or bounds.high is None:
         return ABSENT

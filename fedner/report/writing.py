@@ -1,9 +1,9 @@
 """Writing the report beside its metrics.json; the same numbers give the same bytes."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedner.files import write_text
 from fedner.metrics import CrossSiteMatrix
 from fedner.report.study import Study, read_study
 
@@ -38,12 +38,12 @@ def write_study(study: Study, folder: Path) -> ReportPaths:
     figures.mkdir(parents=True, exist_ok=True)
     paths = tuple(figures / f"{name}.svg" for name in drawings)
     for path, drawing in zip(paths, drawings.values(), strict=True):
-        _write(path, drawing.svg)
+        write_text(path, drawing.svg)
     for path in set(figures.glob("*.svg")) - set(paths):
         path.unlink()
     html, markdown = folder / "index.html", folder / "report.md"
-    _write(markdown, render_markdown(study, drawings))
-    _write(html, render_html(study, drawings, draw_all(study, COMPACT_INCHES)))
+    write_text(markdown, render_markdown(study, drawings))
+    write_text(html, render_html(study, drawings, draw_all(study, COMPACT_INCHES)))
     return ReportPaths(html, markdown, paths)
 
 
@@ -55,12 +55,5 @@ def write_matrix(matrix: CrossSiteMatrix, folder: Path, signature: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     drawing = draw_matrix(matrix, WIDE_INCHES)
     if drawing is not None:
-        _write(folder / "matrix.svg", drawing.svg)
-    _write(folder / "matrix.md", render_matrix(matrix, drawing, signature))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write atomically, so that a page open in a browser is never half of one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(draft, path)
+        write_text(folder / "matrix.svg", drawing.svg)
+    write_text(folder / "matrix.md", render_matrix(matrix, drawing, signature))

@@ -73,13 +73,13 @@ def test_unknown_verb_is_refused_with_the_known_ones(capsys):
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("training.lrr=1", "did you mean training.lr?"),
-        ("trainng.lr=1", "did you mean training"),
+        ("training.lrr=1", "did you mean 'training.lr'?"),
+        ("trainng.lr=1", "did you mean 'training"),
         ("partition.alfa=1", "partition.alfa"),
         ("training.lr=abc", "training.lr: Value 'abc'"),
         ("training.lr=-1", "training.lr: expected a number above 0, got -1"),
         ("training.precision=bf17", "expected one of [auto, fp32, bf16, fp16]"),
-        ("data=conl2003", "did you mean conll2003"),
+        ("data=conl2003", "did you mean 'conll2003'"),
         ("aggregation.momentum=0.5", "aggregation.momentum"),
         ("experiment.seeds=[]", "experiment.seeds: expected at least one seed"),
     ],

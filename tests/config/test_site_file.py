@@ -35,8 +35,8 @@ def test_a_policy_that_is_left_out_lets_an_ordinary_run_through_and_keeps_docume
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("policy: {max_round: 3}", "policy.max_round: .*did you mean policy.max_rounds"),
-        ("polcy: {}", "polcy: .*did you mean policy"),
+        ("policy: {max_round: 3}", "policy.max_round: .*did you mean 'policy.max_rounds'"),
+        ("polcy: {}", "polcy: .*did you mean 'policy'"),
         ("policy: {privacy_floor: 3.0}", "policy.privacy_floor: expected null"),
         ("policy: {dev: {tell: some}}", "policy.dev.tell: .*supported"),
         ("policy: {test: {tell: listed}}", "policy.test.types: expected contract types"),

@@ -10,11 +10,11 @@ from fedner.cli.verbs.text import data as data_verb
 from fedner.config import ContractConfig, SyntheticData
 from fedner.data.auditing import AuditOptions, AuditReport, Place, audit
 from fedner.data.auditing.duplicates import banding, find_duplicates
-from fedner.data.auditing.tables import audit_lines, audit_tables
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import EntityType, LabelContract
 from fedner.data.loading import load_corpus
 from fedner.errors import ConfigError
+from fedner.report.text.audit import audit_lines, audit_tables
 
 pytest.importorskip("datasketch")
 

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fedner.config import ContractConfig, FilesData, SitesData, SyntheticData, TagScheme
-from fedner.data.checking import Repairs, check, check_lines, stats, stats_table
+from fedner.data.checking import Repairs, check, check_lines, stats
 from fedner.data.loading import load_corpus
 from fedner.errors import LabelError
+from fedner.report.text.counts import stats_table
 
 CONTRACT = ContractConfig(name="news", types={"PER": "people", "ORG": "bodies", "LOC": "places"})
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -13,7 +13,6 @@ from fedner.data.labels import (
     difference,
     read_contract,
     spans_of,
-    suggestion,
     tags_of,
     write_contract,
 )
@@ -111,9 +110,10 @@ def test_types_may_be_a_plain_list(tmp_path: Path) -> None:
         ("types: {PER: a", "expected a contract file"),
         ("types: {PER: *missing}", "expected a contract file"),
         ("? [1, 2]\n: 3", "expected a contract file"),
-        ("types: [[PER]]", "put the name in quotes"),
-        ("just a sentence", "expected `name`"),
-        ("", "expected `name`"),
+        ("types: [[PER]]", r"types\[0\]: expected text .in quotes"),
+        ("types: [NO]", r"types\[0\]: expected text .in quotes, .*got False"),
+        ("just a sentence", "expected the keys name, version, scheme, types, got 'just a sentence'"),
+        ("", "expected the keys name, version, scheme, types, got nothing"),
         ("!!python/object/apply:os.system ['true']", "expected a contract file"),
     ],
 )
@@ -167,8 +167,3 @@ def test_a_different_order_is_a_difference() -> None:
 def test_contracts_differ_in_words_exactly_when_their_digests_differ(ours: list[str], theirs: list[str]) -> None:
     one, other = make(*ours), make(*theirs)
     assert (difference(one, other) == "") == (one.digest == other.digest)
-
-
-def test_a_suggestion_ignores_case_and_stays_silent_when_nothing_is_close() -> None:
-    assert suggestion("chemicals", ["Chemical", "Disease"]) == " (did you mean 'Chemical'?)"
-    assert suggestion("xyz", ["Chemical", "Disease"]) == ""

@@ -7,11 +7,11 @@ import pytest
 
 from fedner.cli import main
 from fedner.data.labels import EntityType, LabelContract, read_contract, write_contract
-from fedner.data.negotiation import Statement, ToldType, changes, extends, propose, read_statement
+from fedner.data.negotiation import ReportedType, Statement, changes, extends, propose, read_statement
 from fedner.errors import LabelError
 
-NORTH = Statement("north", (ToldType("DRUG", "Name of a medicine", 812), ToldType("DOSE", "Amount and unit")))
-SOUTH = Statement("south", (ToldType("DRUG", "Name of a medicine."), ToldType("DATE", "Calendar date", 40)))
+NORTH = Statement("north", (ReportedType("DRUG", "Name of a medicine", 812), ReportedType("DOSE", "Amount and unit")))
+SOUTH = Statement("south", (ReportedType("DRUG", "Name of a medicine."), ReportedType("DATE", "Calendar date", 40)))
 OLD = LabelContract("letters", 3, (EntityType("DRUG", "Name of a medicine"), EntityType("WARD", "A ward")))
 
 
@@ -33,30 +33,30 @@ def test_a_draft_that_grows_keeps_the_tag_ids_of_the_contract_so_far_and_raises_
     assert grown.type_names == ("DRUG", "WARD", "DATE", "DOSE")
     assert (grown.name, grown.version) == ("letters", 4)
     assert {tag: grown.tag_ids[tag] for tag in OLD.tags} == OLD.tag_ids
-    assert propose([Statement("north", (ToldType("WARD"),))], "ignored", OLD).contract == OLD
+    assert propose([Statement("north", (ReportedType("WARD"),))], "ignored", OLD).contract == OLD
 
 
 def test_one_name_with_two_meanings_is_brought_up_and_a_full_stop_is_no_other_meaning():
-    other = Statement("south", (ToldType("DRUG", "Illegal substance"),))
+    other = Statement("south", (ReportedType("DRUG", "Illegal substance"),))
     assert ("meaning", "DRUG") in kinds(NORTH, other)
     assert ("meaning", "DRUG") not in kinds(NORTH, SOUTH)
 
 
 @pytest.mark.parametrize("name", ["DRUGS", "Drug"])
 def test_nearly_the_same_names_are_brought_up_and_not_merged(name: str):
-    other = Statement("south", (ToldType(name, "Whatever"),))
+    other = Statement("south", (ReportedType(name, "Whatever"),))
     assert ("names", "DRUG") in kinds(NORTH, other) or ("names", name) in kinds(NORTH, other)
     assert set(propose([NORTH, other], "x").contract.type_names) == {"DRUG", "DOSE", name}
 
 
 def test_two_names_for_one_meaning_are_brought_up():
-    other = Statement("south", (ToldType("MEDICATION", "Names of a medicine"),))
+    other = Statement("south", (ReportedType("MEDICATION", "Names of a medicine"),))
     assert ("same-meaning", "DRUG") in kinds(NORTH, other)
     assert not {kind for kind, _ in kinds(NORTH, SOUTH)} & {"same-meaning", "names"}
 
 
 def test_a_type_without_meaning_of_one_site_or_of_nobody_is_brought_up():
-    found = kinds(NORTH, SOUTH, Statement("west", (ToldType("AGE"),)), base=OLD)
+    found = kinds(NORTH, SOUTH, Statement("west", (ReportedType("AGE"),)), base=OLD)
     assert {("no-meaning", "AGE"), ("alone", "AGE"), ("alone", "DOSE"), ("nobody", "WARD")} <= found
     assert ("alone", "DRUG") not in found
 
@@ -69,20 +69,24 @@ def test_a_site_that_tells_twice_is_refused():
 def test_statements_are_read_in_each_form(tmp_path: Path):
     path = tmp_path / "north.yaml"
     path.write_text("site: north\ntypes:\n  DRUG: {meaning: A medicine, count: 3}\n  DOSE: Amount\n  DATE:\n")
-    types = (ToldType("DRUG", "A medicine", 3), ToldType("DOSE", "Amount"), ToldType("DATE"))
+    types = (ReportedType("DRUG", "A medicine", 3), ReportedType("DOSE", "Amount"), ReportedType("DATE"))
     assert read_statement(path) == Statement("north", types)
     path.write_text("site: north\ntypes: [DRUG, DOSE]\n")
-    assert read_statement(path) == Statement("north", (ToldType("DRUG"), ToldType("DOSE")))
+    assert read_statement(path) == Statement("north", (ReportedType("DRUG"), ReportedType("DOSE")))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("types: [DRUG]", "expected `site: NAME`"),
-        ("site: north\ntypes: {DRUG: {count: many}}", "types.DRUG: expected a meaning"),
-        ("site: north\ntypes: {DRUG: {counts: 3}}", "types.DRUG: expected a meaning"),
-        ("site: north\ntypes: {NO: x, PER: y}", "types.False: expected a meaning"),
-        ("site: [", "expected what a site tells of its types in YAML"),
+        ("types: [DRUG]", "site: expected this key, got none"),
+        ("site: north\ntypes: {DRUG: {count: many}}", "types.DRUG.count: expected a whole number, got 'many'"),
+        ("site: north\ntypes: {DRUG: {counts: 3}}", "types.DRUG.counts: no such key .did you mean 'count'"),
+        ("site: north\ntypes: {DRUG: {count: -1}}", "types.DRUG.count: expected a number of entities, got -1"),
+        ("site: north\ntypes: {DRUG: [a medicine]}", "types.DRUG.meaning: expected text .*, got a list"),
+        ("site: north\ntypes: [[DRUG]]", "types: expected keys and values, got a list"),
+        ("site: ''\ntypes: [DRUG]", "site: expected the site's name, got ''"),
+        ("site: north\ntypes: {NO: x, PER: y}", "types: YAML reads False as bool; put the name in quotes"),
+        ("site: [", "expected a site's list of its types in YAML"),
         ("site: north\nsite: south\ntypes: [DRUG]", "'site' is given twice"),
     ],
 )

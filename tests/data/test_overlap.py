@@ -211,17 +211,22 @@ def plain_fingerprint() -> dict[str, Any]:
     [
         (lambda plain: plain.update(format="other"), "format 'fedner-fingerprint'.*got format 'other'"),
         (lambda plain: plain.update(version=2), "version 1, got 2; use the fedner that wrote it"),
-        (lambda plain: plain.pop("key_id"), "missing: key_id"),
-        (lambda plain: plain.update(secret="x"), "unknown: 'secret'"),
+        (lambda plain: plain.pop("key_id"), "key_id: expected this key, got none"),
+        (lambda plain: plain.update(version=True), "version 1, got True"),
+        (lambda plain: plain.update({"a\x1b[2J": 1}), r"'a\\x1b\[2J': no such key"),
+        (lambda plain: plain.update(secret="x"), "secret: no such key"),
         (lambda plain: plain.update(site="a\x1b[2J"), "a site's name of 1 to 100 characters"),
-        (lambda plain: plain.update(site=7), "site: expected text, got 7"),
+        (lambda plain: plain.update(site=7), "site: expected text .*, got 7"),
         (lambda plain: plain.update(key_id=REFERENCE.upper()), "key_id: expected 16 hexadecimal digits"),
         (lambda plain: plain.update(min_words="50"), "min_words: expected a whole number"),
-        (lambda plain: plain["documents"].pop("dev"), "documents: expected train, dev, test; missing: dev"),
-        (lambda plain: plain["documents"].update(dev=[]), "documents.dev: expected an object, got a list"),
+        (lambda plain: plain["documents"].pop("dev"), "documents.dev: expected this key, got none"),
+        (lambda plain: plain["documents"].update(dev=[]), "documents.dev: expected keys and values, got a list"),
         (lambda plain: plain["documents"]["dev"].update(x=SIGNATURE), "a reference of 16 hexadecimal digits"),
         (lambda plain: plain["documents"]["dev"].update({"0" * 16: "ab"}), "a signature of 128 hexadecimal digits"),
-        (lambda plain: plain["documents"]["dev"].update({"0" * 16: None}), "a signature of 128 .*got null"),
+        (
+            lambda plain: plain["documents"]["dev"].update({"0" * 16: None}),
+            "dev.0{16}: expected text .*got nothing",
+        ),
         (lambda plain: plain["documents"]["dev"].update({REFERENCE: SIGNATURE}), "got one in two splits"),
     ],
 )
@@ -264,7 +269,7 @@ def test_findings_are_read_as_they_were_written_and_hold_only_what_they_may(tmp_
     plain = json.loads((tmp_path / "findings.json").read_text())
     for change, told in (
         ({"similarity": 2}, "a number from 0 to 1"),
-        ({"like": {}}, "missing: site, split, reference"),
+        ({"like": {}}, r"matches\[0\].like.site: expected this key, got none"),
         ({"document": {"site": "a", "split": "../x", "reference": REFERENCE}}, "one of train, dev, test"),
     ):
         changed = plain | {"matches": [plain["matches"][0] | change]}

@@ -14,11 +14,11 @@ from fedner.config import ModelConfig
 from fedner.data.auditing import AuditOptions, Suspicion, audit
 from fedner.data.auditing.duplicates import Place
 from fedner.data.auditing.suspicion import Beliefs, confident_labels, find_suspicious
-from fedner.data.auditing.tables import audit_tables
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError
 from fedner.learning.model import build_tagger, save_tagger
+from fedner.report.text.audit import audit_tables
 
 CONTRACT = LabelContract("notes", 1, (EntityType("DRUG", ""), EntityType("DOSE", "")))
 OUT, DRUG, DOSE = np.eye(3)

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from fedner.metrics import Difference
 from fedner.report import parse_study
 from fedner.report.sentences import Verdict, judge, summarise
-from fedner.report.study import Difference, Interval
 
 Plain = dict[str, Any]
 NOTHING = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "tp": 0, "fp": 0, "fn": 0, "support": 0}
@@ -32,7 +32,7 @@ def set_difference(plain: Plain, low: float | None, high: float | None) -> Plain
     ],
 )
 def test_the_interval_alone_decides_the_verdict(low: float | None, high: float | None, verdict: Verdict) -> None:
-    assert judge(Difference(0.5, Interval(low, high), 0.0001)) is verdict
+    assert judge(Difference(0.5, low, high, 0.0001)) is verdict
 
 
 @pytest.mark.parametrize(

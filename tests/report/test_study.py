@@ -23,7 +23,7 @@ def test_every_part_of_a_comparison_is_read(comparison: Plain, tmp_path: Path) -
     assert study.types == ("PER", "LOC", "ORG")
     assert list(study.federated) == [0, 1]
     assert list(study.local) == ["site-0", "site-1", "site-2"]
-    assert study.partition["site-1"].splits["train"].entities == {"PER": 240, "LOC": 960, "ORG": 440}
+    assert study.partition["site-1"].train.entities == {"PER": 240, "LOC": 960, "ORG": 440}
     assert study.partition["site-1"].divergence_bits == 0.094
     assert study.splits["test"].documents == 51 + 41 + 13
     assert study.tuning["local/site-0"]["0.0001"] == 0.71
@@ -56,18 +56,24 @@ def test_another_schema_is_refused_with_the_file_and_what_was_found(content: Pla
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "told"),
     [
-        {"arms": []},
-        {"arms": {"federated": {"seeds": {"0": {"test": {}}}}}},
-        {"arms": {"federated": {"seeds": {"zero": {"test": {}}}}}},
-        {"data": {"partition": {"sites": [{}]}}},
-        {"differences": {"federated-local": {"low": 0}}},
-        {"intervals": {"federated": {"test": {"micro": [1, 2, 3]}}}},
+        ({"arms": []}, "'arms' should be an object, got list"),
+        ({"arms": {"federated": {"seeds": {"0": {"test": {}}}}}}, "KeyError"),
+        ({"arms": {"federated": {"seeds": {"zero": {"test": {}}}}}}, "ValueError"),
+        ({"data": {"partition": {"sites": [{}]}}}, r"data\.partition\.sites\[0\]\.site: expected this key, got none"),
+        ({"differences": {"federated-local": {"low": 0}}}, r"differences\.federated-local\.delta: expected this key"),
+        ({"differences": {"per_site": []}}, r"differences\.per_site: expected keys and values, got a list"),
+        ({"intervals": {"federated": {"test": {"micro": [1, 2, 3]}}}}, r"intervals\.federated\.test\.micro"),
+        ({"intervals": {"federated": {"test": {"micro": [1, "2"]}}}}, r"micro\[1\]: expected a number, got '2'"),
+        ({"summary": {"federated": {"mean": "high"}}}, r"summary\.federated\.mean: expected a number, got 'high'"),
+        ({"tuning": {"federated": {"0.1": None}}}, r"tuning\.federated\.0\.1: expected a number, got nothing"),
     ],
 )
-def test_a_damaged_file_is_refused_as_a_run_directory(damage: Plain, comparison: Plain, tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError):
+def test_a_damaged_file_is_refused_as_a_run_directory(
+    damage: Plain, told: str, comparison: Plain, tmp_path: Path
+) -> None:
+    with pytest.raises(RunDirectoryError, match=rf"metrics\.json: .*{told}.*; run compare again"):
         read_study(write(tmp_path, comparison | damage))
 
 

@@ -181,9 +181,9 @@ def test_a_type_that_a_site_did_not_annotate_is_told_with_who_was_scored(compari
             run["support"] = {"PER": {"site-0": 300, "site-1": 60, "site-2": 40}, "LOC": {"site-0": 120}, "ORG": {}}
     study = parse_study(comparison)
     notes = tables.types_table(study).notes
-    assert "LOC: scored at site-0 (120) only; at the other sites nobody looked for it." in notes
-    assert "ORG: not scored; nobody looked for it." in notes
+    assert "LOC: scored at site-0 (120) only; at the other sites it is not annotated." in notes
+    assert "ORG: not scored; it is not annotated." in notes
     assert not any(note.startswith("PER:") for note in notes)
     held = tables.partition_table(study)
     assert named(held, "site-1")[6] == wording.ABSENT != named(held, "site-0")[6]
-    assert any("nobody looked for" in note for note in held.notes)
+    assert any("the type is not annotated" in note for note in held.notes)

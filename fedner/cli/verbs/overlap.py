@@ -111,7 +111,7 @@ def _note(site: "SiteConfig", fingerprint: "Fingerprint", path: Path) -> None:
 def _overlap(arguments: list[str]) -> None:
     from fedner.data.overlap import find_overlap, read_fingerprint, write_findings
     from fedner.data.overlap.comparing import THRESHOLD
-    from fedner.data.overlap.tables import overlap_lines, overlap_tables
+    from fedner.report.text.overlap import overlap_lines, overlap_tables
 
     parser = Parser(prog="fedner data overlap", allow_abbrev=False)
     parser.add_argument("files", nargs="+", type=Path, help="fingerprints, one a site")
@@ -133,7 +133,7 @@ def _overlap(arguments: list[str]) -> None:
 def _lookup(arguments: list[str]) -> None:
     from fedner.data.exclusion import write_excluded
     from fedner.data.overlap import look_up, read_documents_of, read_findings
-    from fedner.data.overlap.tables import own_lines, own_tables
+    from fedner.report.text.overlap import own_lines, own_tables
 
     parser = Parser(prog="fedner data lookup", allow_abbrev=False)
     parser.add_argument("findings", type=Path, help="what `fedner data overlap --output` wrote")

@@ -81,7 +81,8 @@ def _check(config: Config, as_json: bool) -> None:
 def _check_site(arguments: list[str], as_json: bool) -> None:
     from fedner.config.site import read_site
     from fedner.data.labels import read_contract
-    from fedner.data.mapping_check import check_mapping, mapping_tables
+    from fedner.data.mapping_check import check_mapping
+    from fedner.report.text.counts import mapping_tables
 
     parser = Parser(prog="fedner data check")
     parser.add_argument("--contract", required=True, metavar="FILE")
@@ -171,7 +172,7 @@ def _audit_parser() -> Parser:
 
 
 def _show_audit(report: "AuditReport") -> None:
-    from fedner.data.auditing.tables import audit_lines, audit_tables
+    from fedner.report.text.audit import audit_lines, audit_tables
 
     print("note: what follows quotes the text; it is for the site's own terminal only", file=sys.stderr)
     for table in audit_tables(report):
@@ -180,8 +181,9 @@ def _show_audit(report: "AuditReport") -> None:
 
 
 def _stats(config: Config, as_json: bool) -> None:
-    from fedner.data.checking import stats, stats_table
+    from fedner.data.checking import stats
     from fedner.data.loading import load_corpus
+    from fedner.report.text.counts import stats_table
 
     corpus = load_corpus(config.data, require=())
     if corpus.notice:

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedner.config.typed import fits
 from fedner.data.corpus import SPLITS
-from fedner.data.overlap.files import one_of, read_object, require_members, site_name, write_object
-from fedner.data.overlap.fingerprints import Fingerprint, key_id_of, reference_of
+from fedner.data.overlap.files import KeyId, Reference, SiteName, Split, read_object, write_object
+from fedner.data.overlap.fingerprints import Fingerprint
 from fedner.data.overlap.signing import NUM_BITS
-from fedner.data.reading.json_values import Value
 from fedner.errors import ConfigError
 
 THRESHOLD = 0.75
@@ -32,12 +32,15 @@ Signatures = NDArray[np.uint64]
 """Signatures as machine words; shape (documents, 8)."""
 
 
+_Share = Annotated[float, fits(lambda number: 0 <= number <= 1, "a number from 0 to 1")]
+
+
 class Spot(NamedTuple):
     """A document of a site, as others may name it."""
 
-    site: str
-    split: str
-    reference: str
+    site: SiteName
+    split: Split
+    reference: Reference
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,23 @@ class Match:
 
     document: Spot
     like: Spot
-    similarity: float
+    similarity: _Share
     """Estimated Jaccard similarity of the two sets of shingles."""
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    train: int
+    dev: int
+    test: int
+
+
+@dataclass(frozen=True)
+class _FindingsFile:
+    key_id: KeyId
+    threshold: _Share
+    num_documents: Mapping[SiteName, _Sizes]
+    matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True)
@@ -118,15 +136,9 @@ def read_findings(path: Path) -> Overlap:
     Raises:
         DataError: they are none, or anything in them is not as `write_findings` writes it.
     """
-    members = read_object(path, _FINDINGS, "the findings of `fedner data overlap`")
-    require_members(members, ("key_id", "threshold", "num_documents", "matches"), path)
-    num_documents = {
-        site_name(Value(site, sizes.place)): _sizes(sizes, path)
-        for site, sizes in members["num_documents"].fields().items()
-    }
-    matches = [_match(each, path) for each in members["matches"].items()]
-    threshold = _share(members["threshold"])
-    return Overlap(key_id_of(members["key_id"]), threshold, num_documents, tuple(sorted(matches, key=_rank)))
+    found = read_object(path, _FINDINGS, "the findings of `fedner data overlap`", _FindingsFile)
+    num_documents = {site: dict(vars(sizes)) for site, sizes in found.num_documents.items()}
+    return Overlap(found.key_id, found.threshold, num_documents, tuple(sorted(found.matches, key=_rank)))
 
 
 def _rank(match: Match) -> tuple[object, ...]:
@@ -179,29 +191,3 @@ def _nearest(ours: Signatures, theirs: Signatures) -> tuple[NDArray[np.intp], ND
         nearest[block] = counts.argmin(axis=1)
         differing[block] = counts.min(axis=1)
     return nearest, differing
-
-
-def _sizes(value: Value, path: Path) -> dict[str, int]:
-    sizes = value.fields()
-    require_members(sizes, SPLITS, path, value.place.inside)
-    return {split: sizes[split].number() for split in SPLITS}
-
-
-def _match(value: Value, path: Path) -> Match:
-    members = value.fields()
-    require_members(members, ("document", "like", "similarity"), path, value.place.inside)
-    return Match(_spot(members["document"], path), _spot(members["like"], path), _share(members["similarity"]))
-
-
-def _spot(value: Value, path: Path) -> Spot:
-    members = value.fields()
-    require_members(members, Spot._fields, path, value.place.inside)
-    split = one_of(members["split"], SPLITS)
-    return Spot(site_name(members["site"]), split, reference_of(members["reference"].text(), members["reference"]))
-
-
-def _share(value: Value) -> float:
-    number = value.value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
-        raise value.wrong("a number from 0 to 1")
-    return float(number)

@@ -1,23 +1,40 @@
 """The files of a comparison, which come from other institutions: strict to read, and new or not at all to write."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, TypeVar
 
-from fedner.data.reading.json_values import Value, read_values
+from fedner.config.typed import fits, typed
+from fedner.data.corpus import SPLITS
+from fedner.data.reading.json_values import read_values
 from fedner.errors import DataError
 from fedner.files import write_private
 
 VERSION = 1
 LIMIT_BYTES = 64 * 1024 * 1024
-_LONGEST_NAME = 100
+_EIGHT_BYTES = re.compile("[0-9a-f]{16}")
+T = TypeVar("T")
 
 
-def read_object(path: Path, form: str, what: str) -> dict[str, Value]:
-    """Return the members of the one JSON object in a file, without its format and version.
+def is_site_name(name: str) -> bool:
+    """Return whether a site may bear this name in the files of a comparison, which tables show."""
+    return 0 < len(name) <= 100 and name.isprintable()
+
+
+SiteName = Annotated[str, fits(is_site_name, "a site's name of 1 to 100 characters that can be shown")]
+Split = Annotated[str, fits(SPLITS.__contains__, f"one of {', '.join(SPLITS)}")]
+KeyId = Annotated[str, fits(_EIGHT_BYTES.fullmatch, "16 hexadecimal digits")]
+Reference = Annotated[str, fits(_EIGHT_BYTES.fullmatch, "a reference of 16 hexadecimal digits")]
+
+
+def read_object(path: Path, form: str, what: str, schema: type[T]) -> T:
+    """Return the one JSON object in a file, without its format and version, as a dataclass.
 
     Raises:
-        DataError: the file is missing, too long, no such JSON, or of another format or version.
+        DataError: the file is missing, too long, no such JSON, of another format or version, or a key is unknown,
+            missing or ill-typed.
     """
     try:
         known, size = path.is_file(), path.stat().st_size
@@ -30,57 +47,15 @@ def read_object(path: Path, form: str, what: str) -> dict[str, Value]:
     values = list(read_values(path))
     if len(values) != 1:
         raise DataError(f"expected {what}, one JSON object, got {len(values)} values", path)
-    members = dict(values[0].fields())
-    found = members.pop("format").value if "format" in members else None
+    members = {name: each.value for name, each in values[0].fields().items()}
+    found, version = members.pop("format", None), members.pop("version", None)
     if found != form:
         raise DataError(f"expected {what} (format {form!r}), got format {found!r:.80}", path)
-    version = members.pop("version").number() if "version" in members else None
-    if version != VERSION:
-        raise DataError(f"expected {what} of version {VERSION}, got {version}; use the fedner that wrote it", path)
-    return members
-
-
-def require_members(members: Mapping[str, Value], wanted: Iterable[str], path: Path, inside: str = "") -> None:
-    """Refuse members that are missing or unknown.
-
-    Raises:
-        DataError: as said.
-    """
-    names = tuple(wanted)
-    if set(members) != set(names):
-        place = f"{inside}: " if inside else ""
-        missing = ", ".join(name for name in names if name not in members) or "nothing"
-        unknown = ", ".join(f"{name!r:.80}" for name in members if name not in names) or "nothing"
-        raise DataError(f"{place}expected {', '.join(names)}; missing: {missing}, unknown: {unknown:.300}", path)
-
-
-def site_name(value: Value) -> str:
-    """Return a site's name, which tables show.
-
-    Raises:
-        DataError: it is empty, long, or holds what cannot be shown.
-    """
-    name = value.text()
-    if not is_site_name(name):
-        raise value.wrong(f"a site's name of 1 to {_LONGEST_NAME} characters that can be shown")
-    return name
-
-
-def is_site_name(name: str) -> bool:
-    """Say whether a site may bear this name in the files of a comparison."""
-    return 0 < len(name) <= _LONGEST_NAME and name.isprintable()
-
-
-def one_of(value: Value, known: Iterable[str]) -> str:
-    """Return text that must be one of some.
-
-    Raises:
-        DataError: it is another.
-    """
-    names = tuple(known)
-    if value.value not in names:
-        raise value.wrong(f"one of {', '.join(names)}")
-    return str(value.value)
+    if type(version) is not int or version != VERSION:
+        raise DataError(
+            f"expected {what} of version {VERSION}, got {version!r:.80}; use the fedner that wrote it", path
+        )
+    return typed(members, schema, lambda sentence: DataError(sentence, path))
 
 
 def require_new(*paths: Path) -> None:

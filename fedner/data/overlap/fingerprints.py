@@ -8,19 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from fedner.config.typed import fits
 from fedner.data.corpus import SPLITS, Document
-from fedner.data.overlap.files import (
-    is_site_name,
-    one_of,
-    read_object,
-    require_members,
-    site_name,
-    write_object,
-)
+from fedner.data.overlap.files import KeyId, Reference, SiteName, Split, is_site_name, read_object, write_object
 from fedner.data.overlap.signing import NUM_BITS, OverlapKey, Signer
-from fedner.data.reading.json_values import Value
 from fedner.errors import ConfigError, DataError
 
 MIN_WORDS = 50
@@ -28,15 +21,37 @@ MIN_WORDS = 50
 LIMIT_DOCUMENTS = 250_000
 _FINGERPRINT = "fedner-fingerprint"
 _DOCUMENTS = "fedner-fingerprint-documents"
-_REFERENCE = re.compile("[0-9a-f]{16}")
-_SIGNATURE = re.compile(f"[0-9a-f]{{{NUM_BITS // 4}}}")
+_HEX_DIGITS = NUM_BITS // 4
+_SIGNED = re.compile(f"[0-9a-f]{{{_HEX_DIGITS}}}")
+_Signature = Annotated[str, fits(_SIGNED.fullmatch, f"a signature of {_HEX_DIGITS} hexadecimal digits")]
 
 
 class OwnDocument(NamedTuple):
-    """What a reference means at its site."""
+    """The document that a reference stands for at its site."""
 
-    split: str
+    split: Split
     id: str
+
+
+@dataclass(frozen=True)
+class _Splits:
+    train: Mapping[Reference, _Signature]
+    dev: Mapping[Reference, _Signature]
+    test: Mapping[Reference, _Signature]
+
+
+@dataclass(frozen=True)
+class _FingerprintFile:
+    site: SiteName
+    key_id: KeyId
+    min_words: int
+    documents: _Splits
+
+
+@dataclass(frozen=True)
+class _DocumentsFile:
+    site: SiteName
+    documents: Mapping[Reference, OwnDocument]
 
 
 @dataclass(frozen=True)
@@ -117,20 +132,17 @@ def read_fingerprint(path: Path) -> Fingerprint:
     Raises:
         DataError: it is none, or anything in it is not as `write_fingerprint` writes it.
     """
-    members = read_object(path, _FINGERPRINT, "a site's fingerprint")
-    require_members(members, ("site", "key_id", "min_words", "documents"), path)
-    splits = members["documents"].fields()
-    require_members(splits, SPLITS, path, "documents")
-    documents = {split: splits[split].fields() for split in SPLITS}
-    _require_few(sum(map(len, documents.values())), path)
-    if len(set(chain.from_iterable(documents.values()))) < sum(map(len, documents.values())):
+    found = read_object(path, _FINGERPRINT, "a site's fingerprint", _FingerprintFile)
+    documents = vars(found.documents)
+    number = sum(map(len, documents.values()))
+    _require_few(number, path)
+    if len(set(chain.from_iterable(documents.values()))) < number:
         raise DataError("documents: expected each reference once, got one in two splits", path)
     signatures = {
-        split: {reference_of(name, each): _signature(each) for name, each in found.items()}
-        for split, found in documents.items()
+        split: {reference: bytes.fromhex(signature) for reference, signature in members.items()}
+        for split, members in documents.items()
     }
-    min_words = members["min_words"].number()
-    return Fingerprint(site_name(members["site"]), key_id_of(members["key_id"]), min_words, signatures)
+    return Fingerprint(found.site, found.key_id, found.min_words, signatures)
 
 
 def write_documents(taken: FingerprintTaken, path: Path) -> None:
@@ -149,43 +161,8 @@ def read_documents_of(path: Path) -> tuple[str, dict[str, OwnDocument]]:
     Raises:
         DataError: it is no such file.
     """
-    members = read_object(path, _DOCUMENTS, "what a fingerprint's references mean, as the site kept it")
-    require_members(members, ("site", "documents"), path)
-    found: dict[str, OwnDocument] = {}
-    for name, each in members["documents"].fields().items():
-        fields = each.fields()
-        require_members(fields, ("split", "id"), path, f"documents.{name:.40}")
-        # An id may hold half of a surrogate pair, as file names do, and is not checked as text is.
-        found[reference_of(name, each)] = OwnDocument(one_of(fields["split"], SPLITS), str(fields["id"].value))
-    return site_name(members["site"]), found
-
-
-def key_id_of(value: Value) -> str:
-    """Return a key's id.
-
-    Raises:
-        DataError: it is none.
-    """
-    return _matching(_REFERENCE, value, "16 hexadecimal digits")
-
-
-def reference_of(name: str, place: Value) -> str:
-    """Return a reference.
-
-    Raises:
-        DataError: it is none.
-    """
-    return _matching(_REFERENCE, Value(name, place.place), "a reference of 16 hexadecimal digits")
-
-
-def _signature(value: Value) -> bytes:
-    return bytes.fromhex(_matching(_SIGNATURE, value, f"a signature of {NUM_BITS // 4} hexadecimal digits"))
-
-
-def _matching(pattern: re.Pattern[str], value: Value, wanted: str) -> str:
-    if not isinstance(value.value, str) or not pattern.fullmatch(value.value):
-        raise value.wrong(wanted)
-    return value.value
+    found = read_object(path, _DOCUMENTS, "what a fingerprint's references mean, as the site kept it", _DocumentsFile)
+    return found.site, dict(found.documents)
 
 
 def _require_few(number: int, path: Path | None = None) -> None:

@@ -26,7 +26,8 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from fedner.config import Discontinuous, Misaligned, Nested
-from fedner.data.labels import LabelContract, Span, suggestion, tags_of
+from fedner.config.suggesting import suggestion
+from fedner.data.labels import LabelSet, Span, tags_of
 from fedner.data.reading.source import (
     MAX_SENTENCE_WORDS,
     Place,
@@ -96,9 +97,7 @@ class _Entity(NamedTuple):
     place: Place
 
 
-def to_sentences(
-    document: AnnotatedText, contract: LabelContract, policy: SpanPolicy, report: ReadReport
-) -> RawDocument:
+def to_sentences(document: AnnotatedText, contract: LabelSet, policy: SpanPolicy, report: ReadReport) -> RawDocument:
     """Return the document in words and tags; without a sentence if the text has no word.
 
     Raises:
@@ -157,7 +156,7 @@ class _Words:
         return bisect_right(self.ends, start), bisect_left(self.starts, end)
 
 
-def _by_attribute(annotation: Annotation, contract: LabelContract, report: ReadReport) -> Annotation:
+def _by_attribute(annotation: Annotation, contract: LabelSet, report: ReadReport) -> Annotation:
     """Return the annotation under the first type that an attribute makes it; those nobody asks for are counted."""
     known = _told_apart(contract.type_names).get(annotation.label, ())
     asked = {attribute for _, attribute, _ in known}
@@ -182,7 +181,7 @@ def _told_apart(names: tuple[str, ...]) -> Mapping[str, Sequence[tuple[str, str,
 
 
 def _entity(
-    annotation: Annotation, words: _Words, contract: LabelContract, policy: SpanPolicy, report: ReadReport
+    annotation: Annotation, words: _Words, contract: LabelSet, policy: SpanPolicy, report: ReadReport
 ) -> _Entity | None:
     """Return the annotation in words, or None if it is to be left out."""
     place = annotation.place
@@ -203,7 +202,7 @@ def _entity(
     return _aligned(annotation, start, end, words, policy.misaligned, report)
 
 
-def _checked_pieces(annotation: Annotation, text: str, contract: LabelContract) -> list[Characters]:
+def _checked_pieces(annotation: Annotation, text: str, contract: LabelSet) -> list[Characters]:
     """Return the pieces in order, those with only blanks between them as one."""
     label, place = annotation.label, annotation.place
     for start, end in annotation.pieces:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedner.config import OnIllegal, TagScheme, TextFilesData, TextFormat
 from fedner.data.corpus import Document, Sentence
-from fedner.data.labels import LabelContract
+from fedner.data.labels import LabelSet
 from fedner.data.reading.annotations import AnnotatedText, SpanPolicy, to_sentences
 from fedner.data.reading.detection import TEXT_READERS, detect_format
 from fedner.data.reading.formats.conll import ConllColumns, read_conll
@@ -45,7 +45,7 @@ def options_of(config: TextFilesData) -> ReadOptions:
 
 def read_documents(
     path: str | Path,
-    contract: LabelContract,
+    contract: LabelSet,
     options: ReadOptions | None = None,
     report: ReadReport | None = None,
     name: str | None = None,
@@ -75,7 +75,7 @@ def read_documents(
         )
 
 
-def file_source(path: str | Path, contract: LabelContract, options: ReadOptions) -> Source:
+def file_source(path: str | Path, contract: LabelSet, options: ReadOptions) -> Source:
     """Return the source that a file is."""
     columns = ConllColumns(options.word_column, options.tag_column)
 
@@ -95,7 +95,7 @@ def _format(path: str | Path, options: ReadOptions) -> TextFormat:
 
 
 def _from_texts(
-    texts: Iterator[AnnotatedText], contract: LabelContract, policy: SpanPolicy, report: ReadReport
+    texts: Iterator[AnnotatedText], contract: LabelSet, policy: SpanPolicy, report: ReadReport
 ) -> Iterator[RawDocument]:
     for text in texts:
         if not text.annotated:
@@ -109,7 +109,7 @@ def _from_texts(
 
 
 def normalised(
-    source: Source, contract: LabelContract, scheme: TagScheme, on_illegal: OnIllegal, report: ReadReport
+    source: Source, contract: LabelSet, scheme: TagScheme, on_illegal: OnIllegal, report: ReadReport
 ) -> Iterator[Document]:
     """Yield the documents of a source with legal IOB2 tags; scheme `auto` reads it twice.
 
@@ -149,7 +149,7 @@ def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:
         ids.add(raw.id)
 
 
-def _survey(source: Source, contract: LabelContract, path: str) -> TagScheme:
+def _survey(source: Source, contract: LabelSet, path: str) -> TagScheme:
     """Read the tags once, to tell the scheme and every tag that does not belong."""
     pairs: Counter[tuple[str, str]] = Counter()
     first_lines: dict[str, int] = {}

@@ -28,7 +28,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fedner.config import TagScheme
-from fedner.data.labels import LabelContract, suggestion
+from fedner.config.suggesting import suggestion
+from fedner.data.labels import LabelSet
 from fedner.errors import LabelError
 
 _LETTERS = {
@@ -88,7 +89,7 @@ def take_apart(tag: str, scheme: TagScheme, bare_types: Sequence[str] = ()) -> T
     return Tag(match[1], match[2]) if match else Tag("", tag)
 
 
-def is_tag(text: str, contract: LabelContract) -> bool:
+def is_tag(text: str, contract: LabelSet) -> bool:
     """Tell whether `text` has the form of a tag: O, a letter and a type, or a bare type of the contract."""
     return text == "O" or text in contract.type_names or _PREFIXED.fullmatch(text) is not None
 
@@ -121,7 +122,7 @@ def pairs_of(tags: Sequence[str]) -> Iterable[tuple[str, str]]:
     return zip(["O", *tags], [*tags, "O"], strict=True)
 
 
-def detect_scheme(pairs: Counter[tuple[str, str]], contract: LabelContract) -> TagScheme:
+def detect_scheme(pairs: Counter[tuple[str, str]], contract: LabelSet) -> TagScheme:
     """Return the scheme of a source from the counts of its neighbouring tags (module docstring)."""
     tags = {tag: take_apart(tag, TagScheme.auto, contract.type_names) for pair in pairs for tag in pair}
     parsed = [(tags[previous], tags[tag], number) for (previous, tag), number in pairs.items()]
@@ -133,7 +134,7 @@ def detect_scheme(pairs: Counter[tuple[str, str]], contract: LabelContract) -> T
     return min(SCHEMES, key=breaks)
 
 
-def check_tags(first_lines: dict[str, int], scheme: TagScheme, contract: LabelContract, path: str) -> None:
+def check_tags(first_lines: dict[str, int], scheme: TagScheme, contract: LabelSet, path: str) -> None:
     """Refuse tags that are not of `scheme` or not of the contract, all in one message.
 
     Args:

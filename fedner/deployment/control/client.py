@@ -4,7 +4,6 @@ Flower's own control API does what it can do; run directories come by `downloads
 over TLS, checked against the kit's CA, and shows the coordinator's token. A proxy is taken from HTTPS_PROXY.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from fedner.deployment.provisioning.token import control_token
 from fedner.deployment.service.downloads import PREFIX, OfferedFile, RunSummary
 from fedner.deployment.service.flower_programs import needed
 from fedner.errors import ConfigError, FederationError
-from fedner.files import file_digest
+from fedner.files import file_digest, replacing
 from fedner.flower.control_api import ControlApi, refusal_text
 from fedner.flower.runs import SubmittedRun
 from fedner.server.run_config import nodes_text
@@ -111,17 +110,13 @@ class Control:
 
     def _copy(self, name: str, file: OfferedFile, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
+        with replacing(place) as draft:
             with self._files.stream("GET", f"runs/{name}/files/{file.path}") as answer, draft.open("wb") as content:
                 answer.raise_for_status()
                 for piece in answer.iter_bytes():
                     content.write(piece)
             if file_digest(draft) != file.sha256:
                 raise FederationError(f"run '{name}': {file.path} did not arrive as it was sent; fetch it again")
-            os.replace(draft, place)
-        finally:
-            draft.unlink(missing_ok=True)
 
     def _get(self, path: str) -> httpx.Response:
         answer = self._files.get(path)

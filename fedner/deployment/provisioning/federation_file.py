@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from fedner.config.checks import require
+from fedner.config.typed import read_typed, write_plain
 from fedner.deployment.provisioning.kit import Ports, check_host, check_name
-from fedner.deployment.provisioning.typed_yaml import read_typed, write_plain
 
 MAX_DAYS = 825
 """Longest life of a server certificate: what TLS clients at large accept of a private authority."""

@@ -13,7 +13,8 @@ from platform import python_version_tuple
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
-from fedner.data.labels import read_contract, suggestion
+from fedner.config.suggesting import suggestion
+from fedner.data.labels import read_contract
 from fedner.deployment.provisioning.certificates import (
     Authority,
     certificate_fingerprint,

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from fedner.config.checks import require
-from fedner.deployment.provisioning.typed_yaml import read_typed, write_plain
+from fedner.config.typed import read_typed, write_plain
 from fedner.errors import ConfigError
 
 SCHEMA = 1
@@ -163,7 +163,7 @@ def read_kit(folder: str | Path) -> Kit:
     if not place.is_dir():
         hint = "; unpack the archive first" if place.is_file() else ""
         raise ConfigError(f"{place}: expected a kit's folder, got no folder{hint}")
-    return read_typed(place / KIT_FILE, Kit, "a kit's description", {"folder": place})
+    return read_typed(place / KIT_FILE, Kit, "a kit's description", given={"folder": place})
 
 
 def write_kit(kit: Kit) -> None:

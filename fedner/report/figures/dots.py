@@ -1,6 +1,6 @@
 """Dot plots: scores of the arms side by side, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -34,7 +34,8 @@ from fedner.report.figures.canvas import (
     rows_from_top,
     style,
 )
-from fedner.report.study import Interval, Study
+from fedner.report.study import Study
+from fedner.report.wording import Bounds
 
 SMALLEST_SPAN = 0.1
 """F1 that the axis covers at least."""
@@ -46,7 +47,7 @@ class Dot:
 
     arm: str
     f1: float
-    interval: Interval
+    interval: Bounds
     spread: tuple[float, ...] = ()
 
 
@@ -120,7 +121,7 @@ def _test_dot(study: Study, arm: str) -> Dot | None:
     return Dot(arm, mean.f1, on_test_interval(study, arm), spread if len(spread) > 1 else ())
 
 
-def _row(name: str, means: dict[str, Mean | None], intervals: dict[str, Interval]) -> list[DotRow]:
+def _row(name: str, means: dict[str, Mean | None], intervals: Mapping[str, Bounds]) -> list[DotRow]:
     """Return a row, or none where the text has no such entities."""
     found = {arm: mean for arm, mean in means.items() if mean and mean.support}
     dots = tuple(Dot(arm, mean.f1, intervals[arm]) for arm, mean in found.items())

@@ -31,8 +31,7 @@ SMALLEST_LABELLED = 0.055
 
 def draw_partition(study: Study, width: float) -> Drawing | None:
     """Draw the mix of entity types in each site's training text, beside its size."""
-    trains = {site: study.partition[site].splits.get("train") for site in sites_of(study) if site in study.partition}
-    sizes = {site: train for site, train in trains.items() if train}
+    sizes = {site: study.partition[site].train for site in sites_of(study) if site in study.partition}
     if not sizes:
         return None
     shown = list(sizes)[:MAX_ROWS]

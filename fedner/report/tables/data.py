@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from fedner.data.corpus import SPLITS
+from fedner.data.partition import SiteStats, SplitStats
 from fedner.report import wording
 from fedner.report.averages import sites_of, unseen_of
-from fedner.report.study import ARMS, SiteData, SplitSize, Study
+from fedner.report.study import ARMS, Study
 from fedner.report.tables.grid import Cell, Column, Row, Table, columns, row
 
 
@@ -58,7 +58,7 @@ def partition_table(study: Study) -> Table:
     """Return what each site holds: training text by type, and how much development and test text."""
     names = tuple(site for site in (*sites_of(study), *unseen_of(study)) if site in study.partition)
     partly = any(study.partition[name].unannotated.get("train") for name in names)
-    note = f"{wording.ABSENT}: nobody looked for entities of the type in the site's training text."
+    note = f"{wording.ABSENT}: the type is not annotated in the site's training text."
     types = tuple(Column(name) for name in study.types)
     titles = columns("Site", "Documents", "Sentences", "Words", "Divergence")
     last = columns("Dev sentences", "Test sentences", text=())
@@ -87,21 +87,20 @@ def tuning_table(study: Study) -> Table:
     )
 
 
-def _partition_row(types: tuple[str, ...], name: str, site: SiteData) -> Row:
-    nothing = SplitSize(0, 0, 0, {})
-    train, dev, test = (site.splits.get(split, nothing) for split in SPLITS)
+def _partition_row(types: tuple[str, ...], name: str, site: SiteStats) -> Row:
+    train = site.train
     bits, hidden = site.divergence_bits, site.unannotated.get("train", ())
     return row(
         name,
         *_size_cells(train),
         wording.ABSENT if bits is None else f"{bits:.3f}",
         *(wording.ABSENT if entity in hidden else wording.number(train.entities.get(entity, 0)) for entity in types),
-        wording.number(dev.sentences),
-        wording.number(test.sentences),
+        wording.number(site.dev.sentences),
+        wording.number(site.test.sentences),
     )
 
 
-def _size_cells(size: SplitSize) -> tuple[str, str, str]:
+def _size_cells(size: SplitStats) -> tuple[str, str, str]:
     return wording.number(size.documents), wording.number(size.sentences), wording.number(size.words)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from fedner.metrics import CrossSiteMatrix, MatrixCell, MatrixRow, first_sites, own_and_others
 from fedner.report import wording
-from fedner.report.study import Interval, Study
+from fedner.report.study import Study
 from fedner.report.tables.grid import Cell, Column, Row, Table, row
 
 MOST_WITH_INTERVALS = 5
@@ -102,7 +102,7 @@ def _row(matrix: CrossSiteMatrix, found: MatrixRow, small: bool, write: Callable
 def _cell(cell: MatrixCell, small: bool, write: Callable[[float], str], own: bool) -> Cell:
     if cell.support == 0:
         return Cell(wording.ABSENT, "none in test text" if small else "")
-    bounds = wording.interval(Interval(cell.low, cell.high))
+    bounds = wording.interval(cell)
     return Cell(write(cell.f1), bounds if small and bounds != wording.ABSENT else "", own)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from fedner.metrics import Difference
 from fedner.report import wording
 from fedner.report.averages import (
     Mean,
@@ -21,7 +22,7 @@ from fedner.report.averages import (
     unseen_of,
 )
 from fedner.report.sentences import Verdict, judge
-from fedner.report.study import Difference, Interval, Study
+from fedner.report.study import Interval, Study
 from fedner.report.tables.grid import Cell, Column, Row, Table, columns, row
 
 _ALL_MODELS = {"local": "mean of all own models", "fine_tuned": "mean of all fine-tuned models"}
@@ -167,12 +168,12 @@ def _site_row(study: Study, arms: tuple[str, ...], site: str, compared: bool) ->
 def _difference_cell(difference: Difference | None) -> Cell:
     if difference is None:
         return Cell(wording.ABSENT)
-    bounds = wording.signed_interval(difference.interval)
+    bounds = wording.signed_interval(difference)
     detail = "" if bounds == wording.ABSENT else f"{bounds}, {wording.p_value(difference.p_value)}"
     return Cell(wording.signed(difference.delta), detail)
 
 
-def _score_cell(mean: Mean | None, interval: Interval, who: str = "") -> Cell:
+def _score_cell(mean: Mean | None, interval: wording.Bounds, who: str = "") -> Cell:
     if mean is None:
         return Cell(wording.ABSENT)
     if mean.support == 0:
@@ -216,7 +217,7 @@ def _contributions(study: Study) -> Iterator[str]:
         if len(sites) < len(sites_of(study)):
             told = [f"{site} ({wording.number(entities)})" for site, entities in sites.items()]
             where = f"scored at {wording.listed(told)} only; at the other sites" if told else "not scored;"
-            yield f"{name}: {where} nobody looked for it."
+            yield f"{name}: {where} it is not annotated."
 
 
 def _arm_columns(arms: tuple[str, ...], local: str = wording.ARM_NAMES["local"]) -> tuple[Column, ...]:

@@ -254,7 +254,7 @@ def test_an_expired_server_certificate_is_refused(tmp_path):
         ("contract:", "contrakt:", r"contrakt: no such key \(did you mean 'contract'\?\)"),
         ("public_key:", "publick_key:", r"sites\[1\]\.publick_key: no such key \(did you mean 'public_key'\?\)"),
         ("name: cardio", "name: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
-        ("name: cardio", "name: ${oc.env:HOME}", "name: expected a plain value"),
+        ("name: cardio", "name: ${oc.env:HOME}", "name: expected 1 to 63 letters"),
         ("[fed.example.org,", "[fed.example.org:9092,", r"server\.hosts\[0\]: expected a host name"),
         ("[fed.example.org,", "[fed.example.org, FED.example.org,", r"server\.hosts\[1\]: expected each host once"),
         ("contract: labels.yaml", "contract: labels.yaml\nvalid_days: 826", "valid_days: expected 1 to 825 days"),

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedner.data.labels import LabelContract
+from fedner.data.labels import LabelSet
 from fedner.data.reading.lines import read_lines
 from fedner.data.reading.schemes import is_tag
 from fedner.data.reading.source import MAX_SENTENCE_WORDS, RawDocument, RawSentence, ReadReport, too_long
@@ -38,7 +38,7 @@ class ConllColumns:
 
 
 def read_conll(
-    path: str | Path, contract: LabelContract, report: ReadReport, columns: ConllColumns, encoding: str = "utf-8"
+    path: str | Path, contract: LabelSet, report: ReadReport, columns: ConllColumns, encoding: str = "utf-8"
 ) -> Iterator[RawDocument]:
     """Yield the documents of a column file, with tags as written.
 
@@ -61,7 +61,7 @@ class _State:
     """Where the reader stands in one file."""
 
     path: str
-    contract: LabelContract
+    contract: LabelSet
     columns: ConllColumns
     report: ReadReport
     num_columns: int = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fedner.config import HubData
-from fedner.data.labels import suggestion
+from fedner.config.suggesting import suggestion
 from fedner.data.reading.source import MAX_SENTENCE_WORDS, RawDocument, RawSentence, ReadReport, Source, too_long
 from fedner.errors import DataError
 

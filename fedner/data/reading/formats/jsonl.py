@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import cast
 
-from fedner.data.labels import LabelContract
+from fedner.data.labels import LabelSet
 from fedner.data.reading.annotations import AnnotatedText, Annotation, SpanPolicy, spelled, to_sentences
 from fedner.data.reading.lines import read_lines
 from fedner.data.reading.source import MAX_SENTENCE_WORDS, Place, RawDocument, RawSentence, ReadReport, too_long
@@ -25,7 +25,7 @@ Row = Mapping[str, object]
 
 def read_jsonl(
     path: str | Path,
-    contract: LabelContract,
+    contract: LabelSet,
     report: ReadReport,
     policy: SpanPolicy | None = None,
     encoding: str = "utf-8",
@@ -179,7 +179,7 @@ def _tag_names(tags: list[object], row: Row, place: Place) -> list[str]:
 
 
 def _from_text(
-    row: Row, contract: LabelContract, policy: SpanPolicy, report: ReadReport, place: Place
+    row: Row, contract: LabelSet, policy: SpanPolicy, report: ReadReport, place: Place
 ) -> Sequence[RawSentence]:
     spans = tuple(_span(span, place) for span in _strings(row, ("spans", "entities"), place))
     return to_sentences(AnnotatedText(None, _text(row, place), spans, place), contract, policy, report).sentences

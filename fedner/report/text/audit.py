@@ -1,7 +1,7 @@
 """The findings of an audit on a terminal: the site's own, since they quote its text."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
@@ -9,8 +9,8 @@ from rich.table import Table
 from fedner.data.auditing import AuditReport, Place, Suspicion
 from fedner.data.auditing.duplicates import Duplicate, Words
 from fedner.data.corpus import SPLITS
+from fedner.report.text.grid import ROWS, counted, grid
 
-_ROWS = 10
 _LETTERS = 60
 
 
@@ -54,7 +54,7 @@ def _verdict(report: AuditReport, split: str) -> str:
 
 
 def _counts(what: str, found: Sequence[Duplicate]) -> Table:
-    table = _table(f"duplicate {what}s", (f"{what} of", "stands in", "exact", "near"), numbers=("exact", "near"))
+    table = grid(f"duplicate {what}s", (f"{what} of", "stands in", "exact", "near"), numbers=("exact", "near"))
     pairs = Counter((each.place.split, each.earlier.split, each.exact) for each in found)
     for place, earlier in sorted({(place, earlier) for place, earlier, _ in pairs}):
         table.add_row(place, earlier, f"{pairs[place, earlier, True]:,}", f"{pairs[place, earlier, False]:,}")
@@ -64,19 +64,19 @@ def _counts(what: str, found: Sequence[Duplicate]) -> Table:
 def _duplicates(what: str, found: Sequence[Duplicate]) -> Table:
     # What crosses splits spoils scores, so it comes first.
     chosen = sorted(found, key=lambda each: each.place.split == each.earlier.split)
-    table = _table(
-        _title(f"duplicate {what}s", len(found)), (what, "stands already as", "similarity", "text"), ("similarity",)
+    table = grid(
+        counted(f"duplicate {what}s", len(found)), (what, "stands already as", "similarity", "text"), ("similarity",)
     )
-    for each in chosen[:_ROWS]:
+    for each in chosen[:ROWS]:
         similarity = "exact" if each.exact else f"{each.similarity:.2f}"
         table.add_row(_where(each.place), _where(each.earlier), similarity, _quoted(each.words))
     return table
 
 
 def _inconsistencies(report: AuditReport) -> Table:
-    title = _title("annotated now so, now so", len(report.inconsistencies))
-    table = _table(title, ("words", "annotated as", "plain", "first places"), ("plain",))
-    for each in report.inconsistencies[:_ROWS]:
+    title = counted("annotated now so, now so", len(report.inconsistencies))
+    table = grid(title, ("words", "annotated as", "plain", "first places"), ("plain",))
+    for each in report.inconsistencies[:ROWS]:
         types = ", ".join(f"{name} {number:,}" for name, number in each.types.items())
         places = "; ".join(f"{escape(kind)} {_where(place)}" for kind, place in each.first.items())
         table.add_row(_quoted(each.words), escape(types), f"{each.plain:,}", places)
@@ -84,16 +84,16 @@ def _inconsistencies(report: AuditReport) -> Table:
 
 
 def _long(report: AuditReport) -> Table:
-    table = _table(
-        _title("unusually long", len(report.long)), ("place", "words", "usual up to"), ("words", "usual up to")
+    table = grid(
+        counted("unusually long", len(report.long)), ("place", "words", "usual up to"), ("words", "usual up to")
     )
-    for each in report.long[:_ROWS]:
+    for each in report.long[:ROWS]:
         table.add_row(_where(each.place), f"{each.words:,}", f"{each.usual:,}")
     return table
 
 
 def _suspected_counts(found: Sequence[Suspicion]) -> Table:
-    table = _table("the model contradicts", ("annotated", "believed", *SPLITS), numbers=SPLITS)
+    table = grid("the model contradicts", ("annotated", "believed", *SPLITS), numbers=SPLITS)
     pairs = Counter((each.annotated, each.believed, each.place.split) for each in found)
     kinds = Counter((each.annotated, each.believed) for each in found)
     for annotated, believed in sorted(kinds, key=lambda kind: (-kinds[kind], kind)):
@@ -103,23 +103,12 @@ def _suspected_counts(found: Sequence[Suspicion]) -> Table:
 
 
 def _suspected(found: Sequence[Suspicion]) -> Table:
-    title = _title("perhaps annotated wrongly", len(found))
-    table = _table(title, ("place", "words", "annotated", "believed", "probability"), ("probability",))
-    for each in found[:_ROWS]:
+    title = counted("perhaps annotated wrongly", len(found))
+    table = grid(title, ("place", "words", "annotated", "believed", "probability"), ("probability",))
+    for each in found[:ROWS]:
         kinds = (escape(each.annotated), escape(each.believed))
         table.add_row(_where(each.place), _quoted(each.words), *kinds, f"{each.probability:.3f}")
     return table
-
-
-def _table(title: str, columns: Iterable[str], numbers: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left")
-    return table
-
-
-def _title(what: str, number: int) -> str:
-    return f"{what}: {number:,}" if number <= _ROWS else f"{what}: the first {_ROWS} of {number:,}"
 
 
 def _where(place: Place) -> str:

@@ -1,15 +1,13 @@
 """What was found between sites, on a terminal; there is no text to quote."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
 from fedner.data.overlap.comparing import Overlap
 from fedner.data.overlap.lookup import OwnFindings
-
-_ROWS = 10
+from fedner.report.text.grid import ROWS, counted, grid
 
 
 def overlap_lines(overlap: Overlap) -> list[str]:
@@ -26,13 +24,17 @@ def overlap_tables(overlap: Overlap) -> list[Table]:
     """Return how many documents of which split have a like in which other; none if nothing was found."""
     if not overlap.matches:
         return []
-    counts = _table("documents that other sites have as well", ("documents of", "also at", "documents", "same"))
+    counts = grid(
+        "documents that other sites have as well",
+        ("documents of", "also at", "documents", "same"),
+        ("documents", "same"),
+    )
     pairs = [(each.document[:2], each.like[:2], each.similarity == 1) for each in overlap.matches]
     found, same = Counter(pair[:2] for pair in pairs), Counter(pair[:2] for pair in pairs if pair[2])
     for (document, like), number in found.items():
         counts.add_row(_at(*document), _at(*like), f"{number:,}", f"{same[document, like]:,}")
-    matches = _table(_title("matches", overlap.matches), ("document", "is like", "similarity"))
-    for each in sorted(overlap.matches, key=lambda each: each.like.split != "train")[:_ROWS]:
+    matches = grid(counted("matches", len(overlap.matches)), ("document", "is like", "similarity"), ("similarity",))
+    for each in sorted(overlap.matches, key=lambda each: each.like.split != "train")[:ROWS]:
         document, like = each.document, each.like
         left, right = _at(document.site, document.split), _at(like.site, like.split)
         matches.add_row(f"{left} {document.reference}", f"{right} {like.reference}", f"{each.similarity:.2f}")
@@ -51,8 +53,12 @@ def own_tables(found: OwnFindings) -> list[Table]:
     """Return the site's documents that others have as well; none if there are none."""
     if not found.matches:
         return []
-    table = _table(_title("own documents that others have as well", found.matches), ("document", "is at", "similarity"))
-    for each in sorted(found.matches, key=lambda each: each.split != "train")[:_ROWS]:
+    table = grid(
+        counted("own documents that others have as well", len(found.matches)),
+        ("document", "is at", "similarity"),
+        ("similarity",),
+    )
+    for each in sorted(found.matches, key=lambda each: each.split != "train")[:ROWS]:
         document = escape(f"{each.document.split} {each.document.id}")
         table.add_row(document, _at(each.site, each.split), f"{each.similarity:.2f}")
     return [table]
@@ -67,14 +73,3 @@ def _verdict(site: str, split: str, leaked: int, total: int) -> str:
 
 def _at(site: str, split: str) -> str:
     return escape(f"{site}, {split}")
-
-
-def _title(what: str, found: Sequence[object]) -> str:
-    return f"{what}: {len(found):,}" if len(found) <= _ROWS else f"{what}: the first {_ROWS} of {len(found):,}"
-
-
-def _table(title: str, columns: Iterable[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="right" if column in ("documents", "same", "similarity") else "left")
-    return table

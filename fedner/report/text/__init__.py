@@ -1,0 +1,1 @@
+"""Findings about text on a terminal: audits, overlap between sites, mappings, statistics."""
