@@ -12,7 +12,8 @@
         │   └── QuorumError        a round's usable replies are not enough; the run's policy says what then
         ├── RunDirectoryError      a run directory is incomplete, foreign or in use
         ├── AuditError             an audit trail was altered or cannot be written
-        └── PolicyError            a site's policy refuses; carries the refusal
+        ├── PolicyError            a site's policy refuses; carries the refusal
+        └── TextChangedError       a site's text is no longer the one that the run began with
 
 A message says what was expected, what was found, where, and what to do. Messages of `InputError` may quote the user's
 own text on the user's own terminal; only `code` and a safe sentence leave a site.
@@ -117,6 +118,12 @@ class AuditError(RunError):
     """An audit trail was altered, or it cannot be written."""
 
     code = RefusalCode.audit
+
+
+class TextChangedError(RunError):
+    """A site's text is no longer the one that the run began with."""
+
+    code = RefusalCode.text_changed
 
 
 class PolicyError(RunError):

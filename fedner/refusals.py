@@ -49,6 +49,7 @@ class RefusalCode(StrEnum):
     audit = "audit"
     app = "app"
     memory = "memory"
+    text_changed = "text-changed"
     internal = "internal"
     other = "other"
     """A code that this version does not know."""

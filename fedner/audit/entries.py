@@ -64,6 +64,21 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextChanged:
+    """At a site: its text is not the one it was at the last request of a run.
+
+    `began` is the digest of the text that the run began with, or that the site accepted last; `digest` is that of the
+    text now, and `accepted` whether the run goes on with it.
+    """
+
+    event: str = field(default="text changed", init=False)
+    run: str
+    began: str
+    digest: str
+    accepted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class AppRefused:
     """At a site: the app that came with a request is none that the site listens to; nothing of it was run."""
 
@@ -140,6 +155,7 @@ Entry = (
     | Asked
     | Answered
     | Refused
+    | TextChanged
     | AppRefused
     | Fingerprinted
     | Joined

@@ -81,6 +81,8 @@ class SiteConfig:
     """The site's own files, one list per split; relative paths are seen from the site file."""
     labels: SiteLabels = field(default_factory=SiteLabels)
     """How this site's types become the contract's."""
+    accept_changed_text: bool = False
+    """Whether a run goes on when the site's text changed since it began; otherwise the site refuses its requests."""
     machine: MachineConfig = field(default_factory=MachineConfig)
     """What of the site's machine a run may take."""
     policy: SitePolicy = field(default_factory=SitePolicy)

@@ -11,12 +11,6 @@ PACKAGES = ("fedner", "flwr", "torch", "transformers", "tokenizers", "datasets",
 """Packages whose versions can change a result; those that are installed are recorded."""
 
 
-def boot_id() -> str | None:
-    """Return what tells this start of the machine from any other, or None where the system does not say (not Linux)."""
-    told = Path("/proc/sys/kernel/random/boot_id")
-    return told.read_text(encoding="ascii").strip() if told.is_file() else None
-
-
 def environment(threads: int | None) -> Mapping[str, Any]:
     """Return versions, platform, processor and threads, which beside the config decide bytes and speed."""
     return {

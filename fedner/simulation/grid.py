@@ -21,7 +21,7 @@ from fedner.flower.identity import RUN_ID, Run, identify_server, simulated_run
 from fedner.flower.messages import set_message_id
 from fedner.protocol.nodes import Nodes
 from fedner.simulation.workers import WorkerPool, answer, load_app
-from fedner.site.node_config import MEMORY, UNFLUSHED
+from fedner.site.node_config import MEMORY
 
 CLIENT_APP = "fedner.site.app:app"
 FIRST_SITE_NODE_ID = 2
@@ -176,13 +176,12 @@ class LocalGrid(Grid):
         return replies
 
 
-def site_contexts(num_sites: int, memory: Path | None = None, unflushed: bool = False) -> dict[int, Context]:
+def site_contexts(num_sites: int, memory: Path | None = None) -> dict[int, Context]:
     """Return node id -> a fresh context for each site of a simulation, as Flower's own simulation makes them.
 
     Args:
         num_sites: how many there are.
         memory: a folder in which the sites keep what they remember, so that it outlives this process.
-        unflushed: it need not outlive a power failure.
     """
     nodes = range(FIRST_SITE_NODE_ID, FIRST_SITE_NODE_ID + num_sites)
     return {
@@ -192,7 +191,7 @@ def site_contexts(num_sites: int, memory: Path | None = None, unflushed: bool = 
             node_config={
                 "partition-id": index,
                 "num-partitions": num_sites,
-                **({} if memory is None else {MEMORY: str(memory.resolve() / str(index)), UNFLUSHED: unflushed}),
+                **({} if memory is None else {MEMORY: str(memory.resolve() / str(index))}),
             },
             state=RecordDict(),
             run_config={},
@@ -206,7 +205,6 @@ def local_grid(
     workers: int = 1,
     app: str = CLIENT_APP,
     memory: Path | None = None,
-    unflushed: bool = False,
 ) -> LocalGrid:
     """Open a grid with one node per site.
 
@@ -214,9 +212,9 @@ def local_grid(
         sizes: how much each site has to do, such as its training sentences; one entry per site.
         workers: processes that run sites side by side; 1 runs them here.
         app: `package.module:name` of the ClientApp.
-        memory, unflushed: as in `site_contexts`.
+        memory: as in `site_contexts`.
     """
-    contexts = site_contexts(len(sizes), memory, unflushed)
+    contexts = site_contexts(len(sizes), memory)
     workers = min(workers, len(sizes))
     runner = InlineRunner(load_app(app), contexts) if workers == 1 else WorkerPool(app, contexts, sizes, workers)
     return LocalGrid(runner, list(contexts))

@@ -7,7 +7,6 @@ from fedner.config import Config
 from fedner.data.corpus import num_sentences
 from fedner.data.simulated_sites import Sites, load_sites
 from fedner.learning.device import all_cores
-from fedner.records.environment import boot_id
 from fedner.records.progress import Progress
 from fedner.records.results import RunOutcome
 from fedner.records.run_directory import RunDirectory, create_run, lock_run, open_run, resume_run
@@ -48,28 +47,23 @@ def resume_in_process(config: Config, directory: Path, progress: Progress | None
 def run_of_study(config: Config, directory: Path, progress: Progress | None = None) -> RunOutcome:
     """Run one of a study's many federations, or go on with it from its last whole round.
 
-    What it would go on from stays in the directory until its result is written: `RunDirectory.drop_checkpoints` is then
-    the caller's to call. Where a machine tells one start from the next, what its sites remember is not flushed, and a
-    run from before a restart begins again.
+    Checkpoints and the sites' memory stay in the directory until the result is written; the caller then calls
+    `RunDirectory.drop_checkpoints`. A run that lost the folder of its sites restarts.
 
     Raises:
         InputError, RunDirectoryError, FederationError: as `run_in_process` and `resume_in_process`.
     """
     config = with_threads(config)
     sites = load_sites(config.data, config.partition)
-    boot = boot_id()
-    mark = directory / "sites" / "boot"
-    left = (directory / "history.jsonl").is_file()
-    goes_on = left and mark.is_file() and mark.read_text(encoding="ascii") == (boot or "")
-    if left and not goes_on and progress is not None:
-        progress.message("begins again: the machine was restarted since, or what the sites remember is not there")
-    if not goes_on:
-        run = create_run(directory, config, sites.corpus.contract, restart=True)
-        run.sites_path.mkdir()
-        mark.write_text(boot or "", encoding="ascii")
+    interrupted = (directory / "history.jsonl").is_file()
+    resumes = interrupted and RunDirectory(directory).sites_path.is_dir()
+    if interrupted and not resumes and progress is not None:
+        progress.message("restarts: the folder with the sites' memory is not there")
+    if not resumes:
+        create_run(directory, config, sites.corpus.contract, restart=True).sites_path.mkdir()
     with lock_run(directory):
-        run = resume_run(directory, config, sites.corpus.contract) if goes_on else open_run(directory)
-        return _federate(config, sites, run, progress, unflushed=boot is not None)
+        run = resume_run(directory, config, sites.corpus.contract) if resumes else open_run(directory)
+        return _federate(config, sites, run, progress)
 
 
 def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
@@ -83,11 +77,9 @@ def _play(config: Config, sites: Sites, run: RunDirectory, progress: Progress | 
     return outcome
 
 
-def _federate(
-    config: Config, sites: Sites, run: RunDirectory, progress: Progress | None, unflushed: bool = False
-) -> RunOutcome:
+def _federate(config: Config, sites: Sites, run: RunDirectory, progress: Progress | None) -> RunOutcome:
     sizes = [num_sentences(shard.train) for shard in sites.shards]
-    with local_grid(sizes, config.federation.workers, memory=run.sites_path, unflushed=unflushed) as grid:
+    with local_grid(sizes, config.federation.workers, memory=run.sites_path) as grid:
         return federate(config, grid, run, progress)
 
 

@@ -2,26 +2,26 @@
 
 In a simulation node `partition-id` is the site of that number in the partition that the config describes. A node whose
 config names a `site-file` and a `contract` is a real site and reads its own text, whatever the run says; its policy
-and its audit trail stand around everything (`gate`). Model, encodings and a simulation's corpus are made once per
-process and stay warm. What a site remembers between rounds, its place in the stream of epochs and AdamW's moments where
-they are kept, lies in a folder of its own or in the context's `state`, which Flower keeps for the site.
+and its audit trail stand around everything (`guard`). Model, text and encodings are made once per process and stay
+warm. What a site keeps between rounds lies in its `memory`.
 
-Whatever goes wrong here leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
+Every error leaves the site as a code and a safe sentence; the exception itself stays in the site's log.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedner.config import AtSitesData, Config, loads
 from fedner.data.corpus import Shard, num_sentences
-from fedner.data.labels import LabelContract, read_contract
+from fedner.data.labels import LabelContract
 from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
 from fedner.learning.inference import evaluate
@@ -32,15 +32,15 @@ from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import total
 from fedner.protocol import wire
 from fedner.protocol.auxiliary import CONTROL
-from fedner.protocol.messages import UNKNOWN, EvaluateReply, Header, HelloReply, TrainReply
+from fedner.protocol.messages import UNKNOWN, AnyRequest, EvaluateReply, Header, HelloReply, TrainReply
 from fedner.protocol.packing import is_wrapped, unwrap, wrap
 from fedner.records.environment import package_version
 from fedner.refusals import Refusal, RefusalCode
 from fedner.release.saving import save_site_model
-from fedner.site.guard import gate_of
-from fedner.site.memory import own_folder, recall, recall_personal, remember, remember_personal, settle
+from fedner.site.guard import Guard, guard_of
+from fedner.site.memory import PERSONAL, TRAINING, SiteMemory, memory_of
 from fedner.site.node_config import CONTRACT, SITE_FILE
-from fedner.site.own_data import read_own_shard
+from fedner.site.own_data import own_text, text_digest
 from fedner.tensors import State
 
 app = ClientApp()
@@ -91,10 +91,9 @@ def score_split(message: Message, context: Context) -> Message:
 
 
 def _hello(message: Message, context: Context) -> RecordDict:
-    request, gate = wire.read_hello_request(message), gate_of(context)
-    gate.admit(request)
-    site = local_site(request.config, context)
-    return wire.hello_reply(gate.hello(introduction(request.header, site), site.config))
+    request = wire.read_hello_request(message)
+    opened = _open(request, context)
+    return wire.hello_reply(opened.guard.hello(introduction(request.header, opened.site), opened.site.config))
 
 
 def introduction(asked: Header, site: LocalSite) -> HelloReply:
@@ -114,15 +113,14 @@ def introduction(asked: Header, site: LocalSite) -> HelloReply:
 
 def _train(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request, gate = wire.read_train_request(message), gate_of(context)
-    gate.admit(request)
-    site = local_site(request.config, context)
+    request = wire.read_train_request(message)
+    opened = _open(request, context)
+    site, memory = opened.site, opened.memory
     _require_contract(request.header, site)
-    settle(context, request.header.run, request.header.seed, request.header.contract)
     space, config = site.workspace(), site.config
     encoded = space.encoded(site.shard.train)
-    _put_in_place(space, request.arrays, context, request.header.round - 1, request.header.seed)
-    kept = recall(context, request.header.round)
+    _put_in_place(space, request.arrays, memory, request.header.round - 1, request.header.seed)
+    kept = memory.before(TRAINING, request.header.round)
     fitted = fit(
         space.tagger,
         encoded,
@@ -134,10 +132,10 @@ def _train(message: Message, context: Context) -> RecordDict:
         memory=None if kept is None else TrainingMemory.from_arrays(kept),
         control=request.auxiliary.get(CONTROL),
     )
-    remember(context, request.header.round, fitted.memory.to_arrays())
+    memory.keep(TRAINING, request.header.round, fitted.memory.to_arrays())
     if space.tagger.personal:
         personal = personal_state(space.tagger.model, space.tagger.personal)
-        remember_personal(context, request.header.round, personal, request.best_rounds)
+        memory.keep(PERSONAL, request.header.round, personal, also=request.best_rounds)
     reply = TrainReply(
         header=_own_header(request.header, site),
         started_from=request.state,
@@ -149,23 +147,21 @@ def _train(message: Message, context: Context) -> RecordDict:
         seconds=monotonic() - started,
         auxiliary={} if fitted.control_change is None else {CONTROL: fitted.control_change},
     )
-    return wire.train_reply(gate.update(reply, num_sentences(site.shard.train), config))
+    return wire.train_reply(opened.guard.update(reply, num_sentences(site.shard.train), config))
 
 
 def _evaluate(message: Message, context: Context) -> RecordDict:
     started = monotonic()
-    request, gate = wire.read_evaluate_request(message), gate_of(context)
-    gate.admit(request)
-    site = local_site(request.config, context)
+    request = wire.read_evaluate_request(message)
+    opened = _open(request, context)
+    site, folder = opened.site, opened.memory.folder
     _require_contract(request.header, site)
-    settle(context, request.header.run, request.header.seed, request.header.contract)
     if request.split not in ("dev", "test"):
         raise FederationError(f"evaluation: expected split dev or test, got '{request.split}'")
     space = site.workspace()
     encoded = space.encoded(site.shard.split(request.split))
-    _put_in_place(space, request.arrays, context, request.state_round, request.header.seed)
+    _put_in_place(space, request.arrays, opened.memory, request.state_round, request.header.seed)
     evaluation = evaluate(space.tagger, encoded, site.config.training)
-    folder = own_folder(context)
     if request.split == "test" and space.tagger.personal and folder is not None:
         save_site_model(space.tagger, site.config, site.shard.site, folder / "model")
     reply = EvaluateReply(
@@ -177,30 +173,59 @@ def _evaluate(message: Message, context: Context) -> RecordDict:
         document_counts=evaluation.document_counts,
         unannotated=site.shard.unannotated(request.split),
     )
-    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
+    return wire.evaluate_reply(opened.guard.scores(reply, request, site.contract.type_names))
 
 
-def _put_in_place(space: Workspace, arrays: State, context: Context, state_round: int, seed: int) -> None:
-    """Give the tagger the global state after a round, and with it what this site keeps for itself."""
+def _put_in_place(space: Workspace, arrays: State, memory: SiteMemory, state_round: int, seed: int) -> None:
+    """Load the global state after a round into the tagger, with this site's personal tensors after that round."""
     model, personal = space.tagger.model, space.tagger.personal
     if personal:
-        kept = recall_personal(context, state_round)
-        set_personal(model, space.initial_personal(seed) if kept is None else kept, personal)
+        kept = memory.before(PERSONAL, state_round + 1)
+        mine = (
+            space.initial_personal(seed)
+            if kept is None
+            else {name: np.asarray(kept[name], np.float32) for name in kept}
+        )
+        set_personal(model, mine, personal)
     set_state(model, arrays, without=personal)
 
 
-def local_site(config_text: str, context: Context) -> LocalSite:
+@dataclass(frozen=True)
+class _Opened:
+    """What every request needs that the site works on."""
+
+    guard: Guard
+    site: LocalSite
+    memory: SiteMemory
+
+
+def _open(request: AnyRequest, context: Context) -> _Opened:
+    """Admit a request, and a real site's text to its run, before anything is read."""
+    guard = guard_of(context)
+    guard.admit(request, _run_config(request.config))
+    memory = memory_of(context, request.header)
+    check = partial(guard.admit_text, run=request.header.run, memory=memory)
+    return _Opened(guard, local_site(request.config, context, check), memory)
+
+
+def local_site(config_text: str, context: Context, check_text: Callable[[str], None] | None = None) -> LocalSite:
     """Return the site that a node stands for.
+
+    Args:
+        config_text: the run's config, as it travels.
+        context: the node's.
+        check_text: given the digest of a real site's text before that is read; raises where it must not be used.
 
     Raises:
         FederationError: the node does not say which site it is, or the run is not for such a site.
         InputError: the config, the site file or the text is at fault.
     """
-    return _real_site(config_text, context) if SITE_FILE in context.node_config else _simulated(config_text, context)
+    if SITE_FILE in context.node_config:
+        return _real_site(_run_config(config_text), context, check_text)
+    return _simulated(config_text, context)
 
 
-def _real_site(config_text: str, context: Context) -> LocalSite:
-    config = loads(config_text)
+def _real_site(config: Config, context: Context, check_text: Callable[[str], None] | None) -> LocalSite:
     if not isinstance(config.data, AtSitesData):
         raise FederationError(
             f"the run brings data.kind={config.data.kind}, but a real site reads its own text alone; submit it with "
@@ -208,14 +233,16 @@ def _real_site(config_text: str, context: Context) -> LocalSite:
         )
     if CONTRACT not in context.node_config:
         raise FederationError("this node's config names a site file, but no contract; start it with `fedner client`")
-    contract_file = Path(str(context.node_config[CONTRACT]))
-    shard = read_own_shard(Path(str(context.node_config[SITE_FILE])), contract_file)
-    config = gate_of(context).narrowed(config)
-    return LocalSite(config=config, contract=read_contract(contract_file), shard=shard)
+    site_file, contract_file = (Path(str(context.node_config[key])) for key in (SITE_FILE, CONTRACT))
+    digest = text_digest(site_file, contract_file)
+    if check_text is not None:
+        check_text(digest)
+    text = own_text(site_file, contract_file, digest)
+    return LocalSite(config=guard_of(context).on_this_machine(config), contract=text.contract, shard=text.shard)
 
 
 def _simulated(config_text: str, context: Context) -> LocalSite:
-    config, sites = _simulation(config_text)
+    config, sites = _run_config(config_text), _sites(config_text)
     number, nodes = context.node_config.get("partition-id"), context.node_config.get("num-partitions")
     if not isinstance(number, int) or not isinstance(nodes, int):
         raise FederationError(
@@ -230,10 +257,15 @@ def _simulated(config_text: str, context: Context) -> LocalSite:
 
 
 @lru_cache(maxsize=2)
-def _simulation(config_text: str) -> tuple[Config, Sites]:
-    # Every message brings the config; reading it again would cost more than many a message.
-    config = loads(config_text)
-    return config, load_sites(config.data, config.partition)
+def _run_config(text: str) -> Config:
+    # Every message brings the config; parsing it costs more than the work that many a message asks for.
+    return loads(text)
+
+
+@lru_cache(maxsize=2)
+def _sites(config_text: str) -> Sites:
+    config = _run_config(config_text)
+    return load_sites(config.data, config.partition)
 
 
 def _own_header(asked: Header, site: LocalSite) -> Header:
@@ -252,13 +284,13 @@ def _answer(work: Callable[[Message, Context], RecordDict], message: Message, co
     try:
         wrapped = is_wrapped(message.content)
         message.content = unwrap(message.content)
-        gate_of(context).came(message)
+        guard_of(context).arrived(message)
         content = work(message, context)
     except Exception as error:  # the last line of defence: nothing but the safe sentence may leave the site
         content = _failed(error, message)
     try:
-        # What leaves is written down before it does; what cannot be written down stays here.
-        gate_of(context).leaving(message, content)
+        # An answer is recorded before it leaves; one that cannot be recorded stays here.
+        guard_of(context).leaving(message, content)
     except Exception as error:
         content = _failed(error, message)
     return Message(wrap(content) if wrapped else content, reply_to=message)

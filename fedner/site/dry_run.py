@@ -1,6 +1,6 @@
 """What would leave a site, under its policy, in answer to each request of a run: a dry run that sends nothing.
 
-The replies are built as the client app builds them, from the site's own text, and pass the site's own gate. Nothing is
+The replies are built as the client app builds them, from the site's own text, and pass the site's own guard. Nothing is
 trained or scored for it: tensors are those of the run's first state, with the names, shapes and sizes of every later
 one, and for scores stand those of a model that finds nothing, since the gold entities decide what a policy lets out.
 Values that work would bring are named, not made up.
@@ -8,7 +8,6 @@ Values that work would bring are named, not made up.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from flwr.app import Context, RecordDict
 
@@ -32,8 +31,8 @@ from fedner.protocol.messages import (
 )
 from fedner.refusals import Refusal
 from fedner.site.app import LocalSite, introduction, local_site
-from fedner.site.guard import Gate, gate_of
-from fedner.site.policy import before_work, kind_of
+from fedner.site.guard import Guard, guard_of
+from fedner.site.policy import kind_of
 from fedner.tensors import State, digest
 
 LATER = frozenset(
@@ -61,31 +60,26 @@ def preview(config: Config, context: Context) -> list[Leaving]:
     Raises:
         InputError: the site file, its text or the run's config is at fault.
     """
-    text, gate = dumps(config), gate_of(context)
+    text, guard = dumps(config), guard_of(context)
     site = local_site(text, context)
     header = Header(run=config.name or "run", round=0, seed=config.seed, contract=site.contract.digest)
     arrays = _travelling(site)
     trained, scored = replace(header, round=1), _scored(text, arrays)
     train = TrainRequest(header=trained, config=text, state=digest(arrays), arrays=arrays)
     return [
-        _leaving(gate, config, HelloRequest(header=header, config=text), lambda: _hello(gate, site, header)),
-        _leaving(gate, config, train, lambda: _train(gate, site, train)),
-        *(_leaving(gate, config, ask, lambda ask=ask: _scores(gate, site, ask)) for ask in scored(trained, header)),
+        _leaving(guard, config, HelloRequest(header=header, config=text), lambda: _hello(guard, site, header)),
+        _leaving(guard, config, train, lambda: _train(guard, site, train)),
+        *(_leaving(guard, config, ask, lambda ask=ask: _scores(guard, site, ask)) for ask in scored(trained, header)),
     ]
 
 
-def _leaving(gate: Gate, config: Config, request: AnyRequest, build: Callable[[], RecordDict]) -> Leaving:
+def _leaving(guard: Guard, config: Config, request: AnyRequest, build: Callable[[], RecordDict]) -> Leaving:
     refusal: Refusal | None = None
-    policy = None if gate.site is None else gate.site.policy
-    if policy is not None:
-        refusal = before_work(policy, request, config, datetime.now())
-    content = RecordDict()
-    if refusal is None:
-        try:
-            content = build()
-        except PolicyError as error:
-            refusal = error.refusal
-    if refusal is not None:
+    try:
+        guard.admit(request, config)
+        content = build()
+    except PolicyError as error:
+        refusal = error.refusal
         content = wire.refusal(refusal)
     return Leaving(kind_of(request), manifest(content), refusal)
 
@@ -105,11 +99,11 @@ def _scored(text: str, arrays: State) -> Callable[[Header, Header], list[Evaluat
     return requests
 
 
-def _hello(gate: Gate, site: LocalSite, header: Header) -> RecordDict:
-    return wire.hello_reply(gate.hello(introduction(header, site), site.config))
+def _hello(guard: Guard, site: LocalSite, header: Header) -> RecordDict:
+    return wire.hello_reply(guard.hello(introduction(header, site), site.config))
 
 
-def _train(gate: Gate, site: LocalSite, request: TrainRequest) -> RecordDict:
+def _train(guard: Guard, site: LocalSite, request: TrainRequest) -> RecordDict:
     declared, training = num_sentences(site.shard.train), site.config.training
     reply = TrainReply(
         header=request.header,
@@ -122,10 +116,10 @@ def _train(gate: Gate, site: LocalSite, request: TrainRequest) -> RecordDict:
         seconds=0.0,
         auxiliary={CONTROL: request.arrays} if training.scaffold else {},
     )
-    return wire.train_reply(gate.update(reply, declared, site.config))
+    return wire.train_reply(guard.update(reply, declared, site.config))
 
 
-def _scores(gate: Gate, site: LocalSite, request: EvaluateRequest) -> RecordDict:
+def _scores(guard: Guard, site: LocalSite, request: EvaluateRequest) -> RecordDict:
     documents = _all_missed(site, request.split)
     reply = EvaluateReply(
         header=request.header,
@@ -136,7 +130,7 @@ def _scores(gate: Gate, site: LocalSite, request: EvaluateRequest) -> RecordDict
         document_counts=documents,
         unannotated=site.shard.unannotated(request.split),
     )
-    return wire.evaluate_reply(gate.scores(reply, request, site.contract.type_names))
+    return wire.evaluate_reply(guard.scores(reply, request, site.contract.type_names))
 
 
 def _all_missed(site: LocalSite, split: str) -> DocumentCounts:

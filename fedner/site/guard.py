@@ -1,44 +1,179 @@
-"""A site's gate: its policy stands before the work and before the answer, its audit trail around both.
+"""A site's guard: asked before the work and before the answer, with the audit trail around both.
 
-A node whose config names a site file is a real site; what the file says is read anew when it changes, so that a policy
-that is made stricter holds from the next message on. A simulated site has no gate to speak of: everything passes.
+A node whose config names a site file is a real site and has a `PolicyGuard`; a simulated site is `Open`.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from flwr.app import Context, Message, RecordDict
 
-from fedner.audit.entries import Answered, Asked, Refused
-from fedner.config import Config, loads
-from fedner.config.site import MachineConfig, SiteConfig, read_site
+from fedner.audit.entries import Answered, Asked, Entry, Refused
+from fedner.config import Config
+from fedner.config.policy import AppsPolicy
+from fedner.config.site import MachineConfig, SiteConfig
 from fedner.errors import FederationError, PolicyError
 from fedner.learning.device import hold_process
 from fedner.protocol import wire
 from fedner.protocol.manifest import manifest
 from fedner.protocol.messages import AnyRequest, EvaluateReply, EvaluateRequest, Header, HelloReply, TrainReply
 from fedner.refusals import Refusal
+from fedner.site.memory import SiteMemory
 from fedner.site.node_config import SITE_FILE
+from fedner.site.own_data import current_site
 from fedner.site.policy import before_work, release_hello, release_scores, release_update
+from fedner.site.text_changes import require_text_of_run
 from fedner.site.trail import trail_of
 
 
-@dataclass(frozen=True)
-class Gate:
-    """What a request has to pass on its way in, and its answer on its way out; `site` is None in a simulation."""
+class Guard(Protocol):
+    """Decides which requests a site answers, and what of an answer leaves."""
 
-    site: SiteConfig | None
+    @property
+    def apps(self) -> AppsPolicy:
+        """Which apps the site listens to."""
+        ...
 
-    def came(self, message: Message) -> None:
-        """Write down that a request came, before anything else happens.
+    def record(self, entry: Entry) -> None:
+        """Write an entry into the audit trail.
 
         Raises:
-            AuditError: it cannot be written down.
+            AuditError: it cannot be written.
         """
-        if self.site is None:
-            return
+        ...
+
+    def arrived(self, message: Message) -> None:
+        """Record that a request came, before anything else happens.
+
+        Raises:
+            AuditError: it cannot be written.
+        """
+        ...
+
+    def admit(self, request: AnyRequest, config: Config) -> None:
+        """Let a request be worked on.
+
+        Raises:
+            PolicyError: the site's policy refuses it.
+        """
+        ...
+
+    def admit_text(self, digest: str, run: str, memory: SiteMemory) -> None:
+        """Let a run work on the text of this digest.
+
+        Raises:
+            TextChangedError: the run began with another.
+        """
+        ...
+
+    def on_this_machine(self, config: Config) -> Config:
+        """Return the run's config as this machine runs it, and hold the process to what the machine gives."""
+        ...
+
+    def hello(self, reply: HelloReply, config: Config) -> HelloReply:
+        """Return an introduction as it may leave."""
+        ...
+
+    def update(self, reply: TrainReply, num_sentences: int, config: Config) -> TrainReply:
+        """Return a trained state as it may leave.
+
+        Raises:
+            PolicyError: it may not.
+        """
+        ...
+
+    def scores(self, reply: EvaluateReply, request: EvaluateRequest, types: tuple[str, ...]) -> EvaluateReply:
+        """Return scores as they may leave, counts by document only if they were asked for.
+
+        Raises:
+            PolicyError: they may not.
+        """
+        ...
+
+    def leaving(self, message: Message, content: RecordDict) -> None:
+        """Record an answer before it leaves.
+
+        Raises:
+            AuditError: it cannot be written.
+        """
+        ...
+
+
+def guard_of(context: Context) -> Guard:
+    """Return the guard of a node's site."""
+    named = context.node_config.get(SITE_FILE)
+    return Open() if named is None else PolicyGuard(Path(str(named)))
+
+
+@dataclass(frozen=True)
+class Open:
+    """The guard of a simulated site: everything passes and nothing is recorded."""
+
+    @property
+    def apps(self) -> AppsPolicy:
+        """The default."""
+        return AppsPolicy()
+
+    def record(self, entry: Entry) -> None:
+        """Do nothing."""
+
+    def arrived(self, message: Message) -> None:
+        """Do nothing."""
+
+    def admit(self, request: AnyRequest, config: Config) -> None:
+        """Do nothing."""
+
+    def admit_text(self, digest: str, run: str, memory: SiteMemory) -> None:
+        """Do nothing."""
+
+    def on_this_machine(self, config: Config) -> Config:
+        """Return the config."""
+        return config
+
+    def hello(self, reply: HelloReply, config: Config) -> HelloReply:
+        """Return the reply."""
+        return reply
+
+    def update(self, reply: TrainReply, num_sentences: int, config: Config) -> TrainReply:
+        """Return the reply."""
+        return reply
+
+    def scores(self, reply: EvaluateReply, request: EvaluateRequest, types: tuple[str, ...]) -> EvaluateReply:
+        """Return the reply, without counts by document that were not asked for."""
+        return reply if request.by_document else replace(reply, document_counts=None)
+
+    def leaving(self, message: Message, content: RecordDict) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class PolicyGuard:
+    """The guard of a real site, as its site file has it; every method may also raise ConfigError for that file.
+
+    The file is looked at for each decision, so that a stricter policy holds at once, also for an answer whose work
+    began before the change.
+    """
+
+    site_file: Path
+
+    @property
+    def site(self) -> SiteConfig:
+        """What the site file says now."""
+        return current_site(self.site_file)
+
+    @property
+    def apps(self) -> AppsPolicy:
+        """As `Guard.apps`."""
+        return self.site.policy.apps
+
+    def record(self, entry: Entry) -> None:
+        """As `Guard.record`."""
+        trail_of(self.site).append(entry)
+
+    def arrived(self, message: Message) -> None:
+        """As `Guard.arrived`."""
         held, header = manifest(message.content), _header(message)
         entry = Asked(
             request=message.metadata.message_type,
@@ -51,71 +186,48 @@ class Gate:
             num_bytes=held.num_bytes,
             digest=held.digest,
         )
-        trail_of(self.site).append(entry)
+        self.record(entry)
 
-    def admit(self, request: AnyRequest) -> None:
-        """Let a request be worked on.
+    def admit(self, request: AnyRequest, config: Config) -> None:
+        """As `Guard.admit`."""
+        refusal = before_work(self.site.policy, request, config, datetime.now())
+        if refusal is not None:
+            raise PolicyError(refusal)
 
-        Raises:
-            PolicyError: the site's policy refuses it.
-            ConfigError: the run's config is none.
-        """
-        if self.site is None:
-            return
-        failure = before_work(self.site.policy, request, _config(request.config), datetime.now())
-        if failure is not None:
-            raise PolicyError(failure)
+    def admit_text(self, digest: str, run: str, memory: SiteMemory) -> None:
+        """As `Guard.admit_text`."""
+        require_text_of_run(digest, run, memory, self.site)
 
-    def narrowed(self, config: Config) -> Config:
-        """Return the run's config as this machine takes it, and hold the process to what the machine gives."""
-        if self.site is None:
-            return config
+    def on_this_machine(self, config: Config) -> Config:
+        """As `Guard.on_this_machine`."""
         machine = self.site.machine
         hold_process(machine.nice, machine.gpu_memory_fraction)
         return on_machine(config, machine)
 
     def hello(self, reply: HelloReply, config: Config) -> HelloReply:
-        """Return an introduction as it may leave."""
-        return reply if self.site is None else release_hello(self.site.policy, reply, config)
+        """As `Guard.hello`."""
+        return release_hello(self.site.policy, reply, config)
 
-    def update(self, reply: TrainReply, declared: int, config: Config) -> TrainReply:
-        """Return a trained state as it may leave.
-
-        Raises:
-            PolicyError: it may not.
-        """
-        if self.site is None:
-            return reply
-        released = release_update(self.site.policy, reply, declared, config)
+    def update(self, reply: TrainReply, num_sentences: int, config: Config) -> TrainReply:
+        """As `Guard.update`."""
+        released = release_update(self.site.policy, reply, num_sentences, config)
         if isinstance(released, Refusal):
             raise PolicyError(released)
         return released
 
     def scores(self, reply: EvaluateReply, request: EvaluateRequest, types: tuple[str, ...]) -> EvaluateReply:
-        """Return scores as they may leave, counts by document only if they are asked for.
-
-        Raises:
-            PolicyError: they may not.
-        """
-        if self.site is None:
-            return reply if request.by_document else replace(reply, document_counts=None)
+        """As `Guard.scores`."""
         released = release_scores(self.site.policy, reply, request, types)
         if isinstance(released, Refusal):
             raise PolicyError(released)
         return released
 
     def leaving(self, message: Message, content: RecordDict) -> None:
-        """Write down what leaves in answer to a request, before it does.
-
-        Raises:
-            AuditError: it cannot be written down.
-        """
-        if self.site is None:
-            return
+        """As `Guard.leaving`."""
         kind, identity = message.metadata.message_type, message.metadata.message_id
-        failure = wire.refusal_of(content)
-        if failure is not None:
-            entry = Refused(request=kind, message=identity, code=failure.code, reason=failure.sentence)
+        refusal = wire.refusal_of(content)
+        if refusal is not None:
+            entry = Refused(request=kind, message=identity, code=refusal.code, reason=refusal.sentence)
         else:
             held = manifest(content)
             entry = Answered(
@@ -126,30 +238,7 @@ class Gate:
                 num_bytes=held.num_bytes,
                 digest=held.digest,
             )
-        trail_of(self.site).append(entry)
-
-
-def gate_of(context: Context) -> Gate:
-    """Return the gate of a node's site.
-
-    Raises:
-        ConfigError: its site file is at fault.
-    """
-    named = context.node_config.get(SITE_FILE)
-    return Gate(None) if named is None else Gate(site_of(Path(str(named))))
-
-
-def site_of(path: Path) -> SiteConfig:
-    """Return what a site file says now.
-
-    Raises:
-        ConfigError: as `read_site`.
-    """
-    try:
-        written = path.stat().st_mtime_ns
-    except OSError:
-        written = 0
-    return _site(path, written)
+        self.record(entry)
 
 
 def on_machine(config: Config, machine: MachineConfig) -> Config:
@@ -163,16 +252,6 @@ def on_machine(config: Config, machine: MachineConfig) -> Config:
         threads=min(threads, default=None),
     )
     return replace(config, training=mine)
-
-
-@lru_cache(maxsize=1)
-def _site(path: Path, written: int) -> SiteConfig:
-    return read_site(path)
-
-
-@lru_cache(maxsize=2)
-def _config(text: str) -> Config:
-    return loads(text)
 
 
 def _header(message: Message) -> Header | None:

@@ -105,8 +105,12 @@ def release_scores(
         reply: all counts, those by document included.
         request: what the server asked.
         types: entity types in contract order.
+
+    Raises:
+        FederationError: the reply has no counts by document, on which the decision rests.
     """
-    assert reply.document_counts is not None
+    if reply.document_counts is None:
+        raise FederationError("scores: expected counts by document, on which the policy decides, got none")
     scores = policy.scores(request.split)
     told = _told_types(scores, reply.document_counts, types)
     if not told.any() or not policy.tells(Request(request.split)):

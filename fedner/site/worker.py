@@ -19,15 +19,13 @@ from pathlib import Path
 from flwr.app import Context, Message
 
 from fedner.audit.entries import AppRefused
-from fedner.config.policy import AppsPolicy
 from fedner.flower.polling import look_again_soon
 from fedner.flower.task_runtime import TaskSource, run_task, start_parent_process_monitor
 from fedner.protocol import wire
 from fedner.refusals import Refusal, RefusalCode
 from fedner.site.app import app as installed_app
 from fedner.site.app_check import ToldApp, judge_bundle
-from fedner.site.guard import Gate, gate_of
-from fedner.site.trail import trail_of
+from fedner.site.guard import guard_of
 
 POLL_SECONDS = 0.5
 _LOG = logging.getLogger(__name__)
@@ -53,21 +51,11 @@ def serve(runtime_api_address: str, secret: bytes | None) -> None:
 def answer(message: Message, context: Context, told: ToldApp, bundle: bytes) -> Message:
     """Answer one message with fedner's own app, or refuse it for the app that it came with."""
     try:
-        gate = gate_of(context)
-        apps = AppsPolicy() if gate.site is None else gate.site.policy.apps
-        refusal = judge_bundle(bundle, told, apps)
+        guard = guard_of(context)
+        refusal = judge_bundle(bundle, told, guard.apps)
         if refusal is None:
             return installed_app(message=message, context=context)
         _LOG.warning("this site refuses the app %s %s: %s", told.name, told.version, refusal.sentence)
-        _write_down(gate, message, told, refusal)
-    except Exception:  # exception text may quote the site's text and must not leave it, as it would through Flower
-        _LOG.exception("this site could not answer a %s request", message.metadata.message_type)
-        refusal = Refusal(RefusalCode.internal, "the site could not answer; its own log says more")
-    return Message(wire.refusal(refusal), reply_to=message)
-
-
-def _write_down(gate: Gate, message: Message, told: ToldApp, refusal: Refusal) -> None:
-    if gate.site is not None:
         entry = AppRefused(
             message=message.metadata.message_id,
             flower_run=str(message.metadata.run_id),
@@ -76,7 +64,11 @@ def _write_down(gate: Gate, message: Message, told: ToldApp, refusal: Refusal) -
             digest=told.digest,
             reason=refusal.sentence,
         )
-        trail_of(gate.site).append(entry)
+        guard.record(entry)
+    except Exception:  # exception text may quote the site's text and must not leave it, as it would through Flower
+        _LOG.exception("this site could not answer a %s request", message.metadata.message_type)
+        refusal = Refusal(RefusalCode.internal, "the site could not answer; its own log says more")
+    return Message(wire.refusal(refusal), reply_to=message)
 
 
 def _leave(number: int, frame: object) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from fedner.cli import main
 from fedner.cli.compose import run_composed
@@ -207,15 +208,29 @@ def test_a_federated_run_of_a_comparison_goes_on_from_its_last_whole_round_to_th
     assert not {"checkpoints", "sites", "replies"} & {path.name for path in found.iterdir()}
 
 
-def test_a_run_from_before_a_restart_of_the_machine_begins_again_to_the_same_bytes(tmp_path):
+def test_a_run_that_an_earlier_version_left_before_a_restart_of_the_machine_resumes_to_the_same_bytes(tmp_path):
     _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
     config = small(tmp_path, "name=broken", *FEDERATED)
     with pytest.raises(KeyboardInterrupt):
         compare(config, "cmd", StopsAfterRound(2))
-    (tmp_path / "broken" / "arms" / "federated" / "seed-0-lr-0.01" / "sites" / "boot").write_text("another")
+    sites = tmp_path / "broken" / "arms" / "federated" / "seed-0-lr-0.01" / "sites"
+    (sites / "boot").write_text("another")
+    for path in sites.glob("*/*.safetensors"):
+        save_file(load_file(path), path)  # as it was written where nothing was flushed: without a digest
     again = StopsAfterRound()
     assert one_federated_run(compare(config, "cmd", again))[1:] == tuple(undisturbed)
-    assert any(text.startswith("begins again") for text in again.messages)
+    assert "goes on after round 2 of 4" in again.messages
+
+
+def test_a_run_that_lost_the_memory_of_its_sites_restarts_to_the_same_bytes(tmp_path):
+    _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
+    config = small(tmp_path, "name=broken", *FEDERATED)
+    with pytest.raises(KeyboardInterrupt):
+        compare(config, "cmd", StopsAfterRound(2))
+    shutil.rmtree(tmp_path / "broken" / "arms" / "federated" / "seed-0-lr-0.01" / "sites")
+    again = StopsAfterRound()
+    assert one_federated_run(compare(config, "cmd", again))[1:] == tuple(undisturbed)
+    assert any(text.startswith("restarts: the folder with the sites' memory") for text in again.messages)
 
 
 def test_the_best_learning_rate_on_dev_is_kept_for_the_other_seeds(tmp_path):

@@ -16,15 +16,16 @@ from fedner.learning.inference import evaluate
 from fedner.learning.model import load_tagger
 from fedner.learning.workspace import workspace
 from fedner.metrics import score, total
+from fedner.protocol.messages import Header
 from fedner.records.progress import Silent
 from fedner.records.results import RoundRecord
 from fedner.records.run_directory import create_run
 from fedner.release.saving import save_site_model
 from fedner.server.coordinator import federate
 from fedner.simulation.grid import InlineRunner, LocalGrid, site_contexts
-from fedner.simulation.running import resume_in_process, run_in_process, run_of_study
+from fedner.simulation.running import resume_in_process, run_in_process
 from fedner.site import app as client_app
-from fedner.site.memory import recall_personal, remember_personal
+from fedner.site.memory import PERSONAL, memory_of
 from fedner.tensors import digest
 
 SITES = ("alderbrook", "northquay", "stillwater")
@@ -101,7 +102,10 @@ def test_a_full_disk_is_told_without_a_path_where_a_site_writes_its_model(
 def test_without_a_folder_the_sites_remember_just_as_well(
     played: tuple[Any, Path], config: Config, tmp_path: Path
 ) -> None:
-    outcome = run_of_study(config, tmp_path / "run")
+    contexts = site_contexts(3)
+    run = create_run(tmp_path / "run", config, contract_from_config(config.data.contract))
+    with LocalGrid(InlineRunner(client_app.app, contexts), list(contexts)) as grid:
+        outcome = federate(config, grid, run)
     assert outcome.result.state_digest == played[0].result.state_digest
     assert outcome.result.sites == played[0].result.sites
 
@@ -109,13 +113,13 @@ def test_without_a_folder_the_sites_remember_just_as_well(
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_what_is_personal_of_the_best_round_is_kept_and_of_others_is_not(on_disk: bool, tmp_path: Path) -> None:
     context = site_contexts(3, tmp_path if on_disk else None)[2]
-    remember_personal(context, 1, {"w": np.array([1], np.float32)}, [])
-    remember_personal(context, 2, {"w": np.array([2], np.float32)}, [1])
-    remember_personal(context, 3, {"w": np.array([3], np.float32)}, [1])
-    recalled = [recall_personal(context, number) for number in (0, 1, 2, 3, 9)]
-    assert recalled[0] is None
-    # On disk the newest rounds stay as well, for a server that falls back by one.
-    assert [float(state["w"][0]) for state in recalled[1:] if state] == [1, 2 if on_disk else 1, 3, 3]
+    memory = memory_of(context, Header(run="run", round=0, seed=0, contract=""))
+    for number in (1, 2, 3, 4):
+        memory.keep(PERSONAL, number, {"w": np.array([number], np.float32)}, [1])
+    kept = [memory.before(PERSONAL, number + 1) for number in (0, 1, 2, 3, 4, 9)]
+    assert kept[0] is None
+    # On disk one more round stays, for a server that falls back by one.
+    assert [float(state["w"][0]) for state in kept[1:] if state] == [1, 2 if on_disk else 1, 3, 4, 4]
 
 
 class StopsAfterRound(Silent):

@@ -1,7 +1,5 @@
 """Sites that read their own files: the same bytes as in a simulation, and nothing of theirs in the run's config."""
 
-from pathlib import Path
-
 import pytest
 from flwr.app import Context, RecordDict
 
@@ -14,8 +12,7 @@ from fedner.server.coordinator import federate
 from fedner.simulation.grid import InlineRunner, LocalGrid
 from fedner.simulation.running import run_in_process
 from fedner.site.app import app, local_site
-from fedner.site.memory import settle
-from fedner.site.node_config import CONTRACT, MEMORY, MEMORY_OF_RUNS, SITE_FILE
+from fedner.site.node_config import CONTRACT, MEMORY_OF_RUNS, SITE_FILE
 
 
 def at_sites(config: Config) -> Config:
@@ -83,22 +80,3 @@ def test_what_only_a_simulation_decides_is_refused(places, group, key, value):
     plain[group] = {**plain[group], key: value} if group == "data" else {key: value}
     with pytest.raises(ConfigError, match=f"{group}.{key}: expected .*data=at_sites"):
         from_plain(plain)
-
-
-def test_each_run_has_a_folder_of_its_own_and_a_resumed_one_finds_it_again(tmp_path):
-    folders = []
-    for run, seed in (("first", 0), ("second", 0), ("first", 1), ("first", 0)):
-        context = node(2, **{MEMORY_OF_RUNS: str(tmp_path)})
-        settle(context, run, seed, "contract")
-        folders.append(context.node_config[MEMORY])
-    assert len(set(folders)) == 3
-    assert folders[0] == folders[3]
-    assert all(Path(str(folder)).parent == tmp_path for folder in folders)
-
-
-@pytest.mark.parametrize("name", ["../../etc", "..", ".hidden", "a/b", "", "a\nb", "x" * 200])
-def test_a_run_cannot_name_its_way_out_of_the_sites_memory(tmp_path, name):
-    context = node(2, **{MEMORY_OF_RUNS: str(tmp_path)})
-    with pytest.raises(FederationError, match="expected a run's name"):
-        settle(context, name, 0, "contract")
-    assert MEMORY not in context.node_config
