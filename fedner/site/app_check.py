@@ -1,7 +1,7 @@
-"""Is the app that the server sent the one that this site runs anyway?
+"""Checks that the app that the server sent is the one that this site has installed.
 
 Flower ships an app as a zip archive of code and runs that at the sites. A fedner site runs its own installation and
-nothing else; it looks into the archive, without unpacking it, only to hear whose requests these are: another app, or
+nothing else; it inspects the archive, without unpacking it, only to learn whose requests these are: another app, or
 another fedner than the site's, is refused by name. No file of it is ever written to disk, imported or executed.
 """
 

@@ -1,4 +1,4 @@
-"""What would leave a site, under its policy, in answer to each request of a run: a dry run that sends nothing.
+"""A dry run: what would leave a site, under its policy, in answer to each request of a run. Nothing is sent.
 
 The replies are built as the client app builds them, from the site's own text, and pass the site's own guard. Nothing is
 trained or scored for it: tensors are those of the run's first state, with the names, shapes and sizes of every later

@@ -1,4 +1,4 @@
-"""What a site's policy makes of a request and of a reply: pure decisions, without Flower, files or a clock.
+"""A site's policy, applied to a request and to a reply: pure decisions, without Flower, files or a clock.
 
 `before_work` says whether a request may be answered at all; the `release_` functions what of a reply may leave: all of
 it, less of it, or nothing. A refusal is a stable code and a sentence that holds no private detail, neither of the text
@@ -216,9 +216,9 @@ def _hours(policy: SitePolicy, request: AnyRequest, now: datetime) -> Refusal | 
 
 
 def _keeps_scores(policy: SitePolicy, split: Request, config: Config) -> bool:
-    """Say whether scoring a split is in vain.
+    """Return whether the site would withhold the scores of this split anyway.
 
-    A site with tensors of its own saves its model when it is asked for its test scores, told or not.
+    A site with personal tensors saves its model when it is asked for its test scores, withheld or not.
     """
     saves_model = split is Request.test and bool(config.model.personal) and split in policy.requests
     return not policy.tells(split) and not saves_model

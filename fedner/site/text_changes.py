@@ -37,7 +37,8 @@ def require_text_of_run(digest: str, run: str, memory: SiteMemory, site: SiteCon
         return
     began, seen, accepted = noted["began"], noted["seen"], site.accept_changed_text
     if digest != seen or (accepted and digest != began):
-        _LOG.warning("the site's text is not the one that run '%s' began with, or is that again", run)
+        outcome = ("accepted" if accepted else "refused") if digest != began else "the first one again"
+        _LOG.warning("run '%s' began with text %s, found %s: %s", run, began[:12], digest[:12], outcome)
         trail_of(site).append(TextChanged(run=run, began=began, digest=digest, accepted=accepted))
         memory.note(_NOTE, {"began": digest if accepted else began, "seen": digest})
     if digest != began and not accepted:

@@ -23,6 +23,7 @@ from fedner.records.results import RoundResult, RunOutcome
 from fedner.records.run_directory import create_run
 from fedner.server.coordinator import federate
 from fedner.simulation.grid import InlineRunner, LocalGrid
+from fedner.simulation.running import run_in_process
 from fedner.site import own_data
 from fedner.site.app import app
 from fedner.site.node_config import CONTRACT, MEMORY_OF_RUNS, SITE_FILE
@@ -156,19 +157,20 @@ def test_a_text_that_changes_between_rounds_is_recorded_and_refused_and_the_othe
     assert not here.trail("alderbrook")
 
 
-def test_a_text_that_changes_goes_into_the_next_rounds_where_the_site_file_says_so(places):
-    here = places(rounds=3)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_text_that_changes_is_taken_where_the_site_file_says_so(places, small_config, split):
+    here = places(rounds=3, training={"optimizer_state": "keep"})
     here.say("northquay", accept_changed_text=True)
-    before = num_sentences(here.shards["northquay"].train)
-    outcome = here.run(AfterRound(1, lambda: here.change("northquay")))
+    outcome = here.run(AfterRound(1, lambda: here.change("northquay", split)))
     assert [entry.sites for entry in outcome.result.rounds] == [SITES] * 3
     (changed,) = here.trail("northquay")
     assert changed["accepted"] is True
-    events = map(json.loads, (here.root / "run" / "history.jsonl").read_text().splitlines())
-    replies = [event for event in events if event["event"] == "reply accepted" and event["site"] == "northquay"]
-    # Two epochs a round over what is there.
-    left = before - len(here.shards["northquay"].train[-1].sentences)
-    assert [event["num_examples"] for event in replies] == [2 * before, 2 * left, 2 * left]
+    # The test scores, at the end, are of the documents that are there then.
+    documents = here.shards["northquay"].test[: -1 if split == "test" else None]
+    tags = [tag for document in documents for sentence in document.sentences for tag in sentence.tags]
+    assert outcome.result.sites["northquay"].micro.support == sum(tag.startswith("B-") for tag in tags)
+    unchanged = run_in_process(small_config(rounds=3, training={"optimizer_state": "keep"}), here.root / "unchanged")
+    assert (outcome.result.state_digest == unchanged.result.state_digest) is (split == "test")
 
 
 def test_a_change_made_while_the_site_was_down_is_noticed(places):
