@@ -70,14 +70,14 @@ class RefusalCode(StrEnum):
 
     @property
     def is_policy(self) -> bool:
-        """Whether a site's own policy refuses, so that nothing is wrong with the site."""
+        """Whether a site's own rules refuse, so that nothing is wrong with the site and the run goes on without it."""
         return self in _POLICY
 
 
 _NO_REPLY = frozenset(
     {RefusalCode.silent, RefusalCode.gone, RefusalCode.spare, RefusalCode.node_lost, RefusalCode.process_failed}
 )
-_POLICY = frozenset(code for code in RefusalCode if code.name.startswith("policy_"))
+_POLICY = frozenset(code for code in RefusalCode if code.name.startswith("policy_")) | {RefusalCode.text_changed}
 
 
 @dataclass(frozen=True)

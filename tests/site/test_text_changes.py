@@ -17,10 +17,11 @@ from fedner.data.corpus import num_sentences
 from fedner.data.labels import contract_from_config, write_contract
 from fedner.data.simulated_sites import load_sites
 from fedner.protocol import wire
-from fedner.protocol.messages import Failure, Header, HelloReply, HelloRequest
+from fedner.protocol.messages import Header, HelloReply, HelloRequest
 from fedner.records.progress import Silent
-from fedner.records.results import RoundResult, RunOutcome
-from fedner.records.run_directory import create_run
+from fedner.records.results import RoundRecord, RunOutcome
+from fedner.records.run_directory import create_run, resume_run
+from fedner.refusals import Refusal, RefusalCode
 from fedner.server.coordinator import federate
 from fedner.simulation.grid import InlineRunner, LocalGrid
 from fedner.simulation.running import run_in_process
@@ -72,13 +73,13 @@ class Places:
         named = {CONTRACT: str(self.root / "contract.yaml"), MEMORY_OF_RUNS: str(self.root / site / "memory")}
         return Context(1, SITES.index(site) + 2, {SITE_FILE: str(self.files[site]), **named}, RecordDict(), {})
 
-    def run(self, progress: Silent) -> RunOutcome:
+    def run(self, progress: Silent, resumed: bool = False) -> RunOutcome:
         contexts = {number: self.context(site) for number, site in enumerate(SITES, start=2)}
-        run = create_run(self.root / "run", self.config, self.contract)
+        run = (resume_run if resumed else create_run)(self.root / "run", self.config, self.contract)
         with LocalGrid(InlineRunner(app, contexts), list(contexts)) as grid:
             return federate(self.config, grid, run, progress)
 
-    def hello(self, site: str, run: str = "run", context: Context | None = None) -> HelloReply | Failure:
+    def hello(self, site: str, run: str = "run", context: Context | None = None) -> HelloReply | Refusal:
         header = Header(run=run, round=0, seed=0, contract=self.contract.digest)
         request = wire.hello_request(HelloRequest(header=header, config=dumps(self.config)))
         return wire.read_hello_reply(
@@ -105,7 +106,7 @@ class AfterRound(Silent):
     def __init__(self, number: int, act: Callable[[], None]) -> None:
         self.number, self.act = number, act
 
-    def round_finished(self, entry: RoundResult, rounds: int) -> None:
+    def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         if entry.round == self.number:
             self.act()
 
@@ -145,7 +146,7 @@ def test_a_text_that_changes_between_rounds_is_recorded_and_refused_and_the_othe
     here = places(rounds=4, min_sites=2)
     result = here.run(AfterRound(2, lambda: here.change("northquay"))).result
     assert [entry.sites for entry in result.rounds] == [SITES, SITES, *[("alderbrook", "stillwater")] * 2]
-    assert "text-changed" in str(result.rounds[2].refused["northquay"])
+    assert result.rounds[2].refused["northquay"].code is RefusalCode.text_changed
     assert set(result.sites) == {"alderbrook", "stillwater"}
     (changed,) = here.trail("northquay")
     assert changed["run"] == "run"
@@ -173,6 +174,21 @@ def test_a_text_that_changes_is_taken_where_the_site_file_says_so(places, small_
     assert (outcome.result.state_digest == unchanged.result.state_digest) is (split == "test")
 
 
+def test_a_run_resumes_without_the_site_whose_text_changed_while_it_was_stopped(places):
+    here = places(rounds=3, min_sites=2)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        here.run(AfterRound(1, stop))
+    here.change("northquay")
+    forget_what_the_process_read()
+    result = here.run(Silent(), resumed=True).result
+    assert [entry.sites for entry in result.rounds] == [SITES, *[("alderbrook", "stillwater")] * 2]
+    assert here.trail("northquay", "refused")[0]["code"] == "text-changed"
+
+
 def test_a_change_made_while_the_site_was_down_is_noticed(places):
     here = places()
     assert isinstance(here.hello("northquay"), HelloReply)
@@ -183,8 +199,8 @@ def test_a_change_made_while_the_site_was_down_is_noticed(places):
     assert len(here.trail("northquay")) == 1
 
 
-def code_of(reply: HelloReply | Failure) -> str:
-    assert isinstance(reply, Failure)
+def code_of(reply: HelloReply | Refusal) -> str:
+    assert isinstance(reply, Refusal)
     return reply.code
 
 
