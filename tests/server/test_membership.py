@@ -1,19 +1,15 @@
 """Sites that come, go and come back, on a grid whose nodes the test moves about."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any
 
 import pytest
 from flwr.app import Error, Message
-from flwr.serverapp import Grid
+from scripted_grid import Clock, ScriptedGrid, stop_clock
 
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError, FederationError
-from fedner.flower.identity import identify_server
 from fedner.protocol import wire
 from fedner.protocol.messages import UNKNOWN, Header, HelloReply, HelloRequest
-from fedner.protocol.nodes import Nodes
 from fedner.records.events import Event
 from fedner.server.membership import Members
 from fedner.server.run_config import nodes_text, registered_nodes
@@ -31,51 +27,33 @@ def named(site: str, contract: LabelContract = CONTRACT) -> HelloReply:
     )  # fmt: skip
 
 
-class Town(Grid):
-    """Nodes by id; one that has nothing to say yet does not answer, one that is lost gets Flower's error."""
+class Town:
+    """The people behind the nodes: one who has nothing to say yet keeps silent, one who is lost is Flower's error."""
 
-    nodes = Nodes.real
-
-    def __init__(self, **_: object) -> None:
-        identify_server()
-        self.people: dict[int, HelloReply | None] = {}
+    def __init__(self, people: dict[int, HelloReply | None]) -> None:
+        self.people = people
         self.lost: set[int] = set()
-        self._open: dict[str, Message] = {}
+        self.grid = ScriptedGrid(self._answers, self.people)
 
-    def set_run(self, run: Any) -> None: ...
-    def run(self) -> Any: ...
-    def create_message(self, *_: Any, **__: Any) -> Any: ...
-    def send_and_receive(self, *_: Any, **__: Any) -> Any: ...
-
-    def get_node_ids(self) -> list[int]:
-        return list(self.people)
-
-    def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        identities = []
-        for message in messages:
-            identity = str(len(self._open) + 1)
-            message.metadata.__dict__["_message_id"] = identity
-            self._open[identity] = message
-            identities.append(identity)
-        return identities
-
-    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+    def _answers(self, requests: list[Message]) -> list[Message]:
         replies = []
-        for message in [self._open[identity] for identity in message_ids]:
-            node = message.metadata.dst_node_id
-            said = self.people.get(node)
-            if node in self.lost:
+        for message in requests:
+            said = self.people.get(message.metadata.dst_node_id)
+            if message.metadata.dst_node_id in self.lost:
                 replies.append(Message(Error(5, "node unavailable"), reply_to=message))
             elif said is not None:
                 replies.append(Message(wire.hello_reply(said), reply_to=message))
         return replies
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return stop_clock(monkeypatch)
+
+
 @pytest.fixture
 def town() -> Town:
-    town = Town()
-    town.people = {11: named("east"), 12: named("west")}
-    return town
+    return Town({11: named("east"), 12: named("west")})
 
 
 @pytest.fixture
@@ -85,7 +63,7 @@ def told() -> list[Event]:
 
 @pytest.fixture
 def members(town: Town, told: list[Event]) -> Members:
-    members = Members(town, REQUEST, CONTRACT, told.append)
+    members = Members(town.grid, REQUEST, CONTRACT, told.append)
     members.connect(2, 5)
     return members
 
@@ -159,17 +137,19 @@ def test_a_node_that_is_lost_while_it_is_greeted_is_greeted_again(town: Town, me
 
 def test_a_dead_node_that_flower_still_lists_does_not_end_the_handshake(town: Town, told: list[Event]):
     town.people[13], town.lost = None, {13}
-    members = Members(town, REQUEST, CONTRACT, told.append)
+    members = Members(town.grid, REQUEST, CONTRACT, told.append)
     members.connect(2, 5)
     assert members.names == ("east", "west")
 
 
-def test_a_round_that_cannot_begin_without_a_site_waits_for_it(town: Town, members: Members):
+def test_a_round_that_cannot_begin_without_a_site_waits_for_it(town: Town, members: Members, clock: Clock):
     away = town.people.pop(12)
     members.update(1)
     assert away is not None
-    members.wait_for(1, [], 60, 2)  # one site is enough: returns at once
-    members.wait_for(1, ["west"], 0.1, 2)  # and is not longer than it may
+    members.wait_for(1, [], 60, 2)
+    assert clock.now == 0, "one site is enough"
+    members.wait_for(1, ["west"], 60, 2)
+    assert 60 <= clock.now <= 61
     assert members.names == ("east",)
     town.people[12] = away
     members.wait_for(1, ["west"], 60, 2)
@@ -179,17 +159,17 @@ def test_a_round_that_cannot_begin_without_a_site_waits_for_it(town: Town, membe
 def test_two_nodes_of_one_name_at_the_start_are_for_somebody_to_mend(town: Town, told: list[Event]):
     town.people[12] = named("east")
     with pytest.raises(FederationError, match="two nodes call themselves 'east'"):
-        Members(town, REQUEST, CONTRACT, told.append).connect(1, 5)
+        Members(town.grid, REQUEST, CONTRACT, told.append).connect(1, 5)
 
 
 def test_a_site_that_calls_itself_another_than_its_keys_is_refused_and_says_whose_key_it_has(town, told):
-    members = Members(town, REQUEST, CONTRACT, told.append, registered={11: "east", 12: "south"})
+    members = Members(town.grid, REQUEST, CONTRACT, told.append, registered={11: "east", 12: "south"})
     with pytest.raises(FederationError, match="a node calls itself 'west', but has the key of 'south'"):
         members.connect(2, 5)
 
 
 def test_a_node_that_nobody_registered_may_not_join_a_run_under_way(town, told):
-    members = Members(town, REQUEST, CONTRACT, told.append, registered={11: "east", 12: "west"})
+    members = Members(town.grid, REQUEST, CONTRACT, told.append, registered={11: "east", 12: "west"})
     members.connect(2, 5)
     town.people[13] = named("north")
     members.update(1)

@@ -1,12 +1,13 @@
 """The two apps together, in process: real data, real training on a tiny model, real messages."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
+from scripted_grid import Clock, Deliver, ScriptedGrid, one_by_one, stop_clock
 
 from fedner.config import Config, dumps, to_plain
 from fedner.data.labels import contract_from_config
@@ -20,7 +21,6 @@ from fedner.metrics import Counts, score, total
 from fedner.protocol import wire
 from fedner.protocol.arrays import from_record, to_record
 from fedner.protocol.messages import Header, TrainRequest
-from fedner.protocol.nodes import Nodes
 from fedner.records.results import RunOutcome
 from fedner.records.run_directory import create_run, open_run
 from fedner.refusals import Refusal
@@ -242,24 +242,11 @@ def test_a_run_of_skipped_rounds_only_has_nothing_to_test(small_config, tmp_path
         run_with(bent_app(fails_at(1, {1, 2})), config, tmp_path / "run")
 
 
-class Real(LocalGrid):
-    """Sites that pass for processes of their own; what they answer can be held back, repeated or sent again later."""
-
-    nodes = Nodes.real
-
-    def __init__(self, app: ClientApp, pass_on: Callable[[list[Message]], list[Message]], memory: Path | None = None):
-        contexts = site_contexts(3, memory)
-        super().__init__(InlineRunner(app, contexts), list(contexts))
-        self.pass_on = pass_on
-
-    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        return self.pass_on(super().pull_messages(message_ids))
-
-
-def run_real(pass_on: Callable[[list[Message]], list[Message]], config: Config, path: Path) -> RunOutcome:
-    run = create_run(path, config, contract_from_config(config.data.contract))
-    with Real(client_app.app, pass_on) as grid:
-        return federate(config, grid, run)
+def run_real(pass_on: Deliver, config: Config, path: Path) -> RunOutcome:
+    """Run with sites that pass for processes of their own; their answers can be held back, repeated or sent later."""
+    run, contexts = create_run(path, config, contract_from_config(config.data.contract)), site_contexts(3)
+    deliver = one_by_one(client_app.app, contexts)
+    return federate(config, ScriptedGrid(lambda requests: pass_on(deliver(requests)), contexts), run)
 
 
 def asked_of(reply: Message) -> tuple[str, int]:
@@ -270,12 +257,18 @@ def ignored(path: Path) -> list[dict]:
     return [line for line in open_run(path).history() if line["event"] == "reply ignored"]
 
 
-def test_the_deadline_ends_a_phase_and_names_who_was_silent(small_config, tmp_path: Path):
-    config = small_config(rounds=1, min_sites=3, missed_quorum="skip", deadline_seconds=0.5, grace_seconds=0.2)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return stop_clock(monkeypatch)
+
+
+def test_the_deadline_ends_a_phase_and_names_who_was_silent(small_config, tmp_path: Path, clock: Clock):
+    config = small_config(rounds=1, min_sites=3, missed_quorum="skip", deadline_seconds=60, grace_seconds=20)
     with pytest.raises(FederationError, match="none of 1 rounds"):
         run_real(lambda replies: [each for each in replies if asked_of(each) != ("train", 3)], config, tmp_path / "run")
     reasons = [line["reason"] for line in refused(tmp_path / "run") if line["site"] == "northquay"]
-    assert reasons == ["silent: no reply within 0.5 s (federation.deadline_seconds and federation.grace_seconds)"]
+    assert 80 < clock.now < 82
+    assert reasons == ["silent: no reply within 60 s (federation.deadline_seconds and federation.grace_seconds)"]
 
 
 def test_a_reply_that_comes_twice_counts_once(small_config, tmp_path: Path):
@@ -295,7 +288,7 @@ def test_a_reply_that_comes_twice_counts_once(small_config, tmp_path: Path):
     assert {(line["site"], line["phase"]) for line in told} == {(s, p) for s in SITES for p in ("train", "dev", "test")}
 
 
-def test_a_reply_after_the_deadline_is_told_and_changes_nothing(small_config, tmp_path: Path):
+def test_a_reply_after_the_deadline_is_told_and_changes_nothing(small_config, tmp_path: Path, clock: Clock):
     held: list[Message] = []
 
     def hold_first_round(replies: list[Message]) -> list[Message]:
@@ -524,13 +517,13 @@ def test_more_nodes_than_sites_are_told_how_to_mend_it(small_config, tmp_path: P
         federate(config, grid, run)
 
 
-def test_missing_sites_are_waited_for_and_then_told(small_config, tmp_path: Path):
+def test_missing_sites_are_waited_for_and_then_told(small_config, tmp_path: Path, clock: Clock):
     contexts = site_contexts(3)
-    config = small_config(wait_seconds=0.3)
+    config = small_config(wait_seconds=60)
     run = create_run(tmp_path / "run", config, contract_from_config(config.data.contract))
     with (
         LocalGrid(InlineRunner(client_app.app, contexts), list(contexts)[:2]) as grid,
-        pytest.raises(FederationError, match=r"expected 3 sites within 0.3 s.*got 2: alderbrook, northquay;"),
+        pytest.raises(FederationError, match=r"expected 3 sites within 60 s.*got 2: alderbrook, northquay;"),
     ):
         federate(config, grid, run)
 
