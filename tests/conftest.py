@@ -1,5 +1,7 @@
 """What tests of several folders share."""
 
+import itertools
+import os
 import resource
 import socket
 from collections.abc import Callable, Iterator
@@ -8,10 +10,28 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from fedner.config import Config, from_plain
 from fedner.data.corpus import SPLITS, Document, Shard
 from fedner.flower.identity import identify_server
+
+# On a machine that has other things to do any test may be slow, so that none may fail for it.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("unhurried-ci", settings.get_profile("unhurried"), derandomize=True)
+settings.load_profile("unhurried-ci" if os.environ.get("CI") else "unhurried")
+
+# Kernels of two threads each wait for the other's core where all cores are taken; what trains here is tiny.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def loopback() -> tuple[str, Iterator[int]]:
+    """A loopback address that is this process's alone, and ports there: nobody else can take one before it is used."""
+    pid = os.getpid()  # 22 bits at most, of the 24 that 127.0.0.0/8 leaves
+    return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}", itertools.count(20_000)
 
 
 @pytest.fixture(scope="session")

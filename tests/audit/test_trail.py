@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedner.audit.entries import Refused
@@ -16,7 +16,7 @@ from fedner.audit.trail import GENESIS, Head, Trail, split_lines
 from fedner.audit.verification import parse_head, read_heads, verify
 from fedner.errors import AuditError
 
-ON_DISK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ON_DISK = settings(max_examples=60)
 
 
 def entry(number: int) -> Refused:

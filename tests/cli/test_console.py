@@ -4,24 +4,24 @@ import io
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from scripted_grid import Clock
 
 from fedner.cli.console import Lines, Standing
 from fedner.metrics import PRF, Macro, Score
 from fedner.records.results import RoundRecord
 from fedner.refusals import Refusal, RefusalCode, no_reply, unusable
 
-# Two rounds of what a federation tells; the second waits where a test wants to press Ctrl-C.
+# Two rounds of what a federation tells; the second waits for a file that the test makes, where it names one.
 PROGRAM = """
 import sys, time
+from pathlib import Path
 from fedner.cli.console import watching
 from tests_console_rounds import entry
 with watching() as progress:
@@ -31,9 +31,8 @@ with watching() as progress:
         progress.round_started(number, 2, before)
         for site in (1, 2, 3):
             progress.advanced(site, 3, "sites")
-            time.sleep(0.3)
-        if number == 2 and "wait" in sys.argv:
-            time.sleep(60)
+        while number == 2 and sys.argv[1:] and not Path(sys.argv[1]).exists():
+            time.sleep(0.01)
         progress.round_finished(entry(number), 2)
 print("result")
 """
@@ -85,12 +84,13 @@ def test_the_time_left_is_the_mean_of_the_rounds_so_far_for_each_to_come():
     assert lines[1].endswith("60.0 s, 2:15 min left")
 
 
-def test_a_resumed_run_knows_what_came_before_it():
-    standing = Standing(4, 5, [entry(1, tp=1), entry(2, tp=9), entry(3, tp=3)])
+def test_a_resumed_run_knows_what_came_before_it(monkeypatch: pytest.MonkeyPatch):
+    clock = Clock()
+    monkeypatch.setattr("fedner.cli.console.time", clock)
+    standing = Standing(4, 5, [entry(1, tp=1), entry(2, tp=9), entry(3, tp=3)], began=clock.monotonic())
     assert standing.scores() == "dev F1 0.7500, best 0.9000 in round 2"
-    left = standing.seconds_left()
-    assert left is not None
-    assert 1.0 < left <= 2.0  # a second of this round, less what has passed of it, and one more round
+    clock.now = 0.25
+    assert standing.seconds_left() == 1.75  # a second of this round, less what has passed of it, and one more round
 
 
 @pytest.fixture
@@ -109,20 +109,17 @@ def started_on_terminal(command: list[str]) -> tuple[subprocess.Popen[bytes], in
     return process, ours
 
 
-def read_until(terminal: int, wanted: str, seconds: float = 60.0) -> str:
+def read_until(terminal: int, wanted: str = "") -> str:
     """Return what the terminal shows until a text has come, or, with none wanted, until the program has left it."""
-    shown, deadline = b"", time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                part = os.read(terminal, 65536)
-            except OSError:  # Linux says so when the other end is closed
-                break
-            if not part:
-                break
-            shown += part
-            if wanted and wanted in plain(shown.decode(errors="replace")):
-                break
+    shown = b""
+    while not (wanted and wanted in plain(shown.decode(errors="replace"))):
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # Linux says so when the other end is closed
+            break
+        if not part:
+            break
+        shown += part
     return shown.decode(errors="replace")
 
 
@@ -130,10 +127,15 @@ def plain(shown: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
 
-def test_a_terminal_shows_a_living_line_and_is_left_clean(program: list[str]):
-    process, terminal = started_on_terminal(program)
-    shown = read_until(terminal, "")
-    out, _ = process.communicate(timeout=60)
+LAST_SITE = "round 2/2  ━━━━━━━━━━━━━━━━  3/3 sites"
+
+
+def test_a_terminal_shows_a_living_line_and_is_left_clean(program: list[str], tmp_path: Path):
+    process, terminal = started_on_terminal([*program, str(tmp_path / "gate")])
+    shown = read_until(terminal, LAST_SITE)
+    (tmp_path / "gate").touch()
+    shown += read_until(terminal)
+    out, _ = process.communicate()
     os.close(terminal)
     assert (process.returncode, out) == (0, b"result\n")
     text = plain(shown)
@@ -144,12 +146,12 @@ def test_a_terminal_shows_a_living_line_and_is_left_clean(program: list[str]):
     assert shown.rindex("\x1b[2K") > shown.rindex("━")  # the living line has been wiped after it was last drawn
 
 
-def test_ctrl_c_leaves_the_terminal_clean(program: list[str]):
-    process, terminal = started_on_terminal([*program, "wait"])
-    shown = read_until(terminal, "round 2/2  ━━━━━━━━━━━━━━━━  3/3 sites")
+def test_ctrl_c_leaves_the_terminal_clean(program: list[str], tmp_path: Path):
+    process, terminal = started_on_terminal([*program, str(tmp_path / "gate")])
+    shown = read_until(terminal, LAST_SITE)
     process.send_signal(signal.SIGINT)
-    shown += read_until(terminal, "")
-    process.communicate(timeout=60)
+    shown += read_until(terminal)
+    process.communicate()
     os.close(terminal)
     assert process.returncode != 0
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
@@ -157,7 +159,7 @@ def test_ctrl_c_leaves_the_terminal_clean(program: list[str]):
 
 
 def test_without_a_terminal_there_are_plain_lines_only(program: list[str]):
-    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(program, capture_output=True, text=True)
     assert done.stdout == "result\n"
     assert done.stderr.splitlines() == [
         "run directory [runs/a]",

@@ -141,7 +141,7 @@ def test_a_config_is_one_line_of_plain_json() -> None:
     assert plain["experiment"]["arms"] == ["local", "federated"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**62),
     lr=st.floats(1e-9, 10, allow_nan=False),

@@ -118,7 +118,7 @@ def test_a_long_sentence_is_cut_and_each_word_labelled_where_it_has_most_context
     assert encoded.first_windows.tolist() == [True, False]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(st.sampled_from(["a", "bb", "bbbb", "Anna", "\u200b", "bbbbbbbbbbbbbbbbb"])), max_size=4),
     st.integers(3, 14),

@@ -90,7 +90,7 @@ def configs(draw: st.DrawFn) -> CountedPartition:
     return draw(st.sampled_from(options))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(corpora(), configs())
 def test_every_document_is_in_exactly_one_site_in_corpus_order(corpus: Corpus, config: CountedPartition) -> None:
     shards = partition(corpus, config)
@@ -101,7 +101,7 @@ def test_every_document_is_in_exactly_one_site_in_corpus_order(corpus: Corpus, c
         assert all(a < b for each in held for a, b in pairwise(each))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(corpora(), configs())
 def test_every_site_gets_its_minimum_of_every_split(corpus: Corpus, config: CountedPartition) -> None:
     shards = partition(corpus, config)
@@ -271,7 +271,7 @@ def test_the_pool_is_the_sum_of_the_sites() -> None:
         assert +Counter(pool.entities) == total
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000))
 def test_divergence_is_scipys_jensen_shannon_in_bits(seed: int) -> None:
     stats = describe(partition(random_corpus(seed), DirichletPartition(sites=3, alpha=0.2)), CONTRACT)

@@ -75,7 +75,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
         list(read_lines(tmp_path))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(st.sampled_from("aé𝄞\u2028\n"), min_size=1, max_size=40), st.integers(1, 9))
 def test_a_stream_of_wide_characters_is_cut_into_the_same_lines(
     tmp_path_factory: pytest.TempPathFactory, text: str, repeats: int

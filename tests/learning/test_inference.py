@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from transformers import pipeline
@@ -71,7 +71,7 @@ def test_a_word_far_into_a_cut_sentence_gets_the_tag_of_its_own_first_piece(
     assert tags == ["O"] * 47 + ["B-PER"] + ["O"] * 42
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.sampled_from("abcde"), max_size=8), max_size=4))
 def test_predictions_are_legal_and_hold_the_entities_that_conlleval_reads(
     tagger: Tagger, config: TrainingConfig, texts: list[list[str]]

@@ -1,7 +1,8 @@
 """Counts and scores against seqeval's strict IOB2 and conlleval's chunk rules, on legal and illegal tags."""
 
 import json
-import time
+import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def occurs(gold: Sentences, predicted: Sentences) -> bool:
     return any(tag.startswith("B-") for sentences in (gold, predicted) for tags in sentences for tag in tags)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(scored())
 def test_scores_are_seqevals_on_any_tags(case: tuple[Sentences, Sentences]) -> None:
     gold, predicted = case
@@ -110,7 +111,7 @@ def test_scores_are_seqevals_on_any_tags(case: tuple[Sentences, Sentences]) -> N
         assert result.micro.support == support
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scored())
 def test_types_are_seqevals_report_on_any_tags(case: tuple[Sentences, Sentences]) -> None:
     gold, predicted = case
@@ -143,7 +144,7 @@ def conlleval_chunks(tags: list[str]) -> set[tuple[str, int, int]]:
     return chunks
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(legal_tags(), legal_tags()), max_size=5))
 def test_counts_are_conllevals_on_legal_tags(pairs: list[tuple[list[str], list[str]]]) -> None:
     pairs = [(a[: min(len(a), len(b))], b[: min(len(a), len(b))]) for a, b in pairs]
@@ -156,7 +157,7 @@ def test_counts_are_conllevals_on_legal_tags(pairs: list[tuple[list[str], list[s
         assert counts.fn[index] == sum(sum(chunk[0] == name for chunk in gold) for gold, _ in chunks) - right
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(legal_tags())
 def test_gold_entities_are_those_of_the_contract_module(tags: list[str]) -> None:
     spans = spans_of(tags)
@@ -166,7 +167,7 @@ def test_gold_entities_are_those_of_the_contract_module(tags: list[str]) -> None
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scored(), st.data())
 def test_pooled_counts_are_the_counts_of_pooled_predictions(
     case: tuple[Sentences, Sentences], data: st.DataObject
@@ -180,7 +181,7 @@ def test_pooled_counts_are_the_counts_of_pooled_predictions(
     assert pool(by_site) == count(gold, predicted, CONTRACT)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scored(), st.data())
 def test_counts_per_document_are_the_counts_of_each_document(
     case: tuple[Sentences, Sentences], data: st.DataObject
@@ -211,12 +212,17 @@ def test_pooling_does_not_depend_on_order(counts: list[Counts]) -> None:
     assert pool(counts) == Counts((10,), (15,), (30,))
 
 
-def test_fifty_thousand_words_are_counted_well_under_a_second() -> None:
+def test_a_word_costs_three_calls_of_python_at_most_however_many_there_are() -> None:
+    # The rest is numpy's: fifty thousand words in a tenth of a second.
     rng = np.random.default_rng(0)
-    gold, predicted = ([[CONTRACT.tags[i] for i in rng.integers(9, size=15)] for _ in range(3400)] for _ in range(2))
-    started = time.perf_counter()
-    count(gold, predicted, CONTRACT)
-    assert time.perf_counter() - started < 0.5
+    gold, predicted = ([[CONTRACT.tags[i] for i in rng.integers(9, size=15)] for _ in range(2000)] for _ in range(2))
+    events: Counter[str] = Counter()
+    sys.setprofile(lambda frame, event, argument: events.update([event]))
+    try:
+        count(gold, predicted, CONTRACT)
+    finally:
+        sys.setprofile(None)
+    assert events["call"] <= 3 * 2000 * 15
 
 
 def test_no_sentences_give_zero_counts() -> None:
@@ -292,7 +298,7 @@ def test_the_signature_tells_how_a_score_was_made() -> None:
     assert "bootstrap" not in signature(CONTRACT)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scored(), st.lists(st.sets(st.sampled_from(CONTRACT.type_names)), min_size=6, max_size=6))
 def test_leaving_types_out_is_seqeval_on_text_without_them_on_both_sides(
     case: tuple[Sentences, Sentences], hidden: list[set[str]]

@@ -145,7 +145,7 @@ def test_pairing_removes_what_documents_have_in_common() -> None:
     assert [result.delta, result.low, result.high] == pytest.approx([0.1] * 3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(0, 1000))
 def test_swapping_the_arms_turns_the_sign_and_nothing_else(first: int, second: int) -> None:
     a, b = random_counts(first), random_counts(second)

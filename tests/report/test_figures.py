@@ -3,7 +3,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedner.report import parse_study
@@ -63,7 +63,7 @@ def test_colours_in_the_page_follow_its_variables(comparison: Plain) -> None:
     assert set(re.findall(r"#[0-9a-f]{6}\b", inline)) == set()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(name=st.text(st.sampled_from("<>&\"'$\\_^{}%]-! aé患者\n\x00\x1b\u202e\ufffe"), min_size=1, max_size=12))
 def test_any_site_name_gives_a_well_formed_figure(single: Plain, name: str) -> None:
     study = parse_study(renamed(single, name))

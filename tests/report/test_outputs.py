@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -19,7 +19,7 @@ from fedner.report.markdown import escape, fenced, render_markdown
 
 Plain = dict[str, Any]
 NAMES = st.text(st.sampled_from("<>&\"'`|*_[](){}#\\$%~!/=-: aZé患\n\t\x00\x1b\u202e\ud800"), min_size=1, max_size=14)
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=15)
 
 
 class Outline(HTMLParser):

@@ -182,12 +182,23 @@ def cheap_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "cheap_app:app"
 
 
-def replies_by_node(grid: LocalGrid, kind: str, timeout: float | None = None) -> dict[int, bool]:
-    """Ask every node; return whether each one that replied did so without an error."""
-    replies = grid.send_and_receive(
-        [Message(RecordDict(), node, kind) for node in grid.get_node_ids()], timeout=timeout
-    )
+def requests(grid: LocalGrid, kind: str, content: RecordDict | None = None) -> list[Message]:
+    return [Message(content or RecordDict(), node, kind) for node in grid.get_node_ids()]
+
+
+def replies_by_node(grid: LocalGrid, kind: str) -> dict[int, bool]:
+    """Ask every node; return whether each one replied without an error."""
+    replies = grid.send_and_receive(requests(grid, kind))
     return {reply.metadata.src_node_id: not reply.has_error() for reply in replies}
+
+
+def first_reply(grid: LocalGrid, messages: list[Message]) -> int:
+    """Ask and wait for one reply only; return its node. Whoever has not replied is given up by what is asked next."""
+    identities = grid.push_messages(messages)
+    while not (replies := grid.pull_messages(identities)):
+        pass  # each pull waits a moment
+    (reply,) = replies
+    return reply.metadata.src_node_id
 
 
 def test_a_worker_that_is_killed_at_a_request_costs_that_request_only(cheap_app: str):
@@ -210,7 +221,7 @@ def test_a_worker_that_was_killed_between_requests_costs_nothing(cheap_app: str)
 def test_a_worker_that_hangs_is_replaced_when_nobody_waits_for_it_any_more(cheap_app: str):
     with local_grid([1, 1], workers=2, app=cheap_app) as grid:
         replies_by_node(grid, "query.hello")
-        assert replies_by_node(grid, "evaluate", timeout=2) == {3: True}
+        assert first_reply(grid, requests(grid, "evaluate")) == 3
         assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
     assert multiprocessing.active_children() == []
 
@@ -222,10 +233,7 @@ def test_a_worker_that_hangs_before_it_has_read_a_large_request_is_given_up_too(
         assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
         victim, _ = multiprocessing.active_children()
         os.kill(victim.pid, signal.SIGSTOP)
-        replies = grid.send_and_receive(
-            [Message(large, node, "query.hello") for node in grid.get_node_ids()], timeout=3
-        )
-        assert len(replies) == 1
+        assert first_reply(grid, requests(grid, "query.hello", large)) in (2, 3)
         assert replies_by_node(grid, "query.hello") == {2: True, 3: True}
     assert multiprocessing.active_children() == []
 
@@ -240,10 +248,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, cheap_app: str)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 60
-    while any(map(_is_alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(_is_alive, workers))
+    while any(map(_is_alive, workers)):  # waits as long as they live
+        time.sleep(0.01)
 
 
 def _is_alive(pid: int) -> bool:

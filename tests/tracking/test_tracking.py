@@ -189,33 +189,26 @@ def test_every_arm_of_a_comparison_has_its_history_and_its_curves(small_config, 
 # Prometheus
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-    return port
-
-
 class Scrapes(Silent):
     """Reads the endpoint after every round."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/metrics"
+    def __init__(self, host: str, port: int) -> None:
+        self.url = f"http://{host}:{port}/metrics"
         self.scraped: list[dict[tuple[str, ...], float]] = []
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
         from prometheus_client.parser import text_string_to_metric_families
 
-        text = urllib.request.urlopen(self.url, timeout=10).read().decode()
+        text = urllib.request.urlopen(self.url).read().decode()
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         self.scraped.append({(sample.name, *sample.labels.values()): sample.value for sample in samples})
 
 
-def test_prometheus_is_told_where_the_run_stands(small_config, tmp_path: Path, free_port: int):
+def test_prometheus_is_told_where_the_run_stands(small_config, tmp_path: Path, loopback):
     pytest.importorskip("prometheus_client")
-    watcher = Scrapes(free_port)
-    config = tracked(small_config(rounds=2), tmp_path, prometheus_port=free_port)
+    host, port = loopback[0], next(loopback[1])
+    watcher = Scrapes(host, port)
+    config = tracked(small_config(rounds=2), tmp_path, prometheus_host=host, prometheus_port=port)
     outcome = run_in_process(config, tmp_path / "run", watcher)
     first, second = watcher.scraped
     rounds, history = outcome.result.rounds, lines_of(tmp_path / "run", "reply accepted")
@@ -232,7 +225,7 @@ def test_prometheus_is_told_where_the_run_stands(small_config, tmp_path: Path, f
     assert second[("fedner_site_train_seconds_count", "alderbrook")] == 2
     assert second[("fedner_test_f1",)] != second[("fedner_test_f1",)]  # not a number: there is no test score yet
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(watcher.url, timeout=10)
+        urllib.request.urlopen(watcher.url)
 
 
 # Failures

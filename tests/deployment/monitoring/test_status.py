@@ -95,7 +95,7 @@ def test_lines_of_another_version_are_passed_over_and_counted():
 
 
 @given(NAMES, st.sampled_from([1, 5, 9, 10, 17, 24, 28]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_in_what_a_site_sees_there_is_no_other_sites_name_and_the_run_is_whole(names, length):
     own, *others = names
     lines = [*half_way(*names), *finished(*names[:2])][:length]

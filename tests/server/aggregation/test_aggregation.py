@@ -59,7 +59,7 @@ def stack(updates: list[Update], name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("config", ALL_KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, data=st.data())
 def test_the_order_of_updates_is_irrelevant_bit_for_bit(
     config: AggregationConfig, seed: int, data: st.DataObject
@@ -69,7 +69,7 @@ def test_the_order_of_updates_is_irrelevant_bit_for_bit(
     assert digest(aggregate(config, updates)) == digest(aggregate(config, shuffled))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, data=st.data())
 def test_the_order_of_updates_is_irrelevant_to_the_control_variate(seed: int, data: st.DataObject) -> None:
     updates = random_updates(seed)
@@ -98,7 +98,7 @@ def test_inputs_are_left_as_they_were(config: AggregationConfig) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fedavg", "median", "trimmed_mean", "krum", "bulyan"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, weights=st.lists(st.integers(1, 2**20), min_size=7, max_size=7))
 def test_equal_states_aggregate_to_that_state(kind: str, seed: int, weights: list[int]) -> None:
     common = random_state(np.random.default_rng(seed))
@@ -106,7 +106,7 @@ def test_equal_states_aggregate_to_that_state(kind: str, seed: int, weights: lis
     assert digest(aggregate(AGGREGATION_CLASSES[kind](), updates)) == digest(common)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=seeds, factor=st.integers(2, 5000))
 def test_scaling_all_weights_changes_nothing(seed: int, factor: int) -> None:
     updates = random_updates(seed)
@@ -116,7 +116,7 @@ def test_scaling_all_weights_changes_nothing(seed: int, factor: int) -> None:
         np.testing.assert_array_max_ulp(plain[name], other[name], maxulp=1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, exponent=st.integers(-20, 20))
 def test_scaling_all_weights_by_a_power_of_two_changes_no_bit(seed: int, exponent: int) -> None:
     updates = random_updates(seed)
@@ -124,7 +124,7 @@ def test_scaling_all_weights_by_a_power_of_two_changes_no_bit(seed: int, exponen
     assert digest(aggregate(FedAvgAggregation(), updates)) == digest(aggregate(FedAvgAggregation(), scaled))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=seeds, count=st.integers(1, 9))
 def test_a_mean_trimmed_by_nothing_is_the_unweighted_mean(seed: int, count: int) -> None:
     updates = random_updates(seed, count)
@@ -136,7 +136,7 @@ def test_a_mean_trimmed_by_nothing_is_the_unweighted_mean(seed: int, count: int)
         np.testing.assert_allclose(trimmed[name], mean[name], rtol=1e-7, atol=1e-14 * largest)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=seeds, count=st.integers(1, 9))
 def test_the_median_lies_between_minimum_and_maximum_and_half_lie_on_either_side(seed: int, count: int) -> None:
     updates = random_updates(seed, count)
@@ -149,7 +149,7 @@ def test_the_median_lies_between_minimum_and_maximum_and_half_lie_on_either_side
         assert np.all(2 * (values > result[name]).sum(axis=0) <= count)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=seeds, count=st.integers(5, 9))
 def test_krum_returns_one_of_its_inputs_bit_for_bit(seed: int, count: int) -> None:
     updates = random_updates(seed, count)
@@ -161,7 +161,7 @@ def test_krum_returns_one_of_its_inputs_bit_for_bit(seed: int, count: int) -> No
     [KrumAggregation(malicious=1), KrumAggregation(malicious=1, select=3), BulyanAggregation(malicious=1)],
     ids=["krum", "multi-krum", "bulyan"],
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=seeds, far=st.floats(1e3, 1e30), outlier=st.integers(0, 6))
 def test_a_far_outlier_has_no_say(config: AggregationConfig, seed: int, far: float, outlier: int) -> None:
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def aggregate(config: AggregationConfig, updates: list[Update], spill: Spill | N
 
 
 @pytest.mark.parametrize("config", ROBUST)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1), in_memory=st.integers(0, 7), data=st.data())
 def test_on_disk_and_in_any_order_the_bits_are_those_in_memory(
     config: AggregationConfig, seed: int, in_memory: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -40,7 +40,7 @@ def float64_mean(updates: list[Update]) -> NDArray[np.float64]:
     return np.concatenate([values for _, values in fold(like, updates).mean_chunks("w")])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pairs=weighted_values())
 def test_the_sum_is_the_exact_one_rounded_once(pairs: list[tuple[float, float]]) -> None:
     # The only rounding before the sum is that of value x weight (none for integer weights below 2**29).
@@ -49,7 +49,7 @@ def test_the_sum_is_the_exact_one_rounded_once(pairs: list[tuple[float, float]])
     assert float64_mean(updates_of(pairs))[0] == float(exact_sum) / float(exact_weight)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs=weighted_values(), data=st.data())
 def test_every_order_gives_the_same_bits(pairs: list[tuple[float, float]], data: st.DataObject) -> None:
     updates = updates_of(pairs)
