@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import gc
 import itertools
 import os
 import resource
@@ -25,6 +26,11 @@ settings.load_profile("unhurried-ci" if os.environ.get("CI") else "unhurried")
 
 # Kernels of two threads each wait for the other's core where all cores are taken; what trains here is tiny.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Spare what has been imported from being looked through again: Flower collects garbage once per reply."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -322,10 +322,11 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
         state.drift.steer()
     for settings in state.optimizer.param_groups:
         settings["lr"] = lr
+    scale = state.scaler.get_scale()
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
-    if state.used is not None:
+    if state.used is not None and state.scaler.get_scale() >= scale:  # in fp16 a step that overflows is left out
         state.used.shrink *= 1 - lr * config.weight_decay
     return losses
 

@@ -338,6 +338,36 @@ def test_bf16_trains_as_fp32_does(tagger: Tagger, encoded: Encoded, config: Trai
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
+@pytest.fixture
+def fp16_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the CPU do what is refused there for want of speed, not of loss scaling."""
+    for module in ("training", "inference"):
+        monkeypatch.setattr(f"fedner.learning.{module}.resolve_precision", lambda precision, device: precision)
+
+
+def test_fp16_with_scaled_losses_trains_as_fp32_does(
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig, start: State, fp16_here: None
+) -> None:
+    losses = []
+    for precision in (Precision.fp32, Precision.fp16):
+        results = run(tagger, encoded, replace(config, precision=precision), start, rounds=3)
+        losses.append(results[-1].loss_sum / results[-1].num_words)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_a_step_whose_scaled_gradient_overflows_changes_nothing(
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig, start: State, fp16_here: None
+) -> None:
+    # The sum of a hundred words' gradients, each scaled by 65,536 and multiplied by 1,000, is beyond what fp16 holds.
+    name = "bert.encoder.layer.1.output.LayerNorm.weight"
+    start = {**start, name: start[name] * np.float32(1000)}
+    config = replace(config, precision=Precision.fp16, steps=1, optimizer_state=OptimizerState.keep, weight_decay=0.1)
+    (result,) = run(tagger, encoded, config, start)
+    assert digest(get_state(tagger.model)) == digest(start)
+    assert not any(array.any() for array in result.memory.moments.values())
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("precision", Precision.fp16), ("device", "cuda:77"), ("device", "toaster")]
 )

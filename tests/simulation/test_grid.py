@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fedner.flower.identity import identify_server
 from fedner.protocol.arrays import from_record, to_record
 from fedner.simulation.grid import InlineRunner, LocalGrid, local_grid, site_contexts
-from fedner.simulation.running import run_in_process, with_threads
+from fedner.simulation.running import with_threads
 from fedner.simulation.workers import assign, receive, send
 from fedner.tensors import digest
 
@@ -126,15 +126,6 @@ def test_cores_are_shared_out_among_workers(small_config):
     assert with_threads(small_config(workers=2)).training.threads == 1
     assert with_threads(small_config(training={"threads": None}, workers=64)).training.threads == 1
     assert with_threads(small_config(training={"threads": None})).training.threads is None
-
-
-def test_worker_processes_give_the_same_bytes(small_config, tmp_path: Path):
-    alone = run_in_process(small_config(training={"optimizer_state": "keep"}), tmp_path / "one")
-    spread = run_in_process(small_config(training={"optimizer_state": "keep"}, workers=2), tmp_path / "two")
-    assert digest(spread.best_state) == digest(alone.best_state)
-    assert spread.result.test == alone.result.test
-    assert [entry.dev for entry in spread.result.rounds] == [entry.dev for entry in alone.result.rounds]
-    assert multiprocessing.active_children() == []
 
 
 # An app of its own, so that the workers need not import a deep-learning stack to be killed.

@@ -1,13 +1,12 @@
 """Stopped, killed or damaged runs go on to the bytes that an undisturbed run ends with."""
 
 import json
-import os
+import multiprocessing
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -129,12 +128,15 @@ def test_what_sites_and_server_know_of_their_drift_survives(
     assert other.result.state_digest != whole["state_digest"]
 
 
-def test_sites_in_worker_processes_remember_too(config: Config, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+def test_sites_in_worker_processes_give_the_same_bytes_and_remember_too(
+    config: Config, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
     side_by_side = replace(config, federation=replace(config.federation, workers=2))
     with pytest.raises(KeyboardInterrupt):
         run_in_process(side_by_side, tmp_path / "run", StopsAfter(replies=3))
-    found = essence(resume_in_process(side_by_side, tmp_path / "run"))
-    assert found == undisturbed
+    assert multiprocessing.active_children() == []
+    assert essence(resume_in_process(side_by_side, tmp_path / "run")) == undisturbed
+    assert multiprocessing.active_children() == []
 
 
 def test_a_half_written_line_of_history_is_cut_off(config: Config, tmp_path: Path) -> None:
@@ -193,7 +195,6 @@ def test_a_damaged_memory_keeps_its_site_out_and_is_named(stopped: Path, config:
     assert any("is not what was written" in reason.sentence for reasons in refused for reason in reasons.values())
 
 
-COMMAND = str(Path(sys.executable).parent / "fedner")
 SMALL = [
     "experiment=smoke",
     "data.institutions=3",
@@ -210,23 +211,44 @@ def end_to_end(path: Path) -> dict[str, Any]:
     return timeless(asdict(run.result)) | {"documents": counts}
 
 
+# Kills itself at its n-th look at or change of the file system within a run, or tells how many there are.
+KILLED_AT = """
+import os, signal, sys
+from fedner.cli import main
+
+left, inside, seen = int(sys.argv[1]), sys.argv[2], 0
+
+def watch(event, arguments):
+    global seen
+    if event in ("open", "os.rename", "os.mkdir", "os.remove") and inside in str(arguments[0]):
+        seen += 1
+        if seen == left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(watch)
+status = main(sys.argv[3:])
+print(seen)
+sys.exit(status)
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_at_a_random_moment_the_command_goes_on_to_the_same_bytes(seed: int, tmp_path: Path) -> None:
-    given = [*SMALL, f"output={tmp_path}"]
-    assert main(["simulate", *given, "name=whole"]) == 0
-    chance = random.Random(seed)
-    killed = tmp_path / "killed"
-    process = subprocess.Popen([COMMAND, "simulate", *given, "name=killed"], stderr=subprocess.DEVNULL)
-    history = killed / "history.jsonl"
-    wanted = chance.randint(2, 30)  # events before the kill: from the handshake to the last round
-    while process.poll() is None and (not history.exists() or history.read_text().count("\n") < wanted):
-        time.sleep(0.005)
-    time.sleep(chance.uniform(0, 0.1))
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert main(["simulate", f"resume={killed}"]) == 0
-    assert end_to_end(killed) == end_to_end(tmp_path / "whole")
+def test_killed_at_any_moment_the_command_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    def start(name: str, at: int) -> subprocess.CompletedProcess[str]:
+        given = ["simulate", *SMALL, f"output={tmp_path}", f"name={name}"]
+        command = [sys.executable, "-c", KILLED_AT, str(at), f"{tmp_path}/{name}", *given]
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    whole = start("whole", 0)
+    assert whole.returncode == 0
+    moments = int(whole.stdout.splitlines()[-1])
+    for seed in range(3):
+        # Before the history there is nothing to go on with; after the last checkpoint there is the final test.
+        at = random.Random(seed).randint(moments // 10, moments - 5)
+        killed = tmp_path / f"killed-{seed}"
+        assert start(killed.name, at).returncode == -signal.SIGKILL
+        assert main(["simulate", f"resume={killed}"]) == 0
+        assert end_to_end(killed) == end_to_end(tmp_path / "whole"), at
 
 
 def test_the_command_says_what_resume_wants(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,11 @@ flwr computes in the dtype it is handed, so it is handed the same values as floa
 rounding to float32, once a round. Where we follow a paper instead of flwr, the difference is divided out in the open.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NoReturn
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
-from flwr.serverapp import Grid
 from flwr.serverapp.strategy import (
     Bulyan,
     FedAdagrad,
@@ -24,7 +22,7 @@ from flwr.serverapp.strategy import (
     MultiKrum,
 )
 from flwr.serverapp.strategy.multikrum import select_multikrum
-from flwr.supercore.task_identity import TaskIdentity
+from scripted_grid import ScriptedGrid
 
 from fedner.config import (
     AggregationConfig,
@@ -44,36 +42,6 @@ from fedner.tensors import State
 ROUNDS = 4
 SHAPES = {"encoder.weight": (40, 7), "encoder.bias": (7,), "classifier.weight": (5, 7)}
 SEEDS = [0, 1, 2]
-
-
-class Nodes(Grid):
-    """As much of a grid as `configure_train` asks for: who is there."""
-
-    def __init__(self, count: int) -> None:
-        self._ids = list(range(1, count + 1))
-
-    def get_node_ids(self) -> Iterable[int]:
-        return self._ids
-
-    def _unused(self, *_: object, **__: object) -> NoReturn:
-        raise AssertionError("aggregation needs no transport")
-
-    @property
-    def run(self) -> NoReturn:
-        raise AssertionError("aggregation needs no run")
-
-    set_run = create_message = push_messages = pull_messages = send_and_receive = _unused
-
-
-@pytest.fixture(autouse=True)
-def task_identity() -> Iterator[None]:
-    """Messages carry the identity of the task that makes them, which flwr's runtime sets; it is internal to flwr."""
-    names = ("_task_id", "_run_id", "_node_id")
-    saved = {name: getattr(TaskIdentity, name) for name in names}
-    TaskIdentity.task_id = TaskIdentity.run_id = TaskIdentity.node_id = 1
-    yield
-    for name, value in saved.items():
-        setattr(TaskIdentity, name, value)
 
 
 def random_state(rng: np.random.Generator, scale: float) -> State:
@@ -109,7 +77,8 @@ def run_flwr(
     arrays, results = to_record(initial), list[dict[str, np.ndarray]]()
     for number, updates in enumerate(rounds, start=1):
         before_round(number)
-        messages = strategy.configure_train(number, arrays, ConfigRecord(), Nodes(len(updates)))
+        nodes = ScriptedGrid(lambda requests: [], range(1, len(updates) + 1))
+        messages = strategy.configure_train(number, arrays, ConfigRecord(), nodes)
         replies = [
             Message(
                 RecordDict(
