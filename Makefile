@@ -16,8 +16,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: $(VENV)/installed
 	$(BIN)/fedner compare experiment=demo
 
+# Side by side, each file in one process, so that its tests share what they have trained.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 $(VENV)/trackers: $(VENV)/installed
 	$(BIN)/pip install --quiet --use-pep517 --constraint constraints.txt --editable '.[mlflow,wandb,spacy]' bioc

@@ -29,7 +29,7 @@ def test_the_benchmark_compares_both_sides_on_a_cpu_too(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-4].startswith("| length | precision | side | tokens/s |")
     (leg,) = json.loads((tmp_path / "gpu.json").read_text())["legs"]
-    # 8 windows of at most 32 pieces, and 6 operations for each weight: two layers of 32 x 32 x 4 + 2 x 32 x 64 and more.
+    # 8 windows of 3 to 32 pieces; 6 operations for each weight of two layers of 32 x 32 x 4 + 2 x 32 x 64, and more.
     assert 8 * 3 <= leg["tokens"] <= 8 * 32
     assert leg["operations_per_token"] > 6 * 2 * (32 * 32 * 4 + 2 * 32 * 64)
     assert leg["tokens_per_second"]["ours"] > 0

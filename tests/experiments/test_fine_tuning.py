@@ -193,9 +193,19 @@ def test_added_to_a_finished_comparison_it_trains_the_federation_again_for_its_w
     assert {run.started_from for run in fine_tuned(study).values()} == {before}
 
 
-def test_altered_weights_of_the_federation_are_refused(tmp_path):
-    config = small(tmp_path, BOTH, "federation.rounds=1")
-    study = compare(config, "cmd", Silent())
+@pytest.fixture(scope="module")
+def one_round(tmp_path_factory) -> Path:
+    return compare(small(tmp_path_factory.mktemp("one_round"), BOTH, "federation.rounds=1"), "cmd", Silent())
+
+
+@pytest.fixture
+def copied(one_round, tmp_path) -> Path:
+    """A finished comparison of one round that a test may change."""
+    return Path(shutil.copytree(one_round, tmp_path / one_round.name))
+
+
+def test_altered_weights_of_the_federation_are_refused(copied):
+    config, study = small(copied.parent, BOTH, "federation.rounds=1"), copied
     (path,) = study.glob("arms/federated/*/best.safetensors")
     save_file({name: array + np.float32(1) for name, array in load_file(path).items()}, path)
     shutil.rmtree(study / "arms" / "fine_tuned")
@@ -203,21 +213,21 @@ def test_altered_weights_of_the_federation_are_refused(tmp_path):
         compare(config, "cmd", Silent())
 
 
-def test_another_federation_is_fine_tuned_anew(tmp_path):
-    study = compare(small(tmp_path, BOTH, "federation.rounds=1"), "cmd", Silent())
+def test_another_federation_is_fine_tuned_anew(copied):
+    study = copied
     before = {site: run.started_from for site, run in fine_tuned(study).items()}
     shutil.rmtree(study / "arms" / "federated")
     started = Started()
-    compare(small(tmp_path, BOTH, "federation.rounds=1", "aggregation=median"), "cmd", started)
+    compare(small(study.parent, BOTH, "federation.rounds=1", "aggregation=median"), "cmd", started)
     assert len(started.titles) == 3
     after = {site: run.started_from for site, run in fine_tuned(study).items()}
     assert set(after.values()) == {federated(study).state_digest}
     assert not set(before.values()) & set(after.values())
 
 
-def test_its_budget_may_change_only_where_it_has_no_run(tmp_path):
-    study = compare(small(tmp_path, BOTH, "federation.rounds=1"), "cmd", Silent())
-    more = small(tmp_path, BOTH, "federation.rounds=1", "experiment.fine_tune_rounds=3")
+def test_its_budget_may_change_only_where_it_has_no_run(copied):
+    study = copied
+    more = small(study.parent, BOTH, "federation.rounds=1", "experiment.fine_tune_rounds=3")
     with pytest.raises(RunDirectoryError, match=r"fine_tune_rounds was 2, now 3.*delete .*/arms/fine_tuned to redo"):
         compare(more, "cmd", Silent())
     shutil.rmtree(study / "arms" / "fine_tuned")
