@@ -252,20 +252,20 @@ SIZES = [pytest.param(60, id="some"), pytest.param(1000, id="many", marks=pytest
 
 @pytest.mark.parametrize("number", SIZES)
 @pytest.mark.parametrize("form", VALID)
-def test_a_damaged_file(bench: Bench, form: TextFormat, number: int) -> None:
+def test_a_damaged_file_is_read_or_refused(bench: Bench, form: TextFormat, number: int) -> None:
     cases(number)(given(damaged(VALID[form]), POLICIES)(lambda content, policy: bench.file(form, content, policy)))()
 
 
 @pytest.mark.parametrize("number", SIZES)
 @pytest.mark.parametrize("form", JSON_FORMATS)
-def test_json_made_of_the_formats_own_keys(bench: Bench, form: TextFormat, number: int) -> None:
+def test_json_made_of_the_formats_own_keys_is_read_or_refused(bench: Bench, form: TextFormat, number: int) -> None:
     cases(number)(
         given(ANY_JSON, POLICIES)(lambda value, policy: bench.file(form, json.dumps(value).encode(), policy))
     )()
 
 
 @pytest.mark.parametrize("number", SIZES)
-def test_standoff_made_of_its_own_pieces_and_damaged(bench: Bench, number: int) -> None:
+def test_standoff_made_of_its_own_pieces_and_damaged_is_read_or_refused(bench: Bench, number: int) -> None:
     damaged_letter = damaged([path.read_bytes().decode() for path in sorted(LETTERS.rglob("*.ann"))])
     texts = st.just(TEXT.encode()) | damaged([TEXT]) | st.just((LETTERS / "letter-2.txt").read_bytes())
     cases(number)(given(texts, standoff() | damaged_letter, POLICIES)(bench.pair))()
@@ -273,7 +273,7 @@ def test_standoff_made_of_its_own_pieces_and_damaged(bench: Bench, number: int) 
 
 @pytest.mark.parametrize("number", SIZES)
 @pytest.mark.parametrize("form", [*VALID, TextFormat.docbin])
-def test_any_bytes(bench: Bench, form: TextFormat, number: int) -> None:
+def test_any_bytes_are_read_or_refused(bench: Bench, form: TextFormat, number: int) -> None:
     content = st.binary(max_size=100)
     cases(number)(given(content, POLICIES)(lambda content, policy: bench.file(form, content, policy)))()
 
@@ -286,7 +286,7 @@ def is_msgpack(value: object) -> bool:
 
 @pytest.mark.slow  # spaCy is not among the developers' extras
 @pytest.mark.parametrize("number", SIZES)
-def test_a_damaged_docbin(bench: Bench, number: int) -> None:
+def test_a_damaged_docbin_is_read_or_refused(bench: Bench, number: int) -> None:
     spacy = pytest.importorskip("spacy")
     import msgpack
     from spacy.tokens import Doc, DocBin

@@ -305,6 +305,6 @@ def test_a_missed_quorum_says_what_is_missing_and_why(counted: set[str], config:
     assert missed.value.refused == refused
 
 
-def test_a_met_quorum_passes():
+def test_a_met_quorum_raises_nothing():
     config = FederationConfig(min_sites=2, min_share=0.7, mandatory=["c"])
     require_quorum(1, {"a", "c"}, DECLARED, config, {"b": no_reply(RefusalCode.silent, "x")})

@@ -113,7 +113,7 @@ def test_a_name_with_a_meaning_in_paths_or_commands_is_refused(name):
 
 
 @pytest.mark.parametrize("host", ["fed.example.org", "localhost", "10.0.0.7", "::1", "2001:db8::7", "a-b.c"])
-def test_host_names_and_addresses_are_taken(host):
+def test_host_names_and_addresses_raise_nothing(host):
     check_host(host, "host")
 
 
