@@ -49,7 +49,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Asset:
-    """A set of pinned files, the wheels that carry them (first choice first), and what the user must be told."""
+    """A set of pinned files, the wheels that carry them (first choice first), and a notice for the user."""
 
     name: str
     files: tuple[PinnedFile, ...]

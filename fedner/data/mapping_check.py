@@ -30,7 +30,7 @@ class OwnType:
 
 @dataclass(frozen=True)
 class ContractType:
-    """A type of the contract: entities by split after mapping, and the splits in which nobody looked for it."""
+    """A type of the contract: entities by split after mapping, and the splits that do not annotate it."""
 
     name: str
     entities: Mapping[str, int]
@@ -123,6 +123,6 @@ def _warnings(own: Iterable[OwnType], contract: Iterable[ContractType], mapping:
     for each in contract:
         if not each.entities["train"] and "train" not in each.unannotated:
             yield (
-                f"no {each.name} in the training files; if nobody looked for it, list it under labels.unannotated, or "
-                "training takes every O to say that it is not there"
+                f"no {each.name} in the training files; if it is not annotated, list it under labels.unannotated, or "
+                "training takes every O as evidence that it is absent"
             )

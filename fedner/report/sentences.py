@@ -226,7 +226,7 @@ def _how_sure(study: Study) -> Iterator[str]:
 
 
 def _every_seed(study: Study) -> Iterator[str]:
-    """Yield in how many trainings the federated model was ahead, as intervals over documents cannot tell."""
+    """Yield in how many trainings the federated model was ahead, which intervals over documents cannot show."""
     federated, local = by_seed(study, "federated"), by_seed(study, "local")
     shared = sorted(set(federated) & set(local))
     if len(shared) > 1:

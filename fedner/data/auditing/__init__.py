@@ -187,7 +187,7 @@ def _scarce(splits: Mapping[str, Sequence[Document]], contract: LabelContract, r
         tags = [tag for document in documents for sentence in document.sentences for tag in sentence.tags]
         for name in contract.type_names:
             number = tags.count(f"B-{name}")
-            # Where nobody looked for a type, that it is missing is no finding.
+            # A type that is not annotated is not reported as missing.
             if number < max(rare, 1) and name not in unannotated_everywhere(documents):
                 yield ScarceType(split, name, number)
 

@@ -84,7 +84,7 @@ class AnnotatedText:
     words: tuple[Characters, ...] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     annotated: bool = True
-    """Whether anybody looked for entities in it; if not, that it has none means nothing."""
+    """Whether it was annotated at all; if not, having no entity means nothing."""
 
 
 class _Entity(NamedTuple):

@@ -150,7 +150,7 @@ def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:
 
 
 def _survey(source: Source, contract: LabelSet, path: str) -> TagScheme:
-    """Read the tags once, to tell the scheme and every tag that does not belong."""
+    """Read the tags once, to detect the scheme and every tag that does not belong."""
     pairs: Counter[tuple[str, str]] = Counter()
     first_lines: dict[str, int] = {}
     for document in source(ReadReport(path)):

@@ -101,7 +101,7 @@ class ReadReport:
     """What else the source holds and a tagger cannot use, such as relations: kind -> number."""
 
     def lossy(self) -> Iterator[str]:
-        """Say what of the source's annotation the documents do not say as it stood."""
+        """Return in sentences which annotations of the source were changed or left out."""
         for kind, number in sorted(self.span_changes.items()):
             yield f"{number:,} {kind}, the first at {self.first_changes[kind]}"
         if self.unannotated:
