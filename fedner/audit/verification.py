@@ -15,7 +15,7 @@ _TOLD = 20
 
 @dataclass(frozen=True)
 class Findings:
-    """What a trail turned out to be.
+    """The result of verifying a trail.
 
     `torn` are the lines of the file that were cut short and were written down as such by the line after; `problems` say
     what does not fit, with lines of the file from 1; `further` is how many more problems there are than are listed.

@@ -1,4 +1,4 @@
-"""What a site allows: which requests it answers, and what of its answers may leave.
+"""A site's policy: the requests it answers, and the parts of its answers that may leave.
 
 A policy narrows what a run asks and never widens it. Where a line is left out the default holds; every default lets an
 ordinary run through and keeps back what such a run can do without.
@@ -17,7 +17,7 @@ _MINUTES_A_DAY = 24 * 60
 
 
 class Request(StrEnum):
-    """What a server can ask of a site."""
+    """Kinds of requests that a server sends to a site."""
 
     hello = "hello"
     train = "train"

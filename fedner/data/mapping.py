@@ -32,7 +32,7 @@ class OwnTypes:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What becomes of a site's own types.
+    """Maps a site's own types to the contract's.
 
     Raises:
         LabelError: a target or an unannotated type is not of the contract, or a type is both mapped to and unannotated.

@@ -1,4 +1,4 @@
-"""What a site file makes of a site's text: `fedner data check --contract … --site …`.
+"""Checks how a site file maps a site's text: `fedner data check --contract … --site …`.
 
 Counts before and after, and a few examples of the site's own words, which are for the site's own terminal: they are no
 part of what `to_json` dumps.
@@ -39,7 +39,7 @@ class ContractType:
 
 @dataclass(frozen=True)
 class MappingReport:
-    """What was found; the counts of a file with a problem end there."""
+    """Counts before and after mapping; those of a file with a problem end there."""
 
     site: str
     contract_hash: str
@@ -48,7 +48,7 @@ class MappingReport:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     changes: tuple[str, ...]
-    """What of the files' annotation was changed or left out as they were read."""
+    """Annotations that were changed or left out on reading."""
 
     @property
     def ok(self) -> bool:

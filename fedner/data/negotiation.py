@@ -1,4 +1,4 @@
-"""How sites come to a label contract, and how it grows: what each reports of its types -> a draft and open questions.
+"""Drafts a label contract, or the next version of one: each site's list of its types -> a draft and open questions.
 
 A site lists the names of its types and, as far as it likes, what they mean and how many entities it has:
 

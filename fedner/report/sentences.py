@@ -1,4 +1,4 @@
-"""What the study says in plain words, and never more than the numbers bear: did joining pay, for whom, how sure."""
+"""The result of a study in plain words, no stronger than the numbers: did joining pay, for whom, how sure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fedner.report.study import Study
 
 
 class Verdict(StrEnum):
-    """What an interval of a difference allows to be said; `none` where there is nothing to judge by."""
+    """The conclusion that the interval of a difference supports; `none` where there is no interval."""
 
     gain = "gain"
     unclear = "unclear"

@@ -77,7 +77,7 @@ class Long:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What was found. Findings are for a person to weigh; the words in them stay on the site's own terminal."""
+    """The findings of an audit, for a person to weigh; the words in them stay on the site's own terminal."""
 
     name: str
     contract_hash: str

@@ -39,7 +39,7 @@ Numbers = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class OverlapKey:
-    """What the sites of one comparison share; 32 random bytes that no output shows."""
+    """The secret that the sites of one comparison share: 32 random bytes that no output shows."""
 
     secret: bytes = field(repr=False)
 

@@ -1,4 +1,4 @@
-"""Which format a file is in, and who reads it.
+"""Detects the format of a file and picks its reader.
 
 | format | recognised by |
 | --- | --- |

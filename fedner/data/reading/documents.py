@@ -19,7 +19,7 @@ from fedner.errors import DataError
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a file is to be read; the fields mean what `FilesData` says of them."""
+    """Options for reading a file; the fields are those of `FilesData`."""
 
     format: TextFormat = TextFormat.auto
     scheme: TagScheme = TagScheme.auto

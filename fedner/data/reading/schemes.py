@@ -54,7 +54,7 @@ _PREFIXED = re.compile(r"([BIMELSUW])[-_](.+)", re.DOTALL)
 
 
 class Illegal(StrEnum):
-    """What can be wrong with a tag, given the one before it."""
+    """The ways in which a tag can be illegal after the one before it."""
 
     orphan = "orphan"
     """I- or E- with no entity to continue."""
