@@ -37,7 +37,7 @@ __all__ = [
 
 
 class AssetState(StrEnum):
-    """What the cache holds of an asset."""
+    """The part of an asset that is in the cache."""
 
     absent = "absent"
     ready = "ready"

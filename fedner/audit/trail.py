@@ -27,7 +27,7 @@ from fedner.errors import AuditError
 from fedner.files import flush_folder
 
 GENESIS = "0" * 64
-"""What the first line carries in the place of a hash before it."""
+"""Stands in the first line for the hash of the line before."""
 
 _TAIL_BYTES = 1 << 16
 _MARK = b',"hash":"'

@@ -10,15 +10,15 @@ from fedner.audit.trail import GENESIS, ChainedLine, Head, parse_line, split_lin
 from fedner.errors import AuditError
 
 _TOLD = 20
-"""Problems told by name; one altered line can bring as many as there are lines."""
+"""Problems listed; one altered line can bring as many as there are lines."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a trail turned out to be.
+    """The result of verifying a trail.
 
     `torn` are the lines of the file that were cut short and were written down as such by the line after; `problems` say
-    what does not fit, with lines of the file from 1; `further` is how many more problems there are than are told.
+    what does not fit, with lines of the file from 1; `further` is how many more problems there are than are listed.
     """
 
     keeper: str
@@ -121,13 +121,13 @@ def _follow(state: _Reading, place: int, line: ChainedLine) -> None:
 
 
 def _close_gap(state: _Reading, line: ChainedLine | None) -> None:
-    """Account for what stands before a line and is none itself."""
+    """Record bytes before a line that are not a line themselves."""
     broken, at = b"".join(state.broken), state.broken_at
     state.broken, state.broken_at = [], []
     seals = line is not None and line.content["event"] == TornLine.event
     if not broken:
         if seals and line is not None:
-            state.problems.append(f"line number {line.number} tells of bytes cut short before it, and there are none")
+            state.problems.append(f"line number {line.number} records bytes cut short before it, but there are none")
         return
     written = broken.removesuffix(b"\n")
     if seals and line is not None:

@@ -1,4 +1,4 @@
-"""What a site allows: which requests it answers, and what of its answers may leave.
+"""A site's policy: the requests it answers, and the parts of its answers that may leave.
 
 A policy narrows what a run asks and never widens it. Where a line is left out the default holds; every default lets an
 ordinary run through and keeps back what such a run can do without.
@@ -17,7 +17,7 @@ _MINUTES_A_DAY = 24 * 60
 
 
 class Request(StrEnum):
-    """What a server can ask of a site."""
+    """Kinds of requests that a server sends to a site."""
 
     hello = "hello"
     train = "train"
@@ -35,7 +35,7 @@ class ScoresTold(StrEnum):
 
 
 class Sizes(StrEnum):
-    """How exactly a site tells how much text it has."""
+    """How exactly a site reports how much text it has."""
 
     exact = "exact"
     rounded = "rounded"
@@ -63,7 +63,7 @@ class ScoresPolicy:
 
 @dataclass(kw_only=True)
 class AppsPolicy:
-    """Which app bundles a site takes requests of. No bundle's code is ever run; these say whose requests are heard."""
+    """Which app bundles a site accepts requests from. No bundle's code is ever run."""
 
     names: list[str] = field(default_factory=lambda: ["fedner/fedner", "fedner/fedner-run"])
     """Publisher and name of the bundle, as its pyproject.toml says."""
@@ -88,7 +88,7 @@ class Hours:
     end: int
 
     def hold(self, day: int, minute: int) -> bool:
-        """Say whether a minute of a day of the week lies within."""
+        """Return whether a minute of a day of the week lies within."""
         if self.start < self.end:
             return day in self.days and self.start <= minute < self.end
         return (day in self.days and minute >= self.start) or ((day - 1) % 7 in self.days and minute < self.end)
@@ -105,7 +105,7 @@ class SitePolicy:
     contracts: list[str] = field(default_factory=list)
     """Hashes of label contracts, 64 hexadecimal digits; empty allows the one the site holds, whichever that is."""
     apps: AppsPolicy = field(default_factory=AppsPolicy)
-    """Whose app bundles are listened to."""
+    """App bundles whose requests are accepted."""
     max_rounds: int | None = 500
     """Rounds of a run (> 0); null sets no limit."""
     max_epochs: float | None = 20.0
@@ -117,15 +117,15 @@ class SitePolicy:
     tensors: list[str] = field(default_factory=lambda: ["*"])
     """Names of tensors that may leave, `*` standing for anything. A run that trains others is refused."""
     dev: ScoresPolicy = field(default_factory=ScoresPolicy)
-    """Scores on the dev split, told after every round."""
+    """Scores on the dev split, reported after every round."""
     test: ScoresPolicy = field(default_factory=ScoresPolicy)
-    """Scores on the test split, told once, at the end."""
+    """Scores on the test split, reported once, at the end."""
     label_counts: bool = True
     """Whether it may become known how often a type occurs, which true positives and false negatives add up to."""
     document_counts: bool = False
     """Whether test counts may leave document by document; the server needs them for intervals only."""
     sentences: Sizes = Sizes.exact
-    """How sizes of splits, and examples and words seen in training, are told: `exact`, `rounded` up, or `none`."""
+    """How sizes of splits, and examples and words seen in training, are reported: `exact`, `rounded` up, or `none`."""
     sentences_step: int = 100
     """What sizes are rounded up to a multiple of, with `sentences: rounded` (> 1)."""
     fingerprints: bool = False
@@ -159,7 +159,7 @@ class SitePolicy:
         return self.dev if split == "dev" else self.test
 
     def tells(self, split: Request) -> bool:
-        """Say whether any score of a split can leave."""
+        """Return whether any score of a split can leave."""
         return split in self.requests and self.scores(split).tell is not ScoresTold.none
 
 

@@ -28,7 +28,7 @@ class SiteLabels:
     map: dict[str, str | None] = field(default_factory=dict)
     """The site's type -> the contract's type; null drops it. Types that bear the contract's name need no line."""
     unannotated: list[str] = field(default_factory=list)
-    """Contract types that nobody looked for in this site's text, so that an `O` may hide one."""
+    """Contract types that are not annotated in this site's text, so that an `O` may hide one."""
     unannotated_by_split: dict[str, list[str]] = field(default_factory=dict)
     """For a split named here (train, dev, test), these in place of `unannotated`."""
 

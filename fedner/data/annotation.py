@@ -1,4 +1,4 @@
-"""Who annotated what: taking types out of documents, so that sites differ in what they looked for."""
+"""Who annotated what: taking types out of documents, so that sites differ in the types they annotate."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from fedner.errors import ConfigError
 
 
 def without_types(document: Document, types: Collection[str]) -> Document:
-    """Return a document in which nobody looked for some types: their tags are O, and it says so."""
+    """Return a document without annotation of some types: their tags are O, and `unannotated` lists them."""
     hidden = (*document.unannotated, *(name for name in types if name not in document.unannotated))
     sentences = tuple(replace(each, tags=tags_without(each.tags, types)) for each in document.sentences)
     return replace(document, sentences=sentences, unannotated=hidden)

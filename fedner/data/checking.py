@@ -26,7 +26,7 @@ class Repairs:
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What one file (or one split of a data set) holds; the counts end at the problem, if there is one."""
+    """Contents of one file (or one split of a data set); the counts end at the problem, if there is one."""
 
     path: str
     split: str

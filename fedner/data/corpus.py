@@ -21,7 +21,7 @@ class Sentence:
 class Document:
     """The unit that is never cut: partitions and resampling work on whole documents.
 
-    `unannotated` are the contract types that nobody looked for in it, so that an `O` may hide one; a document is
+    `unannotated` are the contract types that are not annotated in it, so that an `O` may hide one; a document is
     annotated by one guideline throughout. Training and scoring go by it, whoever the text is pooled with.
     """
 
@@ -51,7 +51,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Pooled text under one label contract; `notice` is what the user must be told about it, such as its licence.
+    """Pooled text under one label contract; `notice` is shown to the user, such as its licence.
 
     `left_out` counts, by split, the documents that `data.exclude_documents` kept out of it.
     """

@@ -20,7 +20,7 @@ class Remaining:
 
     @property
     def notice(self) -> str:
-        """Return what must be told about it; nothing if all stay."""
+        """Return a sentence about it; empty if all stay."""
         if not self.left_out:
             return ""
         counts = ", ".join(f"{number:,} {split}" for split, number in self.left_out.items())

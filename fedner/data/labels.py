@@ -186,7 +186,7 @@ def write_contract(contract: LabelContract, path: str | Path) -> None:
 
 
 def difference(ours: LabelContract, theirs: LabelContract) -> str:
-    """Say line by line how two contracts differ; nothing if they agree."""
+    """Describe how two contracts differ, one line each; empty if they agree."""
     lines = [
         f"{key}: ours {mine!r}, theirs {other!r}"
         for key, mine, other in (("name", ours.name, theirs.name), ("version", ours.version, theirs.version))

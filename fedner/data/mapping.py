@@ -32,7 +32,7 @@ class OwnTypes:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What becomes of a site's own types.
+    """Maps a site's own types to the contract's.
 
     Raises:
         LabelError: a target or an unannotated type is not of the contract, or a type is both mapped to and unannotated.
@@ -52,12 +52,12 @@ class LabelMap:
                 # What is mapped in one split may be unannotated in another, where only that is said.
                 if sources and split not in self.labels.unannotated_by_split:
                     raise LabelError(
-                        f"labels.unannotated: {name} is what labels.map makes of {', '.join(sources)}, so somebody "
-                        "looked for it; drop one of the two lines"
+                        f"labels.unannotated: {name} is what labels.map makes of {', '.join(sources)}, so it is "
+                        "annotated; drop one of the two lines"
                     )
 
     def unannotated(self, split: str) -> tuple[str, ...]:
-        """Return the contract's types that nobody looked for in a split, in the order of the contract."""
+        """Return the contract's types that are not annotated in a split, in the order of the contract."""
         named = self.labels.unannotated_by_split.get(split, self.labels.unannotated)
         known = self.contract.type_names
         return tuple(sorted(dict.fromkeys(named), key=lambda name: known.index(name) if name in known else -1))
@@ -147,7 +147,7 @@ def _advised(piece: Piece, mapping: LabelMap) -> Iterator[Document]:
     except LabelError as error:
         hidden = [name for name in mapping.unannotated(piece.split) if repr(name) in str(error)]
         told = (
-            f"labels.unannotated says that nobody looked for {', '.join(hidden)} here, so take it out there"
+            f"labels.unannotated lists {', '.join(hidden)}, so take it out there"
             if hidden
             else "give the type a line under labels.map of the site file (null drops it)"
         )

@@ -1,4 +1,4 @@
-"""What a site file makes of a site's text: `fedner data check --contract … --site …`.
+"""Checks how a site file maps a site's text: `fedner data check --contract … --site …`.
 
 Counts before and after, and a few examples of the site's own words, which are for the site's own terminal: they are no
 part of what `to_json` dumps.
@@ -30,7 +30,7 @@ class OwnType:
 
 @dataclass(frozen=True)
 class ContractType:
-    """A type of the contract: entities by split after mapping, and the splits in which nobody looked for it."""
+    """A type of the contract: entities by split after mapping, and the splits that do not annotate it."""
 
     name: str
     entities: Mapping[str, int]
@@ -39,7 +39,7 @@ class ContractType:
 
 @dataclass(frozen=True)
 class MappingReport:
-    """What was found; the counts of a file with a problem end there."""
+    """Counts before and after mapping; those of a file with a problem end there."""
 
     site: str
     contract_hash: str
@@ -48,7 +48,7 @@ class MappingReport:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     changes: tuple[str, ...]
-    """What of the files' annotation was changed or left out as they were read."""
+    """Annotations that were changed or left out on reading."""
 
     @property
     def ok(self) -> bool:
@@ -123,6 +123,6 @@ def _warnings(own: Iterable[OwnType], contract: Iterable[ContractType], mapping:
     for each in contract:
         if not each.entities["train"] and "train" not in each.unannotated:
             yield (
-                f"no {each.name} in the training files; if nobody looked for it, list it under labels.unannotated, or "
-                "training takes every O to say that it is not there"
+                f"no {each.name} in the training files; if it is not annotated, list it under labels.unannotated, or "
+                "training takes every O as evidence that it is absent"
             )

@@ -1,6 +1,6 @@
-"""How sites come to a label contract, and how it grows: what each is willing to tell -> a draft and what to talk about.
+"""Drafts a label contract, or the next version of one: each site's list of its types -> a draft and open questions.
 
-A site tells the names of its types and, as far as it likes, what they mean and how many entities it has:
+A site lists the names of its types and, as far as it likes, what they mean and how many entities it has:
 
     site: north
     types:
@@ -29,7 +29,7 @@ _NEAR = 0.8
 
 @dataclass(frozen=True)
 class ReportedType:
-    """What a site tells of one of its types; `count` is None where it keeps that to itself."""
+    """One of a site's types; `count` is None where the site withholds it."""
 
     name: str
     meaning: str = ""
@@ -38,7 +38,7 @@ class ReportedType:
 
 @dataclass(frozen=True)
 class Statement:
-    """What a site tells of its types."""
+    """A site's list of its types."""
 
     site: str
     types: tuple[ReportedType, ...]
@@ -58,7 +58,7 @@ class _StatementFile:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Something to talk about: its kind (meaning, names, same-meaning, no-meaning, alone, nobody) and a sentence."""
+    """An open question: its kind (meaning, names, same-meaning, no-meaning, alone, nobody) and a sentence."""
 
     kind: str
     sentence: str
@@ -66,7 +66,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A draft, what to talk about, and for each of its types the sites that have it, with counts where they told."""
+    """A draft, open questions, and for each of its types the sites that have it, with counts where reported."""
 
     contract: LabelContract
     conflicts: tuple[Conflict, ...]
@@ -84,7 +84,7 @@ class Proposal:
 
 
 def read_statement(path: str | Path) -> Statement:
-    """Read what a site tells.
+    """Read a site's list of its types.
 
     Raises:
         LabelError: the file is missing or not such YAML.
@@ -102,7 +102,7 @@ def propose(statements: Sequence[Statement], name: str, base: LabelContract | No
         base: the contract so far; its types and meanings stay, with the next version if any are added.
 
     Raises:
-        LabelError: a site tells twice, or a name cannot stand in a tag.
+        LabelError: a site reports twice, or a name cannot stand in a tag.
     """
     told = sorted(statements, key=lambda each: each.site)
     names = [each.site for each in told]
@@ -123,7 +123,7 @@ def propose(statements: Sequence[Statement], name: str, base: LabelContract | No
 
 
 def changes(old: LabelContract, new: LabelContract) -> list[str]:
-    """Say line by line what became of a contract, and last what that means for models; nothing if they are equal."""
+    """Describe how a contract changed, one line each, and last what that means for models; empty if they are equal."""
     if old == new:
         return []
     lines = [
@@ -148,7 +148,7 @@ def changes(old: LabelContract, new: LabelContract) -> list[str]:
 
 
 def extends(new: LabelContract, old: LabelContract) -> bool:
-    """Say whether all tags of the old contract have the same ids in the new one."""
+    """Return whether all tags of the old contract have the same ids in the new one."""
     return new.type_names[: len(old.types)] == old.type_names
 
 
@@ -195,7 +195,7 @@ def _conflicts(
             yield Conflict("no-meaning", f"{entity.name}: no site says what it means")
         holders = list(sites.get(entity.name, {}))
         if not holders:
-            yield Conflict("nobody", f"{entity.name}: is in the contract, but no site tells of it")
+            yield Conflict("nobody", f"{entity.name}: is in the contract, but no site reports it")
         elif len(holders) == 1 and len(told) > 1:
             yield Conflict("alone", f"{entity.name}: only {holders[0]} has it, so only its text can teach and test it")
     for one, other in combinations(contract.types, 2):

@@ -50,7 +50,7 @@ class SiteStats:
     """Sizes of one site's splits, and how far its training entities are from the pool's.
 
     `divergence_bits` is the Jensen-Shannon divergence, from 0 (same mix of types) to 1 (no type in common); None where
-    the site's training documents have no entities. `unannotated` has the types that nobody looked for in a split.
+    the site's training documents have no entities. `unannotated` has the types that are not annotated in a split.
     """
 
     site: str

@@ -1,4 +1,4 @@
-"""What was compared, in a few words: the facts that stand at the head of every output."""
+"""The facts at the head of every output: corpus, partition, model, aggregation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

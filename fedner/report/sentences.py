@@ -1,4 +1,4 @@
-"""What the study says in plain words, and never more than the numbers bear: did joining pay, for whom, how sure."""
+"""The result of a study in plain words, no stronger than the numbers: did joining pay, for whom, how sure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fedner.report.study import Study
 
 
 class Verdict(StrEnum):
-    """What an interval of a difference allows to be said; `none` where there is nothing to judge by."""
+    """The conclusion that the interval of a difference supports; `none` where there is no interval."""
 
     gain = "gain"
     unclear = "unclear"
@@ -226,7 +226,7 @@ def _how_sure(study: Study) -> Iterator[str]:
 
 
 def _every_seed(study: Study) -> Iterator[str]:
-    """Yield in how many trainings the federated model was ahead, as intervals over documents cannot tell."""
+    """Yield in how many trainings the federated model was ahead, which intervals over documents cannot show."""
     federated, local = by_seed(study, "federated"), by_seed(study, "local")
     shared = sorted(set(federated) & set(local))
     if len(shared) > 1:

@@ -75,7 +75,9 @@ def test_a_type_without_a_place_is_refused_with_its_line_and_the_closest_name(tm
 
 def test_a_type_that_nobody_looked_for_may_not_stand_in_the_text(tmp_path: Path):
     place = site_file(tmp_path, "unannotated: [DATE]", "Aspirin B-DRUG\nMonday B-DATE\n")
-    with pytest.raises(LabelError, match=r"train.conll:2: .*'DATE'.*nobody looked for DATE here"):
+    with pytest.raises(
+        LabelError, match=r"train.conll:2: .*'DATE'.*labels.unannotated lists DATE, so take it out there"
+    ):
         read_site_shard(read_site(place), CONTRACT)
 
 

@@ -77,7 +77,7 @@ class Long:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What was found. Findings are for a person to weigh; the words in them stay on the site's own terminal."""
+    """The findings of an audit, for a person to weigh; the words in them stay on the site's own terminal."""
 
     name: str
     contract_hash: str
@@ -187,7 +187,7 @@ def _scarce(splits: Mapping[str, Sequence[Document]], contract: LabelContract, r
         tags = [tag for document in documents for sentence in document.sentences for tag in sentence.tags]
         for name in contract.type_names:
             number = tags.count(f"B-{name}")
-            # Where nobody looked for a type, that it is missing is no finding.
+            # A type that is not annotated is not reported as missing.
             if number < max(rare, 1) and name not in unannotated_everywhere(documents):
                 yield ScarceType(split, name, number)
 

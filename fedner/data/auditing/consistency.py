@@ -39,7 +39,7 @@ class _Uses:
 def find_inconsistencies(documents: Mapping[str, Iterable[Document]], plain_share: float) -> list[Inconsistency]:
     """Return the words that have several types, or are plain in more than a share of their places.
 
-    Words that were annotated once only tell nothing by standing plain elsewhere: they are reported for that from two
+    Words annotated only once show nothing by standing plain elsewhere: they are reported for that from two
     annotations on.
 
     Args:
@@ -61,7 +61,7 @@ def find_inconsistencies(documents: Mapping[str, Iterable[Document]], plain_shar
         lengths.setdefault(words[0], set()).add(len(words))
     for document, place, sentence in placed:
         for words in _plain_runs(sentence, lengths):
-            # An O of a type that nobody looked for says nothing.
+            # An O says nothing about a type that is not annotated.
             if words in uses and not types[words].intersection(document.unannotated):
                 uses[words].add("O", place)
     found = [_inconsistency(words, each) for words, each in uses.items() if _differs(each.counts, plain_share)]

@@ -40,7 +40,7 @@ def find_suspicious(
 ) -> list[Suspicion]:
     """Return what is suspected in a split, the least probable annotation first.
 
-    A document's types that nobody looked for are taken for its O.
+    Types that a document does not annotate count as its O.
     """
     names = ("O", *contract.type_names)
     given = _given(documents, contract)

@@ -70,7 +70,7 @@ class _FindingsFile:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What was found between sites; `num_documents` has the compared documents by site and split."""
+    """The documents that sites have in common; `num_documents` has the compared documents by site and split."""
 
     key_id: str
     threshold: float
@@ -134,7 +134,7 @@ def read_findings(path: Path) -> Overlap:
     """Read findings, which somebody else may have written.
 
     Raises:
-        DataError: they are none, or anything in them is not as `write_findings` writes it.
+        DataError: the file holds no findings, or an entry is not as `write_findings` writes it.
     """
     found = read_object(path, _FINDINGS, "the findings of `fedner data overlap`", _FindingsFile)
     num_documents = {site: dict(vars(sizes)) for site, sizes in found.num_documents.items()}

@@ -62,7 +62,7 @@ def require_new(*paths: Path) -> None:
     """Refuse to go on where a file would be in the way of one that is written later.
 
     Raises:
-        DataError: as said.
+        DataError: a file is there.
     """
     for path in paths:
         if path.exists():

@@ -56,7 +56,7 @@ class _DocumentsFile:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What leaves a site: for each split, reference -> signature, in the order of the references, which is random."""
+    """The part that leaves a site: for each split, reference -> signature, sorted by reference, which is random."""
 
     site: str
     key_id: str
@@ -130,7 +130,7 @@ def read_fingerprint(path: Path) -> Fingerprint:
     """Read a site's fingerprint.
 
     Raises:
-        DataError: it is none, or anything in it is not as `write_fingerprint` writes it.
+        DataError: it is not a fingerprint, or an entry is not as `write_fingerprint` writes it.
     """
     found = read_object(path, _FINGERPRINT, "a site's fingerprint", _FingerprintFile)
     documents = vars(found.documents)

@@ -20,7 +20,7 @@ class OwnMatch:
 
 @dataclass(frozen=True)
 class OwnFindings:
-    """What the findings say of one site's documents."""
+    """The findings about one site's documents."""
 
     site: str
     matches: tuple[OwnMatch, ...]

@@ -1,4 +1,4 @@
-"""Texts -> 512 bits each, of which two tell how alike their texts are, and nothing else can be read without the key.
+"""Texts -> 512 bits each, two of which show how alike their texts are, and nothing else can be read without the key.
 
 A text is the set of its word shingles, as in the audit within a site. Each shingle becomes a keyed BLAKE2b hash, the
 key being shared by the sites and unknown to whoever compares. For each of the 512 places, the least value that a keyed
@@ -39,7 +39,7 @@ Numbers = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class OverlapKey:
-    """What the sites of one comparison share; 32 random bytes that no output shows."""
+    """The secret that the sites of one comparison share: 32 random bytes that no output shows."""
 
     secret: bytes = field(repr=False)
 

@@ -84,7 +84,7 @@ class AnnotatedText:
     words: tuple[Characters, ...] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     annotated: bool = True
-    """Whether anybody looked for entities in it; if not, that it has none means nothing."""
+    """Whether it was annotated at all; if not, having no entity means nothing."""
 
 
 class _Entity(NamedTuple):
@@ -260,7 +260,7 @@ def _aligned(
 
 
 def _cut(start: int, end: int, label: str, words: _Words) -> str:
-    """Say which word a span cuts."""
+    """Return a phrase that names the word that a span cuts."""
     cut = next((word for word in words.words if word[0] < start < word[1] or word[0] < end < word[1]), None)
     found = (
         "starts or ends on an invisible character"

@@ -1,6 +1,6 @@
-"""Which format a file is in, and who reads it.
+"""Detects the format of a file and picks its reader.
 
-| format | told by |
+| format | recognised by |
 | --- | --- |
 | BRAT | a folder with `.ann` files, a `.ann` file, a `.txt` file with a `.ann` beside it |
 | DocBin | the suffix `.spacy` |

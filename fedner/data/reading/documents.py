@@ -19,7 +19,7 @@ from fedner.errors import DataError
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a file is to be read; the fields mean what `FilesData` says of them."""
+    """Options for reading a file; the fields are those of `FilesData`."""
 
     format: TextFormat = TextFormat.auto
     scheme: TagScheme = TagScheme.auto
@@ -150,7 +150,7 @@ def _check_id(raw: RawDocument, ids: set[str], report: ReadReport) -> None:
 
 
 def _survey(source: Source, contract: LabelSet, path: str) -> TagScheme:
-    """Read the tags once, to tell the scheme and every tag that does not belong."""
+    """Read the tags once, to detect the scheme and every tag that does not belong."""
     pairs: Counter[tuple[str, str]] = Counter()
     first_lines: dict[str, int] = {}
     for document in source(ReadReport(path)):

@@ -21,7 +21,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A JSON value and its place; what it is asked for and is not, it refuses."""
+    """A JSON value with its location; accessors raise if the type does not match."""
 
     value: object
     place: Place
@@ -33,7 +33,7 @@ class Value:
         return self.place.error(f"expected {wanted}, got {found}")
 
     def has(self, key: str) -> bool:
-        """Tell whether this is an object with something under `key`."""
+        """Return whether this is an object with something under `key`."""
         return isinstance(self.value, dict) and cast(Mapping[str, object], self.value).get(key) is not None
 
     def fields(self) -> Mapping[str, "Value"]:

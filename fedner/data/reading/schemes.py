@@ -54,7 +54,7 @@ _PREFIXED = re.compile(r"([BIMELSUW])[-_](.+)", re.DOTALL)
 
 
 class Illegal(StrEnum):
-    """What can be wrong with a tag, given the one before it."""
+    """The ways in which a tag can be illegal after the one before it."""
 
     orphan = "orphan"
     """I- or E- with no entity to continue."""
@@ -90,7 +90,7 @@ def take_apart(tag: str, scheme: TagScheme, bare_types: Sequence[str] = ()) -> T
 
 
 def is_tag(text: str, contract: LabelSet) -> bool:
-    """Tell whether `text` has the form of a tag: O, a letter and a type, or a bare type of the contract."""
+    """Return whether `text` has the form of a tag: O, a letter and a type, or a bare type of the contract."""
     return text == "O" or text in contract.type_names or _PREFIXED.fullmatch(text) is not None
 
 
@@ -111,7 +111,7 @@ def fault(scheme: TagScheme, previous: Tag, tag: Tag) -> Illegal | None:
 
 
 def starts(previous: Tag, tag: Tag) -> bool:
-    """Tell whether an entity starts at `tag`, whatever the scheme; illegal sequences as conlleval has it."""
+    """Return whether an entity starts at `tag`, whatever the scheme; illegal sequences as conlleval has it."""
     if tag.role == "outside":
         return False
     return tag.role in ("begin", "single") or previous.type != tag.type or previous.role in ("end", "single")

@@ -1,4 +1,4 @@
-"""What every reader yields: documents as they stand in the source, before their tags are understood.
+"""The output of every reader: documents as they stand in the source, before their tags are interpreted.
 
 A `Source` is a function that returns a fresh iterator and counts what it meets into the report it is given, so that a
 file can be read twice (once for the tagging scheme, once for the text) without ever being held in memory.
@@ -78,7 +78,7 @@ class RawDocument:
 
 @dataclass
 class ReadReport:
-    """What was found while reading one source; complete once its documents have been read to the end."""
+    """Counts and problems of reading one source; complete once its documents have been read to the end."""
 
     path: str
     format: str = ""
@@ -101,7 +101,7 @@ class ReadReport:
     """What else the source holds and a tagger cannot use, such as relations: kind -> number."""
 
     def lossy(self) -> Iterator[str]:
-        """Say what of the source's annotation the documents do not say as it stood."""
+        """Return in sentences which annotations of the source were changed or left out."""
         for kind, number in sorted(self.span_changes.items()):
             yield f"{number:,} {kind}, the first at {self.first_changes[kind]}"
         if self.unannotated:

@@ -1,4 +1,4 @@
-"""What was found between sites, on a terminal; there is no text to quote."""
+"""Documents that sites have in common, on a terminal; there is no text to quote."""
 
 from collections import Counter
 

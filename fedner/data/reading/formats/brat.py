@@ -71,7 +71,7 @@ def read_folder_texts(path: str | Path, encoding: str = "utf-8") -> Iterator[Ann
 
 
 def is_brat(path: Path) -> bool:
-    """Tell whether this is a folder with annotation files, or half of a pair."""
+    """Return whether this is a folder with annotation files, or half of a pair."""
     if path.is_dir():
         return next(path.rglob("*.ann"), None) is not None
     return path.suffix.lower() == ".ann" or (path.suffix.lower() == ".txt" and path.with_suffix(".ann").is_file())

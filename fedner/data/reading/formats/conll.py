@@ -92,7 +92,7 @@ class _State:
         return [cell.strip(" ") for cell in line.split("\t")] if tabs else _BLANKS.split(line.strip(" \t"))
 
     def is_comment(self, line: str) -> bool:
-        """Tell a comment from the word '#'."""
+        """Return whether a line is a comment, not the word '#'."""
         if _KEY_VALUE.fullmatch(line) or _NEWDOC.fullmatch(line):
             return True
         cells = self.cells(line)

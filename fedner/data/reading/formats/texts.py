@@ -16,7 +16,7 @@ from fedner.errors import DataError
 def read_texts(
     path: str | Path, form: TextFormat = TextFormat.auto, encoding: str = "utf-8"
 ) -> Iterator[AnnotatedText]:
-    """Yield the documents of a file or folder; what is annotated in them is of no account.
+    """Yield the documents of a file or folder; annotations are ignored.
 
     With `auto` a folder is its `.txt` files, each a document; a suffix that `formats.py` knows says the format; of any
     other file each line is a document.
