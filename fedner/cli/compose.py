@@ -15,18 +15,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fedner.cli.keys import config_folder, known_keys
 from fedner.config import CLASSES_BY_GROUP, Config, FederationConfig, ModelConfig, TrainingConfig, from_plain
-from fedner.config.suggesting import keys_of, suggestion
+from fedner.config.suggesting import suggestion
 from fedner.errors import ConfigError, FednerError
 
 _SINGLE_CLASSES: dict[str, type] = {"model": ModelConfig, "training": TrainingConfig, "federation": FederationConfig}
-
-
-def config_folder() -> Path:
-    """Return the folder with fedner's own config groups: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
 
 
 def _register_schemas() -> None:
@@ -123,12 +117,3 @@ def _unknown_option(lines: list[str]) -> str:
     group, _, option = lines[0].rpartition("'")[0].rpartition("'")[2].partition("/")
     options = [line for line in lines[2:] if " " not in line and not line.startswith("schema_") and "=" not in line]
     return f"{group}={option}: expected one of {', '.join(options)}, got '{option}'{suggestion(option, options)}"
-
-
-def known_keys() -> list[str]:
-    """Return every dotted key that some choice of groups accepts, sorted."""
-    keys = keys_of(Config)
-    for group, classes in CLASSES_BY_GROUP.items():
-        for schema in classes.values():
-            keys |= keys_of(schema, f"{group}.")
-    return sorted(keys)

@@ -7,7 +7,7 @@ plain lines that a terminal shows above it, so that a log file stays readable.
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -158,8 +158,8 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
 
 
-def tell_notices(notices: list[str]) -> None:
-    """Print what must be told about text and models, once a command."""
+def print_notices(notices: Iterable[str]) -> None:
+    """Print the terms of text and models on stderr, once a command."""
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
 

@@ -1,11 +1,13 @@
 import io
 import json
+import re
 import sys
 
 import pytest
 
 from fedner.cli import main
-from fedner.cli.compose import known_keys
+from fedner.cli.keys import known_keys
+from fedner.cli.main import VERBS
 from fedner.cli.reference import reference
 from fedner.cli.verbs import models
 from fedner.config import TextFormat
@@ -36,19 +38,38 @@ def test_help_names_every_verb(capsys):
         assert f"  {verb} " in out
 
 
-@pytest.mark.parametrize("verb", ["simulate", "compare", "report", "config", "data", "contract"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_of_a_verb_shows_an_example(capsys, verb):
     status, out, _ = run(capsys, verb, "--help")
     assert status == 0
-    assert "example: fedner" in out
+    assert "example: " in out
+    assert re.search(rf"\bfedner {verb}\b", out.partition("example: ")[2])
 
 
-@pytest.mark.parametrize("verb", ["predict", "evaluate", "matrix", "assets"])
-def test_help_of_an_option_verb_shows_an_example(capsys, verb):
-    with pytest.raises(SystemExit) as stop:
-        main([verb, "--help"])
-    assert stop.value.code == 0
-    assert "example: " in capsys.readouterr().out
+def test_help_of_an_action_shows_its_own_options(capsys):
+    status, out, _ = run(capsys, "provision", "rotate", "--help")
+    assert status == 0
+    assert "--finish" in out
+    assert "example: fedner provision rotate" in out
+
+
+def test_an_unknown_action_is_refused_with_the_closest(capsys):
+    status, _, err = run(capsys, "data", "chekc")
+    assert status == 2
+    assert "data: expected check, stats, audit, fingerprint, overlap or lookup, got 'chekc'" in err
+    assert "did you mean 'check'?" in err
+
+
+def test_options_may_stand_between_overrides(capsys):
+    status, out, _ = run(capsys, "config", "experiment=smoke", "--json", "training.lr=0.5")
+    assert status == 0
+    assert json.loads(out)["training"]["lr"] == 0.5
+
+
+def test_an_unknown_option_is_refused_among_overrides(capsys):
+    status, _, err = run(capsys, "config", "--jsn", "training.lr=0.5")
+    assert status == 2
+    assert "fedner config: unrecognized arguments: --jsn" in err
 
 
 def test_predictions_into_brat_need_a_folder(capsys):
@@ -66,8 +87,8 @@ def test_standard_input_that_is_no_text_is_refused(monkeypatch):
 def test_unknown_verb_is_refused_with_the_known_ones(capsys):
     status, _, err = run(capsys, "simulat")
     assert status == 2
-    assert "no verb 'simulat'" in err
-    assert "simulate" in err
+    assert "no verb 'simulat' (did you mean 'simulate'?)" in err
+    assert "compare" in err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from rich.console import Console
 
-from fedner.cli.verbs.text import data as data_verb
+from fedner.cli.main import perform
 from fedner.config import ContractConfig, SyntheticData
 from fedner.data.auditing import AuditOptions, AuditReport, Place, audit
 from fedner.data.auditing.duplicates import banding, find_duplicates
@@ -222,7 +222,7 @@ def test_texts_shorter_than_a_shingle_and_odd_characters_are_compared() -> None:
 
 def test_the_verb_audits_a_configured_corpus(capsys: pytest.CaptureFixture[str]) -> None:
     overrides = ["data=synthetic", "data.train_documents=4", "data.dev_documents=4", "data.test_documents=4"]
-    data_verb(["audit", *overrides, "--rare", "1000", "--json"])
+    perform(["data", "audit", *overrides, "--rare", "1000", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["num_documents"] == {"train": 4, "dev": 4, "test": 4}
     # below 1000 entities are all five types in all three splits
@@ -241,10 +241,10 @@ def test_what_the_audit_writes_down_is_left_out_and_the_rest_is_clean(
     excluded = str(tmp_path / "leaked.txt")
     files = [f"data.{split}=[{tmp_path}/{split}.conll]" for split in texts]
     overrides = ["data=files", *files, "+data.contract.types.DRUG=medicine"]
-    data_verb(["audit", *overrides, "--json", "--write-excluded", excluded])
+    perform(["data", "audit", *overrides, "--json", "--write-excluded", excluded])
     (leaked,) = json.loads(capsys.readouterr().out)["leaked"]["test"]
     assert Path(excluded).read_text() == f"{leaked}\n"
-    data_verb(["audit", *overrides, f"data.exclude_documents={excluded}", "--json"])
+    perform(["data", "audit", *overrides, f"data.exclude_documents={excluded}", "--json"])
     told = capsys.readouterr()
     again = json.loads(told.out)
     assert again["num_documents"] == {"train": 2, "dev": 1, "test": 2}
@@ -254,4 +254,4 @@ def test_what_the_audit_writes_down_is_left_out_and_the_rest_is_clean(
 
 def test_the_verb_wants_contract_and_site_together() -> None:
     with pytest.raises(ConfigError, match="expected both --contract FILE and --site FILE"):
-        data_verb(["audit", "--site", "site.yaml"])
+        perform(["data", "audit", "--site", "site.yaml"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedner.cli.verbs.text import data as data_verb
+from fedner.cli.main import perform
 from fedner.config import ModelConfig
 from fedner.data.auditing import AuditOptions, Suspicion, audit
 from fedner.data.auditing.duplicates import Place
@@ -99,7 +99,7 @@ def test_the_verb_asks_a_model_of_the_same_types_and_no_other(
     for name, types in (("same", ("DRUG", "DOSE")), ("other", ("DOSE", "DRUG"))):
         contract = LabelContract("labels", 1, tuple(map(EntityType, types)))
         save_tagger(build_tagger(tiny, contract, 0), tmp_path / name, "a card")
-    data_verb(["audit", *overrides, "--model", str(tmp_path / "same"), "--json"])
+    perform(["data", "audit", *overrides, "--model", str(tmp_path / "same"), "--json"])
     assert isinstance(json.loads(capsys.readouterr().out)["suspicious"], list)
     with pytest.raises(ConfigError, match="expected a model of the text's types DRUG, DOSE"):
-        data_verb(["audit", *overrides, "--model", str(tmp_path / "other")])
+        perform(["data", "audit", *overrides, "--model", str(tmp_path / "other")])

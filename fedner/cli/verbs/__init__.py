@@ -1,1 +1,1 @@
-"""The verbs: one module for each group, imported when a verb is called."""
+"""The work of the verbs, imported when a verb's options are read; each function takes them."""

@@ -1,45 +1,29 @@
-"""The verb about several trained models on several sites' text: matrix."""
+"""`fedner matrix`: several trained models on several sites' text."""
 
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fedner.cli.console import print_json, stdout
-from fedner.cli.options import add_device_options, option_parser
 from fedner.config import TrainingConfig
 from fedner.data.corpus import Document
-from fedner.data.labels import LabelContract
+from fedner.data.labels import LabelContract, difference
+from fedner.data.reading import read_documents
 from fedner.errors import ConfigError, LabelError
-
-if TYPE_CHECKING:
-    from fedner.metrics import CrossSiteMatrix, DocumentCounts, MatrixCell
+from fedner.files import write_json
+from fedner.learning.model import load_tagger, model_contract
+from fedner.learning.rescoring import count_twice
+from fedner.metrics import CrossSiteMatrix, DocumentCounts, MatrixCell, MatrixRow, local_interval, signature, total
+from fedner.records.results import SCHEMA
+from fedner.report import print_matrix, write_matrix
 
 SAMPLES = 1000
 """Document resamples behind every interval."""
 
 
-def matrix(arguments: list[str]) -> None:
+def matrix(options: Namespace) -> None:
     """`fedner matrix`."""
-    parser = option_parser(
-        "matrix",
-        "Score several trained models on several sites' test text: every model on every site, strict entity-level F1.\n"
-        "All models must hold the same label contract. A model named as a site counts as that site's own.",
-        "fedner matrix --models joined=runs/joined/model north=runs/north/model \\\n"
-        "                       --sites north=north/test.conll south=south/test.conll --output crossed",
-    )
-    wanted = "NAME=PLACE"
-    parser.add_argument("--models", nargs="+", required=True, metavar=wanted, help="`model` folders of runs")
-    parser.add_argument(
-        "--sites", nargs="+", required=True, metavar=wanted, help="CoNLL or JSONL files; a site named twice has both"
-    )
-    parser.add_argument("--output", type=Path, help="folder for matrix.json, matrix.md and matrix.svg")
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
-    add_device_options(parser)
-    options = parser.parse_args(arguments)
-    from fedner.files import write_json
-    from fedner.records.results import SCHEMA
-    from fedner.report import print_matrix, write_matrix
-
     models = {name: places[0] for name, places in _named("--models", options.models, once=True).items()}
     sites = _named("--sites", options.sites)
     contract = _shared_contract(models)
@@ -83,9 +67,6 @@ def _shared_contract(models: Mapping[str, str]) -> LabelContract:
     Raises:
         LabelError: two of them differ, with the difference.
     """
-    from fedner.data.labels import difference
-    from fedner.learning.model import model_contract
-
     contracts = {name: model_contract(folder) for name, folder in models.items()}
     first, shared = next(iter(contracts.items()))
     for name, contract in contracts.items():
@@ -98,8 +79,6 @@ def _shared_contract(models: Mapping[str, str]) -> LabelContract:
 
 
 def _documents(files: Sequence[str], contract: LabelContract) -> tuple[Document, ...]:
-    from fedner.data.reading import read_documents
-
     return tuple(document for name in files for document in read_documents(name, contract))
 
 
@@ -108,13 +87,7 @@ def _crossed(
     texts: Mapping[str, tuple[Document, ...]],
     contract: LabelContract,
     config: TrainingConfig,
-) -> "CrossSiteMatrix":
-    import numpy as np
-
-    from fedner.learning.model import load_tagger
-    from fedner.learning.rescoring import count_twice
-    from fedner.metrics import CrossSiteMatrix, MatrixRow
-
+) -> CrossSiteMatrix:
     rows: list[MatrixRow] = []
     for name, folder in models.items():
         tagger = load_tagger(folder)  # one at a time: ten models need the memory of one
@@ -131,14 +104,10 @@ def _crossed(
     return CrossSiteMatrix(sites=tuple(texts), unseen=(), types=contract.type_names, rows=tuple(rows))
 
 
-def _cell(counts: "DocumentCounts") -> "MatrixCell":
-    from fedner.metrics import MatrixCell, local_interval, total
-
+def _cell(counts: DocumentCounts) -> MatrixCell:
     interval = local_interval([[counts]], samples=SAMPLES)
     return MatrixCell({0: total(counts)}, interval.low, interval.high)
 
 
 def _signature(contract: LabelContract, num_documents: int) -> str:
-    from fedner.metrics import signature
-
     return f"{signature(contract, documents=num_documents, samples=SAMPLES)}|checked-with:seqeval"

@@ -1,95 +1,56 @@
 """Verbs about text: data check, data stats, data audit; overlap.py has those about several sites' text."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 from fedner.cli.compose import run_composed
-from fedner.cli.console import print_json, stdout, tell_notices
-from fedner.cli.options import Parser
-from fedner.cli.verbs.overlap import OVERLAP, overlap_verb
-from fedner.config import Config
+from fedner.cli.console import print_json, print_notices, stdout
+from fedner.cli.options import composed_words
+from fedner.config import Config, TrainingConfig
+from fedner.config.site import read_site
+from fedner.data.auditing import AuditOptions, AuditReport, Beliefs
+from fedner.data.auditing import audit as audit_text
+from fedner.data.checking import check as check_text
+from fedner.data.checking import check_lines
+from fedner.data.checking import stats as count_text
+from fedner.data.corpus import SPLITS, Corpus, Document, Shard
+from fedner.data.exclusion import write_excluded
+from fedner.data.labels import LabelContract, read_contract
+from fedner.data.loading import load_corpus
+from fedner.data.mapping import read_site_shard
+from fedner.data.mapping_check import check_mapping
 from fedner.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from fedner.data.auditing import AuditReport, Beliefs
-    from fedner.data.corpus import Document
-    from fedner.data.labels import LabelContract
-
-DATA = """\
-fedner data check | stats | audit: look at a corpus before training on it
-
-example: fedner data check data=files data.train=[train.conll] data.dev=[dev.conll] data.contract_file=labels.yaml
-         fedner data check --contract labels.yaml --site site.yaml
-         fedner data stats data=conll2003
-         fedner data audit --contract labels.yaml --site site.yaml --threshold 0.7
-  check             read every file to its end or first error; says what is wrong, where, and what to do
-  stats             documents, sentences, words and entities per split and type
-  audit             what makes scores too good or too bad: duplicates within and across splits, words annotated in two
-                    ways, rare types, unusual lengths; quotes the text, for the site's own terminal only
-    --threshold     Jaccard similarity from which texts are near-duplicates (0.8), over shingles of --shingle words (3)
-    --min-words     sentences shorter than this are not compared (8)
-    --rare          types with fewer entities in a split are named (10)
-    --plain-share   words annotated elsewhere are named if plain in more than this share of their places (0.1)
-    --model         a trained model's folder: what it contradicts with confidence is named as well
-    --write-excluded  a new file for the ids of dev and test documents that lie in train, for data.exclude_documents
-  --contract, --site  with audit: the text that a site file names; with check: what it makes of the site's own types
-                    under the contract, with counts before and after and examples of the text, for the site's own
-                    terminal only
-  --json            one line of JSON, without any text
-overrides are those of `fedner simulate`; only the data group matters here.
-
-"""
+from fedner.report.text.audit import audit_lines, audit_tables
+from fedner.report.text.counts import mapping_tables, stats_table
 
 
-def data(arguments: list[str]) -> None:
-    """`fedner data check | stats | audit | fingerprint | overlap | lookup`."""
-    if not arguments or "--help" in arguments or "-h" in arguments:
-        print(DATA + OVERLAP, end="")
-        return
-    actions = {"check": _check, "stats": _stats}
-    if arguments[0] in ("fingerprint", "overlap", "lookup"):
-        overlap_verb(arguments[0], arguments[1:])
-        return
-    if arguments[0] not in (*actions, "audit"):
-        wanted = "check, stats, audit, fingerprint, overlap or lookup"
-        raise ConfigError(f"data: expected {wanted}, got '{arguments[0]}'")
-    as_json = "--json" in arguments
-    rest = [argument for argument in arguments[1:] if argument != "--json"]
-    if arguments[0] == "audit":
-        _audit(rest, as_json)
-        return
-    if arguments[0] == "check" and {"--contract", "--site"} & set(rest):
-        _check_site(rest, as_json)
-        return
-    run_composed(f"data {arguments[0]}", rest, lambda config: actions[arguments[0]](config, as_json))
+def check(options: Namespace) -> None:
+    """`fedner data check`."""
+    if options.site is None and options.contract is None:
+        run_composed("data check", composed_words(options), lambda config: _check(config, options.json))
+    elif options.site is None or options.contract is None or options.overrides:
+        raise ConfigError(
+            "data check: expected both --contract FILE and --site FILE and no overrides, or overrides alone"
+        )
+    else:
+        _check_site(options)
 
 
 def _check(config: Config, as_json: bool) -> None:
-    from fedner.data.checking import check, check_lines
-
-    report = check(config.data)
+    report = check_text(config.data)
     if as_json:
         print_json(report.to_json())
     else:
         print("\n".join(check_lines(report)))
     if not report.ok:
-        raise DataError("data check: the corpus is not fit to use; mend what the verdicts name and check again")
+        raise DataError("data check: the corpus is not fit to use; correct what the verdicts name and check again")
 
 
-def _check_site(arguments: list[str], as_json: bool) -> None:
-    from fedner.config.site import read_site
-    from fedner.data.labels import read_contract
-    from fedner.data.mapping_check import check_mapping
-    from fedner.report.text.counts import mapping_tables
-
-    parser = Parser(prog="fedner data check")
-    parser.add_argument("--contract", required=True, metavar="FILE")
-    parser.add_argument("--site", required=True, metavar="FILE")
-    options = parser.parse_args(arguments)
+def _check_site(options: Namespace) -> None:
     report = check_mapping(read_site(options.site), read_contract(options.contract))
-    if as_json:
+    if options.json:
         print_json(report.to_json())
     elif report.ok:  # else the counts are not those of the text
         for table in mapping_tables(report):
@@ -101,50 +62,43 @@ def _check_site(arguments: list[str], as_json: bool) -> None:
     for problem in report.problems:
         print(f"problem: {problem}", file=sys.stderr)
     if not report.ok:
-        raise DataError("data check: the site file does not fit the site's text; mend what is named and check again")
+        raise DataError("data check: the site file does not fit the site's text; correct what is named and check again")
 
 
-def _audit(arguments: list[str], as_json: bool) -> None:
-    from fedner.config.site import read_site
-    from fedner.data.auditing import AuditOptions, audit
-    from fedner.data.corpus import SPLITS, Corpus, Shard
-    from fedner.data.exclusion import write_excluded
-    from fedner.data.labels import read_contract
-    from fedner.data.loading import load_corpus
-    from fedner.data.mapping import read_site_shard
-
-    chosen, overrides = _audit_parser().parse_known_args(arguments)
-    options = AuditOptions(**{each.name: getattr(chosen, each.name) for each in fields(AuditOptions)})
-
-    def tell(name: str, contract: "LabelContract", text: Corpus | Shard) -> None:
-        splits = {split: text.split(split) for split in SPLITS}
-        beliefs = None if chosen.model is None else _beliefs(chosen.model, contract, splits)
-        report = audit(name, contract, splits, options, beliefs)
-        if chosen.write_excluded is not None:
-            write_excluded((*report.leaked("dev"), *report.leaked("test")), chosen.write_excluded)
-        if as_json:
-            print_json(report.to_json())
-        else:
-            _show_audit(report)
+def audit(options: Namespace) -> None:
+    """`fedner data audit`."""
+    chosen = AuditOptions(**{each.name: getattr(options, each.name) for each in fields(AuditOptions)})
 
     def of_config(config: Config) -> None:
         corpus = load_corpus(config.data, require=())
-        tell_notices([corpus.notice] if corpus.notice else [])
-        tell(corpus.name, corpus.contract, corpus)
+        print_notices([corpus.notice] if corpus.notice else [])
+        _audit(corpus.name, corpus.contract, corpus, chosen, options)
 
-    if chosen.site is None and chosen.contract is None:
-        run_composed("data audit", overrides, of_config)
+    if options.site is None and options.contract is None:
+        run_composed("data audit", composed_words(options), of_config)
         return
-    if chosen.site is None or chosen.contract is None or overrides:
+    if options.site is None or options.contract is None or options.overrides:
         raise ConfigError(
             "data audit: expected both --contract FILE and --site FILE and no overrides, or overrides alone"
         )
-    site, contract = read_site(chosen.site), read_contract(chosen.contract)
-    tell(site.site, contract, read_site_shard(site, contract))
+    site, contract = read_site(options.site), read_contract(options.contract)
+    _audit(site.site, contract, read_site_shard(site, contract), chosen, options)
 
 
-def _beliefs(model: str, contract: "LabelContract", splits: "Mapping[str, Sequence[Document]]") -> "dict[str, Beliefs]":
-    from fedner.config import TrainingConfig
+def _audit(name: str, contract: LabelContract, text: Corpus | Shard, chosen: AuditOptions, options: Namespace) -> None:
+    splits = {split: text.split(split) for split in SPLITS}
+    beliefs = None if options.model is None else _beliefs(options.model, contract, splits)
+    report = audit_text(name, contract, splits, chosen, beliefs)
+    if options.write_excluded is not None:
+        write_excluded((*report.leaked("dev"), *report.leaked("test")), options.write_excluded)
+    if options.json:
+        print_json(report.to_json())
+    else:
+        _show_audit(report)
+
+
+def _beliefs(model: str, contract: LabelContract, splits: Mapping[str, Sequence[Document]]) -> dict[str, Beliefs]:
+    # Torch takes seconds to import, and only --model needs it.
     from fedner.learning.inference import type_beliefs
     from fedner.learning.model import load_tagger
 
@@ -160,36 +114,23 @@ def _beliefs(model: str, contract: "LabelContract", splits: "Mapping[str, Sequen
     }
 
 
-def _audit_parser() -> Parser:
-    from fedner.data.auditing import AuditOptions
-
-    parser = Parser(prog="fedner data audit", allow_abbrev=False)
-    for name in ("--contract", "--site", "--write-excluded", "--model"):
-        parser.add_argument(name, metavar="FILE")
-    for each in fields(AuditOptions):
-        parser.add_argument(f"--{each.name.replace('_', '-')}", type=type(each.default), default=each.default)
-    return parser
-
-
-def _show_audit(report: "AuditReport") -> None:
-    from fedner.report.text.audit import audit_lines, audit_tables
-
+def _show_audit(report: AuditReport) -> None:
     print("note: what follows quotes the text; it is for the site's own terminal only", file=sys.stderr)
     for table in audit_tables(report):
         stdout().print(table)
     print("\n".join(audit_lines(report)))
 
 
-def _stats(config: Config, as_json: bool) -> None:
-    from fedner.data.checking import stats
-    from fedner.data.loading import load_corpus
-    from fedner.report.text.counts import stats_table
+def stats(options: Namespace) -> None:
+    """`fedner data stats`."""
+    run_composed("data stats", composed_words(options), lambda config: _stats(config, options.json))
 
+
+def _stats(config: Config, as_json: bool) -> None:
     corpus = load_corpus(config.data, require=())
-    if corpus.notice:
-        tell_notices([corpus.notice])
+    print_notices([corpus.notice] if corpus.notice else [])
     if as_json:
-        print_json(stats(corpus).to_json())
+        print_json(count_text(corpus).to_json())
     else:
-        stdout().print(stats_table(stats(corpus)))
+        stdout().print(stats_table(count_text(corpus)))
     sys.stdout.flush()

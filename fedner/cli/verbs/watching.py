@@ -7,47 +7,40 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.live import Live
 from rich.text import Text
 
 from fedner.cli.console import print_json, stderr, stdout
-from fedner.cli.options import option_parser
+from fedner.deployment.control.client import Control, connected
 from fedner.deployment.monitoring import phrases
+from fedner.deployment.monitoring.credentials import viewing_token
+from fedner.deployment.monitoring.site_client import BROWSER_VALIDITY, own_credential, watching_site
+from fedner.deployment.monitoring.status import (
+    RunProgress,
+    RunView,
+    SiteConnection,
+    SiteInRun,
+    Status,
+    status_to_json,
+)
+from fedner.deployment.provisioning.keys import read_private
+from fedner.deployment.provisioning.kit import Kit, Party, read_kit
 from fedner.errors import ConfigError
 from fedner.report import wording
 from fedner.report.study import showable
-
-if TYPE_CHECKING:
-    from fedner.deployment.control.client import Control
-    from fedner.deployment.monitoring.status import RunProgress, RunView, SiteConnection, SiteInRun, Status
-    from fedner.deployment.provisioning.kit import Kit
 
 FOLLOW_SECONDS = 2.0
 ROUNDS_SHOWN = 10
 """Rounds of the newest run that the terminal shows; `--json` has all."""
 
-Look = Callable[[], "Status"]
+Look = Callable[[], Status]
 Events = Callable[[], list[dict[str, Any]]]
 
 
-def status(arguments: list[str]) -> None:
+def status(options: Namespace) -> None:
     """`fedner status`."""
-    parser = option_parser(
-        "status",
-        "Show a server's sites and runs; with a site's kit the runs, and of sites that one alone.",
-        "fedner status kits/nord/coordinator --follow",
-    )
-    parser.add_argument("kit", type=Path, help="the coordinator's kit, or a site's")
-    parser.add_argument("--follow", action="store_true", help="go on showing what happens, until interrupted")
-    parser.add_argument("--at", metavar="HOST:PORT", help="where the server is reached, if not as the kit says")
-    parser.add_argument("--key", type=Path, help="a site's private key (default: NAME.key in the kit)")
-    parser.add_argument("--json", action="store_true", help="lines of JSON")
-    parser.add_argument("--password", action="store_true", help="ask nothing; print a password for the server's page")
-    options = parser.parse_args(arguments)
-    from fedner.deployment.provisioning.kit import read_kit
-
     kit = read_kit(options.kit)
     if options.password:
         _print_password(kit, options.key)
@@ -65,12 +58,8 @@ def status(arguments: list[str]) -> None:
 
 
 @contextmanager
-def _watching(kit: "Kit", options: Namespace) -> "Iterator[tuple[Look, Events]]":
+def _watching(kit: Kit, options: Namespace) -> Iterator[tuple[Look, Events]]:
     """Open the connection that a kit's party has; give what looks, and what returns the events since it last did."""
-    from fedner.deployment.control.client import connected
-    from fedner.deployment.monitoring.site_client import watching_site
-    from fedner.deployment.provisioning.kit import Party
-
     if kit.party is Party.site:
         with watching_site(kit, options.key or kit.site_key, options.at) as look:
             yield look, list
@@ -84,7 +73,7 @@ def _watching(kit: "Kit", options: Namespace) -> "Iterator[tuple[Look, Events]]"
 class _NewEvents:
     """Returns the events of all runs since it was last asked, or since it was made."""
 
-    def __init__(self, control: "Control", follow: bool) -> None:
+    def __init__(self, control: Control, follow: bool) -> None:
         self._control = control
         self._told = {run.name: len(control.history(run.name)) for run in control.runs()} if follow else {}
 
@@ -99,8 +88,6 @@ class _NewEvents:
 
 def _tell_machine(look: Look, events: Events, follow: bool) -> None:
     """Print the status; then every event, and for a site, which is told none, the status whenever it is another."""
-    from fedner.deployment.monitoring.status import status_to_json
-
     seen = look()
     print_json(status_to_json(seen))
     while follow:
@@ -124,7 +111,7 @@ def _follow_on_screen(look: Look, events: Events) -> None:
             time.sleep(FOLLOW_SECONDS)
 
 
-def _follow_in_lines(look: Look, events: Events, seen: "Status") -> None:
+def _follow_in_lines(look: Look, events: Events, seen: Status) -> None:
     """Print a line for every event, and one for each run that stands otherwise than before."""
     while True:
         sys.stdout.flush()
@@ -137,17 +124,17 @@ def _follow_in_lines(look: Look, events: Events, seen: "Status") -> None:
                 print(_run_line(run.progress))
 
 
-def _lasting(status: "Status") -> "Status":
+def _lasting(status: Status) -> Status:
     """Return a status without what changes though nothing happens."""
     sites = tuple(replace(site, seen=None) for site in status.sites)
     return replace(status, moment="", sites=sites, runs=tuple(map(_lasting_run, status.runs)))
 
 
-def _lasting_run(run: "RunView") -> "RunView":
+def _lasting_run(run: RunView) -> RunView:
     return replace(run, progress=replace(run.progress, seconds_left=None))
 
 
-def status_lines(status: "Status") -> list[str]:
+def status_lines(status: Status) -> list[str]:
     """Return what the terminal shows: the runs, the rounds of the newest, the sites, and what went wrong."""
     whose = f" as site {status.viewer} sees it" if status.viewer else ""
     lines = [f"federation {status.federation}{whose}: {status.online} of {status.registered} sites online"]
@@ -165,18 +152,18 @@ def status_lines(status: "Status") -> list[str]:
     return [_printable(line) for line in lines]
 
 
-def _run_line(progress: "RunProgress") -> str:
+def _run_line(progress: RunProgress) -> str:
     said = [phrases.headline(progress), phrases.scores(progress), phrases.time_left(progress)]
     return _printable(f"run {progress.name}: {'; '.join(each for each in said if each)}")
 
 
-def _connection_words(site: "SiteConnection | None", moment: str) -> list[str]:
+def _connection_words(site: SiteConnection | None, moment: str) -> list[str]:
     if site is None:
         return ["not registered any more"]
     return [f"{phrases.connected(site)}, {phrases.last_seen(site, moment)}"]
 
 
-def _work_words(site: "SiteInRun | None") -> list[str]:
+def _work_words(site: SiteInRun | None) -> list[str]:
     if site is None:
         return []
     said = [phrases.at_work(site)]
@@ -201,13 +188,8 @@ def _printable(line: str) -> str:
     return showable(" ".join(line.splitlines()))
 
 
-def _print_password(kit: "Kit", key: Path | None) -> None:
+def _print_password(kit: Kit, key: Path | None) -> None:
     """Print what lets a browser see the page, and on stderr what to do with it."""
-    from fedner.deployment.monitoring.credentials import viewing_token
-    from fedner.deployment.monitoring.site_client import BROWSER_VALIDITY, own_credential
-    from fedner.deployment.provisioning.keys import read_private
-    from fedner.deployment.provisioning.kit import Party
-
     if kit.party is Party.site:
         print(own_credential(kit, read_private(key or kit.site_key), BROWSER_VALIDITY))
         holds = f"for {BROWSER_VALIDITY.total_seconds() / 3600:.0f} hours, for this site's view"
