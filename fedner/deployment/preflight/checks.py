@@ -1,6 +1,4 @@
-"""What a party looks at before it starts: `fedner provision check`. Nothing is changed, and nothing leaves the machine
-but a connection to the server.
-"""
+"""The checks of `fedner provision check`. They change nothing, and connect to nobody but the server."""
 
 import http.client
 import shutil
@@ -33,7 +31,7 @@ _ASK_AGAIN = "ask the coordinator for the kit again"
 
 
 def preflight(kit: Kit, site_file: Path | None, now: Callable[[], datetime]) -> list[Finding]:
-    """Look at everything that the party of this kit needs.
+    """Check everything that the party of this kit needs.
 
     Args:
         kit: the party's.
@@ -72,13 +70,13 @@ def _kit(kit: Kit) -> Iterator[Finding]:
 
 
 def _versions(kit: Kit) -> Iterator[Finding]:
-    for package, wanted in (("fedner", kit.fedner), ("flwr", kit.flwr)):
+    for package, issued in (("fedner", kit.fedner), ("flwr", kit.flwr)):
         here = version(package)
-        if here == wanted:
+        if here == issued:
             yield ok(package, here)
         else:
-            remedy = f"install {package} {wanted}, or ask the coordinator for kits of {here}; all parties need the same"
-            yield failed(package, f"{here}; the kit was issued for {wanted}", remedy)
+            remedy = f"install {package} {issued}, or ask the coordinator for kits of {here}; all parties need the same"
+            yield failed(package, f"{here}; the kit was issued for {issued}", remedy)
     here = ".".join(python_version_tuple()[:2])
     if here == kit.python:
         yield ok("python", here)
@@ -247,11 +245,13 @@ def _gpu(site_file: Path | None) -> Finding:
 
 def _disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    said = f"{free / 1024**3:.1f} GiB free where the kit lies"
+    space = f"{free / 1024**3:.1f} GiB free where the kit lies"
     if free < NEEDED_BYTES:
         return failed(
-            "disk", said, f"make room: expected at least {NEEDED_BYTES // 1024**3} GiB, better {AMPLE_BYTES // 1024**3}"
+            "disk",
+            space,
+            f"make room: expected at least {NEEDED_BYTES // 1024**3} GiB, better {AMPLE_BYTES // 1024**3}",
         )
     if free < AMPLE_BYTES:
-        return warning("disk", said, f"enough for small models; {AMPLE_BYTES // 1024**3} GiB are better")
-    return ok("disk", said)
+        return warning("disk", space, f"enough for small models; {AMPLE_BYTES // 1024**3} GiB are better")
+    return ok("disk", space)

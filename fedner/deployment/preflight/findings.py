@@ -1,4 +1,4 @@
-"""What a check before the start found: one line for each thing looked at, and for each failure what to do."""
+"""Findings of the preflight: one for each check, with a remedy for each failure."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ _STYLES = {State.ok: "green", State.warning: "yellow", State.failed: "bold red",
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, what was found, and what to do about it."""
+    """The result of one check, and the remedy if there is something to do."""
 
     check: str
     state: State
@@ -36,7 +36,7 @@ def ok(check: str, found: str) -> Finding:
 
 
 def failed(check: str, found: str, remedy: str) -> Finding:
-    """Return a finding that has to be mended before the party can take part."""
+    """Return a finding that keeps the party from taking part until it is resolved."""
     return Finding(check, State.failed, found, remedy)
 
 

@@ -22,7 +22,7 @@ from fedner.flower.signing import LARGEST_AGE_SECONDS, LARGEST_LEAD_SECONDS
 
 TIMEOUT_SECONDS = 10.0
 WHOLE_SECOND = 1
-"""What the server's time is rounded down to."""
+"""Resolution of the server's time, in seconds."""
 _HEALTH = "/health"
 _NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 62, 64  # OpenSSL's X509_V_ERR_…
 
@@ -37,7 +37,7 @@ class Proxy:
 
 
 def reach(host: str, port: int, authority: Path, now: Callable[[], datetime]) -> list[Finding]:
-    """Look up the server, connect, shake hands, compare clocks; what follows a failure is skipped.
+    """Look up the server, connect, shake hands, compare clocks; checks after a failure are skipped.
 
     Args:
         host: the server's name or address.
@@ -87,13 +87,13 @@ def connection_to(host: str, port: int, authority: Path) -> http.client.HTTPSCon
 def compare_clocks(server: datetime, here: datetime) -> Finding:
     """Compare the server's clock with this one, by what Flower tolerates of the moment of a signature."""
     ahead = (here - server).total_seconds()
-    said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    gap = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
     if abs(ahead) < WHOLE_SECOND * 2:
         return ok("clock", "the server's says the same")
     limits = f"at most {LARGEST_LEAD_SECONDS} s ahead and {LARGEST_AGE_SECONDS} s behind"
     if -LARGEST_AGE_SECONDS < ahead < LARGEST_LEAD_SECONDS + WHOLE_SECOND:
-        return ok("clock", said)
-    return failed("clock", f"{said}; expected {limits}, or it refuses every request", "let NTP set the clock of both")
+        return ok("clock", gap)
+    return failed("clock", f"{gap}; expected {limits}, or it refuses every request", "let NTP set the clock of both")
 
 
 def _unreached(check: str) -> Finding:
@@ -136,7 +136,7 @@ def _shake_hands(
     try:
         connection.connect()
         version = connection.sock.version()
-        told = _ask_time(connection)
+        date = _ask_time(connection)
         here = now()
     except ssl.SSLCertVerificationError as error:
         return [_distrusted(error, host, now())]
@@ -145,16 +145,16 @@ def _shake_hands(
     finally:
         connection.close()
     shaken = ok("TLS", f"the server at {host} port {port} is this federation's ({version})")
-    clock = skipped("clock", "the server did not tell its time") if told is None else compare_clocks(told, here)
+    clock = skipped("clock", "the server did not send its time") if date is None else compare_clocks(date, here)
     return [shaken, clock]
 
 
 def _ask_time(connection: http.client.HTTPSConnection) -> datetime | None:
-    """Return what the server says the time is; None if it speaks something else than HTTP, or does not say."""
+    """Return the time of the server's Date header; None without one, or if it does not speak HTTP."""
     try:
         connection.request("GET", _HEALTH)
-        told = connection.getresponse().getheader("Date")
-        return None if told is None else parsedate_to_datetime(told).astimezone(UTC)
+        date = connection.getresponse().getheader("Date")
+        return None if date is None else parsedate_to_datetime(date).astimezone(UTC)
     except (OSError, http.client.HTTPException, ValueError):
         return None
 

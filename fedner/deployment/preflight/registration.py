@@ -37,7 +37,7 @@ _CHECK = "registered"
 
 
 class Refusal(StrEnum):
-    """Why a question is not answered."""
+    """Reasons for which a question is not answered."""
 
     malformed = "malformed"
     clock = "clock"
@@ -46,7 +46,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says: the name that it knows the key by, or why it does not say."""
+    """The server's answer: the name that the key is registered under, or why there is none."""
 
     site: str | None
     refusal: Refusal | None = None
@@ -103,12 +103,12 @@ def unasked() -> Finding:
 
 
 def judge(status: int, body: bytes, site: str) -> Finding:
-    """Return what a server's reply to the question means for a site."""
+    """Interpret a server's reply to a site's question."""
     if status not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED):
         return skipped(_CHECK, f"the server does not say (status {status}); `fedner client` will show")
     try:
-        told = json.loads(body)
-        known_as, refusal = told["site"], told["refusal"]
+        reply = json.loads(body)
+        known_as, refusal = reply["site"], reply["refusal"]
     except (ValueError, KeyError, TypeError):
         return skipped(_CHECK, "the server's answer cannot be read; `fedner client` will show")
     if known_as == site:

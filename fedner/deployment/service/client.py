@@ -55,8 +55,8 @@ def take_part(kit: Kit, site_file: Path, key: Path, state: Path) -> bool:
         programs = (_supernode(kit, key, state / "node.toml", runtime, secret), _worker(port, secret))
         log = state / "log" / "client.log"
         sentences = {f"{split}_sentences": num_sentences(shard.split(split)) for split in ("train", "dev", "test")}
-        log_event("client", federation=kit.federation, site=site.site, server=kit.address(kit.ports.fleet), log=log,
-             **sentences)  # fmt: skip
+        server = kit.address(kit.ports.fleet)
+        log_event("client", federation=kit.federation, site=site.site, server=server, log=log, **sentences)
         return Supervisor(programs, environment(state), state, log, health_of(port), MAX_FAILURES).run()
 
 

@@ -1,4 +1,4 @@
-"""What the coordinator may read of the server's run directories: which runs, what happened, the finished model.
+"""The coordinator's read access to the server's run directories: list of runs, histories, files, finished model.
 
 Answers JSON and files behind the control API's own listener, TLS and token. Nothing can be written here, checkpoints
 and what aggregations keep stay on the server, and a name that is not a plain one is not found.

@@ -77,9 +77,11 @@ def serve(kit: Kit, state: Path, host: str, control_host: str, web: Web | None) 
         )
         write_settings(settings, state / "superlink.json")
         log = state / "log" / "server.log"
-        log_event("server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}",
-             control=f"{control_host}:{kit.ports.control}", **_where(web), log=log)  # fmt: skip
-        _tell_unfinished(runs)
+        control, page = f"{control_host}:{kit.ports.control}", {"web": f"{web.host}:{web.port}"} if web else {}
+        log_event(
+            "server", federation=kit.federation, sites=f"{host}:{kit.ports.fleet}", control=control, **page, log=log
+        )
+        _log_unfinished(runs)
         superlink = Program(
             "superlink",
             [sys.executable, "-P", "-m", "fedner.deployment.service.superlink", str(state / "superlink.json")],
@@ -103,10 +105,6 @@ def site_keys(kit: Kit) -> dict[str, str]:
     return {site: public_line(key, site).decode().strip() for site, key in allowed.items()}
 
 
-def _where(web: Web | None) -> dict[str, str]:
-    return {} if web is None else {"web": f"{web.host}:{web.port}"}
-
-
 def _require_free(web: Web, ports: Ports) -> None:
     """Refuse a port that is none, or another listener's."""
     require(1 <= web.port <= 65535, "--web", "a port from 1 to 65535", web.port)
@@ -114,7 +112,7 @@ def _require_free(web: Web, ports: Ports) -> None:
     require(taken is None, "--web", f"another port than the one for {taken}, as the kit says", web.port)
 
 
-def _tell_unfinished(runs: Path) -> None:
+def _log_unfinished(runs: Path) -> None:
     """Say which runs a stop or a crash interrupted, and how they go on."""
     for run in summaries(runs):
         if not run.finished:

@@ -6,7 +6,7 @@
     control   TLS, for the coordinator: every request shows the token; runs, and what `downloads` hands out
     runtime   loopback: the processes that run the server's app; one of them shows a secret to be given work
     health    loopback: 200 at /health
-    web       TLS, where it is asked for: the page to watch by, for the coordinator and the sites
+    web       TLS, where it is asked for: the status page, for the coordinator and the sites
 
 The app behind them is Flower's own (`fedner.flower.superlink_app`).
 """

@@ -106,7 +106,7 @@ def client_unit(kit: Kit, site_file: Path, program: Path, user: str, gpu: bool) 
 def unit_for(
     kit: Kit, site_file: Path | None, program: Path, user: str, gpu: bool, listening: Sequence[str] = ()
 ) -> Unit:
-    """Return the unit of whoever has a kit.
+    """Return the unit for the party of a kit.
 
     Raises:
         ConfigError: a site's unit lacks a site file or is told where to listen, or a path, the user or an address
