@@ -9,7 +9,6 @@ when a disk gave back something else; the round before is then taken. Generators
 from the run's seed and the round (`fedner.seeding`).
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 from fedner.errors import FednerError, RunDirectoryError
-from fedner.files import flush_file, flush_folder, read_json, write_json
+from fedner.files import read_json, replacing, write_json
 from fedner.protocol.retention import KEPT
 from fedner.records.results import RoundRecord, best_round, round_from_json, round_to_json
 from fedner.server.aggregation import AggregationState
@@ -59,17 +58,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> N
         RunDirectoryError: it cannot be written; those before it are untouched.
     """
     place = folder / _name(checkpoint.round)
-    draft = folder / f".{place.name}.{os.getpid()}"
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        _write(draft, checkpoint)
-        if place.exists():  # damaged, or of rounds that a resumed run did not trust
-            shutil.rmtree(place)
-        os.replace(draft, place)
-        flush_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(place, flushed=True) as draft:
+            draft.mkdir()
+            _write(draft, checkpoint)
+            if place.exists():  # damaged, or of rounds that a resumed run did not trust
+                shutil.rmtree(place)
     except (OSError, SafetensorError) as error:  # safetensors reports a full disk in an error of its own
-        shutil.rmtree(draft, ignore_errors=True)
         raise RunDirectoryError(
             f"{place}: cannot write the checkpoint of round {checkpoint.round} ({error}); the round "
             "before is kept: mend that and resume the run"
@@ -157,9 +153,6 @@ def _write(draft: Path, checkpoint: Checkpoint) -> None:
         "rounds": [round_to_json(entry) for entry in checkpoint.rounds],
     }
     write_json(draft / "checkpoint.json", plain)
-    for path in draft.iterdir():
-        flush_file(path)
-    flush_folder(draft)
 
 
 def _unordered_digest(arrays: State) -> str:
