@@ -1,7 +1,6 @@
 """What tests of several folders share."""
 
 import gc
-import itertools
 import os
 import resource
 import socket
@@ -31,13 +30,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_collection_finish() -> None:
     """Spare what has been imported from being looked through again: Flower collects garbage once per reply."""
     gc.freeze()
-
-
-@pytest.fixture(scope="session")
-def loopback() -> tuple[str, Iterator[int]]:
-    """A loopback address that is this process's alone, and ports there: nobody else can take one before it is used."""
-    pid = os.getpid()  # 22 bits at most, of the 24 that 127.0.0.0/8 leaves
-    return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}", itertools.count(20_000)
 
 
 @pytest.fixture(scope="session")

@@ -43,10 +43,12 @@ def metrics(directory: Path) -> dict:
     return json.loads((directory / "report" / "metrics.json").read_text())
 
 
+STUDIED = ["experiment.seeds=[0,1]", "training.lr=0.01", "federation.rounds=4"]
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("study")
-    return compare(small(output, "experiment.seeds=[0,1]", "training.lr=0.01", "federation.rounds=4"), "cmd", Silent())
+    return compare(small(tmp_path_factory.mktemp("study"), *STUDIED), "cmd", Silent())
 
 
 def test_every_arm_site_and_seed_is_there(study):
@@ -196,20 +198,27 @@ def one_federated_run(study: Path) -> tuple[Path, str, bytes]:
     return found, text, (found / "test_counts.safetensors").read_bytes()
 
 
-def test_a_federated_run_of_a_comparison_goes_on_from_its_last_whole_round_to_the_same_bytes(tmp_path):
-    _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> tuple[str, bytes]:
+    """The result of such a run, and its counts."""
+    study = compare(small(tmp_path_factory.mktemp("undisturbed"), *FEDERATED), "cmd", Silent())
+    return one_federated_run(study)[1:]
+
+
+def test_a_federated_run_of_a_comparison_goes_on_from_its_last_whole_round_to_the_same_bytes(tmp_path, undisturbed):
     config = small(tmp_path, "name=broken", *FEDERATED)
     with pytest.raises(KeyboardInterrupt):
         compare(config, "cmd", StopsAfterRound(2))
     again = StopsAfterRound()
     found, *resumed = one_federated_run(compare(config, "cmd", again))
     assert "resumes after round 2 of 4" in again.messages
-    assert resumed == undisturbed
+    assert tuple(resumed) == undisturbed
     assert not {"checkpoints", "sites", "replies"} & {path.name for path in found.iterdir()}
 
 
-def test_a_run_that_an_earlier_version_left_before_a_restart_of_the_machine_resumes_to_the_same_bytes(tmp_path):
-    _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
+def test_a_run_that_an_earlier_version_left_before_a_restart_of_the_machine_resumes_to_the_same_bytes(
+    tmp_path, undisturbed
+):
     config = small(tmp_path, "name=broken", *FEDERATED)
     with pytest.raises(KeyboardInterrupt):
         compare(config, "cmd", StopsAfterRound(2))
@@ -218,18 +227,17 @@ def test_a_run_that_an_earlier_version_left_before_a_restart_of_the_machine_resu
     for path in sites.glob("*/*.safetensors"):
         save_file(load_file(path), path)  # as it was written where nothing was flushed: without a digest
     again = StopsAfterRound()
-    assert one_federated_run(compare(config, "cmd", again))[1:] == tuple(undisturbed)
+    assert one_federated_run(compare(config, "cmd", again))[1:] == undisturbed
     assert "goes on after round 2 of 4" in again.messages
 
 
-def test_a_run_that_lost_the_memory_of_its_sites_restarts_to_the_same_bytes(tmp_path):
-    _, *undisturbed = one_federated_run(compare(small(tmp_path, "name=whole", *FEDERATED), "cmd", Silent()))
+def test_a_run_that_lost_the_memory_of_its_sites_restarts_to_the_same_bytes(tmp_path, undisturbed):
     config = small(tmp_path, "name=broken", *FEDERATED)
     with pytest.raises(KeyboardInterrupt):
         compare(config, "cmd", StopsAfterRound(2))
     shutil.rmtree(tmp_path / "broken" / "arms" / "federated" / "seed-0-lr-0.01" / "sites")
     again = StopsAfterRound()
-    assert one_federated_run(compare(config, "cmd", again))[1:] == tuple(undisturbed)
+    assert one_federated_run(compare(config, "cmd", again))[1:] == undisturbed
     assert any(text.startswith("restarts: the folder with the sites' memory") for text in again.messages)
 
 
@@ -248,10 +256,9 @@ def test_patience_ends_every_arm_alike(tmp_path):
     assert [len(run["seeds"]["0"]["rounds"]) for run in runs] == [3] * 5
 
 
-def test_another_configuration_under_the_same_name_is_refused(tmp_path):
-    compare(small(tmp_path, "experiment.arms=[centralized]"), "cmd", Silent())
-    with pytest.raises(RunDirectoryError, match=r"federation.rounds was 2, now 3"):
-        compare(small(tmp_path, "federation.rounds=3"), "cmd", Silent())
+def test_another_configuration_under_the_same_name_is_refused(study):
+    with pytest.raises(RunDirectoryError, match=r"federation.rounds was 4, now 3"):
+        compare(small(study.parent, *STUDIED, "federation.rounds=3"), "cmd", Silent())
 
 
 def test_a_setting_of_the_federated_arm_may_change_while_that_arm_has_no_run(tmp_path):

@@ -192,8 +192,8 @@ def test_every_arm_of_a_comparison_has_its_history_and_its_curves(small_config, 
 class Scrapes(Silent):
     """Reads the endpoint after every round."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.url = f"http://{host}:{port}/metrics"
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/metrics"
         self.scraped: list[dict[tuple[str, ...], float]] = []
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
@@ -204,11 +204,11 @@ class Scrapes(Silent):
         self.scraped.append({(sample.name, *sample.labels.values()): sample.value for sample in samples})
 
 
-def test_prometheus_is_told_where_the_run_stands(small_config, tmp_path: Path, loopback):
+def test_prometheus_is_told_where_the_run_stands(small_config, tmp_path: Path, reserve_port):
     pytest.importorskip("prometheus_client")
-    host, port = loopback[0], next(loopback[1])
-    watcher = Scrapes(host, port)
-    config = tracked(small_config(rounds=2), tmp_path, prometheus_host=host, prometheus_port=port)
+    port = reserve_port()
+    watcher = Scrapes(port)
+    config = tracked(small_config(rounds=2), tmp_path, prometheus_port=port)
     outcome = run_in_process(config, tmp_path / "run", watcher)
     first, second = watcher.scraped
     rounds, history = outcome.result.rounds, lines_of(tmp_path / "run", "reply accepted")
