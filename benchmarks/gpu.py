@@ -130,7 +130,7 @@ def measured(leg: Leg, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def timed(work: Callable[[], None], device: str) -> tuple[float, int]:
+def timed(work: Callable[[], object], device: str) -> tuple[float, int]:
     """Return the seconds that some work takes, and the most memory that tensors took on a CUDA device meanwhile."""
     cuda = device.startswith("cuda")
     if cuda:
