@@ -47,7 +47,6 @@ from fedner.config.federation import (
     AdaptiveAggregation,
     AggregationConfig,
     AggregationKind,
-    Arm,
     BulyanAggregation,
     ExperimentConfig,
     FedAdagradAggregation,
@@ -64,6 +63,7 @@ from fedner.config.federation import (
     TrimmedMeanAggregation,
     Weighting,
 )
+from fedner.config.knobs import Arm, PathKind, knob
 from fedner.config.learning import (
     ModelConfig,
     OptimizerState,
@@ -144,11 +144,11 @@ __all__ = [
 class Config:
     """One run or one comparison."""
 
-    name: str | None = None
+    name: str | None = field(default=None, metadata=knob(resumable=True, free=True, tracked=False))
     """Name of the run directory; None makes one from the command, the data and the time."""
-    output: str = "runs"
+    output: str = field(default="runs", metadata=knob(resumable=True, free=True, path=PathKind.path, tracked=False))
     """Folder that holds the run directories."""
-    seed: int = 0
+    seed: int = field(default=0, metadata=knob(free=True))
     """Run seed: head, order of examples, dropout, sampling of sites (>= 0). `compare` uses experiment.seeds."""
     data: DataConfig = field(default_factory=DataConfig)
     """Where the text comes from."""
@@ -158,14 +158,16 @@ class Config:
     """How the corpus becomes sites."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The local loop."""
-    aggregation: AggregationConfig = field(default_factory=AggregationConfig)
+    aggregation: AggregationConfig = field(default_factory=AggregationConfig, metadata=knob(arm=Arm.federated))
     """How updates become the next global state."""
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Rounds and participation."""
-    experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig, metadata=knob(resumable=True, tracked=False))
     """What `compare` runs."""
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    """Who else is told what happens."""
+    tracking: TrackingConfig = field(
+        default_factory=TrackingConfig, metadata=knob(resumable=True, free=True, tracked=False)
+    )
+    """Trackers that receive a run's events."""
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "0 or more", self.seed)

@@ -6,6 +6,9 @@ from enum import StrEnum
 from omegaconf import MISSING
 
 from fedner.config.checks import require
+from fedner.config.knobs import PathKind, knob
+
+_PATH = knob(path=PathKind.path)
 
 
 class DataKind(StrEnum):
@@ -93,9 +96,9 @@ class DataConfig:
     """What every source of text has in common."""
 
     kind: DataKind = MISSING
-    contract: ContractConfig = field(default_factory=ContractConfig)
+    contract: ContractConfig = field(default_factory=ContractConfig, metadata=knob(tracked=False))
     """The label contract, inline; leave `types` empty to use `contract_file`."""
-    contract_file: str | None = None
+    contract_file: str | None = field(default=None, metadata=_PATH)
     """YAML file with name, version and types, in place of the inline contract."""
     scheme: TagScheme = TagScheme.auto
     """Tagging scheme of the source."""
@@ -107,7 +110,7 @@ class DataConfig:
     """The same for the dev split, which is scored after every round (> 0); None keeps all."""
     sample_seed: int = 0
     """Seed of that choice; kept apart from the run seed so that every seed trains on the same text."""
-    exclude_documents: str | None = None
+    exclude_documents: str | None = field(default=None, metadata=_PATH)
     """File with one document id a line, of documents to leave out on reading; `fedner data audit` writes one."""
 
     def __post_init__(self) -> None:
@@ -171,11 +174,11 @@ class FilesData(TextFilesData):
     """The user's own files, one list per split."""
 
     kind: DataKind = DataKind.files
-    train: list[str] = field(default_factory=list)
+    train: list[str] = field(default_factory=list, metadata=_PATH)
     """Training files."""
-    dev: list[str] = field(default_factory=list)
+    dev: list[str] = field(default_factory=list, metadata=_PATH)
     """Development files; used to choose the round, never to train."""
-    test: list[str] = field(default_factory=list)
+    test: list[str] = field(default_factory=list, metadata=_PATH)
     """Test files; scored once, at the end."""
 
 
@@ -184,7 +187,7 @@ class SitesData(TextFilesData):
     """A folder with one sub-folder per site, each holding train, dev and test files: a natural partition."""
 
     kind: DataKind = DataKind.sites
-    root: str = MISSING
+    root: str = field(default=MISSING, metadata=_PATH)
     """The folder; a site's name is its sub-folder's name, its files are train.*, dev.* and test.* (BRAT: folders)."""
     sites: list[str] = field(default_factory=list)
     """Sub-folders that take part, in any order; empty takes all that are not in `unseen`."""
@@ -197,7 +200,7 @@ class HubData(DataConfig):
     """A Hugging Face data set by name, or a directory written by `datasets` `save_to_disk`."""
 
     kind: DataKind = DataKind.hub
-    path: str = MISSING
+    path: str = field(default=MISSING, metadata=knob(path=PathKind.folder_or_name))
     """Data set name on the hub, or a local directory."""
     subset: str | None = None
     """Configuration of the data set, where it has several."""

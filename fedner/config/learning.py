@@ -4,13 +4,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fedner.config.checks import require
+from fedner.config.knobs import Arm, PathKind, knob
+
+_FEDERATED = knob(arm=Arm.federated)
 
 
 @dataclass(kw_only=True)
 class ModelConfig:
     """The encoder and how text is cut for it."""
 
-    name: str = "minilm"
+    name: str = field(default="minilm", metadata=knob(path=PathKind.folder_or_name))
     """`minilm` (embedded default, fetched on first use), `tiny-random` (2 random layers, for tests and smoke runs), a
     local Hugging Face directory or a hub name of a BERT-family encoder."""
     revision: str | None = None
@@ -25,8 +28,7 @@ class ModelConfig:
     """Dropout of encoder and head, [0, 1); None keeps the encoder's own."""
     frozen: list[str] = field(default_factory=list)
     """Prefixes of parameter names that are neither trained nor sent, such as `bert.embeddings`."""
-
-    personal: list[str] = field(default_factory=list)
+    personal: list[str] = field(default_factory=list, metadata=_FEDERATED)
     """Names of tensors, `*` standing for anything, that each site trains and keeps for itself: `classifier` for
     personal heads (FedPer), `*LayerNorm*` for personal normalisation (FedBN)."""
 
@@ -96,11 +98,11 @@ class TrainingConfig:
     """AdamW epsilon (> 0)."""
     max_grad_norm: float | None = 1.0
     """Global gradient norm limit (> 0); None does not clip."""
-    prox_mu: float = 0.0
+    prox_mu: float = field(default=0.0, metadata=_FEDERATED)
     """FedProx: weight of 1/2 ||w - w_round||^2 in the site's objective (>= 0). Li et al. 2020."""
-    scaffold: bool = False
+    scaffold: bool = field(default=False, metadata=_FEDERATED)
     """SCAFFOLD: correct a site's gradients by control variates, which double what travels. Karimireddy et al. 2020."""
-    dyn_alpha: float = 0.0
+    dyn_alpha: float = field(default=0.0, metadata=_FEDERATED)
     """FedDyn: weight of the site's dynamic regularizer (>= 0); needs `aggregation=feddyn`. Acar et al. 2021."""
     partial: Partial = Partial.marginal
     """Where a document's annotators did not look for some types: `marginal` lets an `O` be any tag of those (partial
@@ -108,7 +110,7 @@ class TrainingConfig:
     distil_weight: float = 1.0
     """With `partial=marginal`, weight of keeping to the model that a round began with on what such an `O` may be (>= 0;
     1 makes the expected cross-entropy under that model, 0 is the marginal loss alone). After Wang et al. 2023."""
-    optimizer_state: OptimizerState = OptimizerState.reset
+    optimizer_state: OptimizerState = field(default=OptimizerState.reset, metadata=_FEDERATED)
     """Forget or keep AdamW's moments between rounds at a site. Both came to the same F1 on dev (simulations/LOG.md),
     and what is forgotten need not be kept at sites."""
     precision: Precision = Precision.auto

@@ -4,7 +4,7 @@ only there.
 A site file can narrow what a federation asks of the site, never widen it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fedner.config.checks import require
 from fedner.config.data import FilesData
+from fedner.config.knobs import PathKind, knob
 from fedner.config.learning import Precision
+from fedner.config.paths import seen_from
 from fedner.config.plain import refuse_unsafe
 from fedner.config.policy import SitePolicy
 from fedner.config.strict_yaml import read_yaml
 from fedner.config.suggesting import keys_of, suggestion
 from fedner.errors import ConfigError
+
+_PATH = knob(path=PathKind.path)
 
 
 @dataclass(kw_only=True)
@@ -64,9 +68,9 @@ class MachineConfig:
 class TrailConfig:
     """The site's record of who asked for what and what left, see docs/security.md."""
 
-    path: str = "audit.jsonl"
+    path: str = field(default="audit.jsonl", metadata=_PATH)
     """The audit trail; a relative path is seen from the site file."""
-    anchor: str | None = None
+    anchor: str | None = field(default=None, metadata=_PATH)
     """File, best on another disk or machine, that is given the trail's head after every line: what shows that lines
     were cut off its end. A relative path is seen from the site file."""
 
@@ -106,7 +110,7 @@ def read_site(path: str | Path) -> SiteConfig:
     if not isinstance(plain, dict):
         raise ConfigError(f"{place}: expected a site file with `site`, `data` and `labels`, got no such keys")
     try:
-        return _seen_from(_site_of(plain), place.resolve().parent)
+        return seen_from(_site_of(plain), place.resolve().parent)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from error
 
@@ -142,16 +146,3 @@ def _is_given(plain: Any, key: str) -> bool:
             return False
         plain = plain[name]
     return True
-
-
-def _seen_from(config: SiteConfig, folder: Path) -> SiteConfig:
-    data, audit = config.data, config.audit
-    files = {name: [str(folder / each) for each in getattr(data, name)] for name in ("train", "dev", "test")}
-    contract = None if data.contract_file is None else str(folder / data.contract_file)
-    excluded = None if data.exclude_documents is None else str(folder / data.exclude_documents)
-    anchor = None if audit.anchor is None else str(folder / audit.anchor)
-    return replace(
-        config,
-        data=replace(data, **files, contract_file=contract, exclude_documents=excluded),
-        audit=replace(audit, path=str(folder / audit.path), anchor=anchor),
-    )

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fedner.config import Config, to_plain
+from fedner.config.knobs import keys
 from fedner.files import read_json, write_json
 
 Setting = str | int | float | bool
 
-_UNTOLD = ("name", "output", "experiment", "tracking", "federation.public_dev", "data.contract")
+_NOT_TRACKED = keys(Config, lambda knob: not knob.tracked)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def _settings(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Sett
     """Yield what may leave the run directory: no paths, and of `data`, whose names may tell of people, no texts."""
     for name, value in plain.items():
         key = prefix + name
-        if key in _UNTOLD or value is None:
+        if key in _NOT_TRACKED or value is None:
             continue
         if isinstance(value, dict):
             yield from _settings({str(inner): each for inner, each in value.items()}, f"{key}.")  # pyright: ignore
