@@ -71,6 +71,7 @@ from fedner.config.learning import (
     Precision,
     Schedule,
     TrainingConfig,
+    Windowing,
 )
 from fedner.config.plain import refuse_unsafe
 from fedner.config.tracking import TrackingConfig, WandbMode
@@ -132,6 +133,7 @@ __all__ = [
     "TrimmedMeanAggregation",
     "WandbMode",
     "Weighting",
+    "Windowing",
     "differences",
     "dumps",
     "from_plain",

@@ -9,6 +9,18 @@ from fedner.config.knobs import Arm, PathKind, knob
 _FEDERATED = knob(arm=Arm.federated)
 
 
+@dataclass(frozen=True)
+class Windowing:
+    """How text is cut into windows for an encoder."""
+
+    max_length: int = 128
+    """Word pieces in a window, special tokens included."""
+    overlap_words: int = 16
+    """Words that neighbouring windows of a long sentence share at least where they fit, at most half a window."""
+    context_words: int = 0
+    """Words of the sentences before and after, of the same document, that a window shows as far as they fit."""
+
+
 @dataclass(kw_only=True)
 class ModelConfig:
     """The encoder and how text is cut for it."""
@@ -33,11 +45,25 @@ class ModelConfig:
     personal heads (FedPer), `*LayerNorm*` for personal normalisation (FedBN)."""
 
     def __post_init__(self) -> None:
-        require(8 <= self.max_length <= 512, "model.max_length", "8 to 512 word pieces", self.max_length)
-        require(self.overlap_words >= 0, "model.overlap_words", "0 or more words", self.overlap_words)
-        require(self.context_words >= 0, "model.context_words", "0 or more words", self.context_words)
+        check_windowing(self.windowing)
         if self.dropout is not None:
             require(0 <= self.dropout < 1, "model.dropout", "a number in [0, 1)", self.dropout)
+
+    @property
+    def windowing(self) -> Windowing:
+        """How text is cut for the encoder."""
+        return Windowing(self.max_length, self.overlap_words, self.context_words)
+
+
+def check_windowing(windowing: Windowing) -> None:
+    """Refuse windows that no encoder of ours takes.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    require(8 <= windowing.max_length <= 512, "model.max_length", "8 to 512 word pieces", windowing.max_length)
+    require(windowing.overlap_words >= 0, "model.overlap_words", "0 or more words", windowing.overlap_words)
+    require(windowing.context_words >= 0, "model.context_words", "0 or more words", windowing.context_words)
 
 
 class Schedule(StrEnum):

@@ -17,6 +17,7 @@ from fedner.experiments.test_scores import count_tests, pooled_score, site_score
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
@@ -164,13 +165,9 @@ def _train(course: _Course, dev: Encoded, before: RoundRecord | None, tagger: Ta
         fitted = fit(
             tagger,
             course.train,
-            course.training,
-            seed=course.config.seed,
-            site=course.name,
-            round_number=number,
-            rounds=course.rounds,
+            in_round(course.training, seed=course.config.seed, site=course.name, number=number, rounds=course.rounds),
             memory=memory,
-            progress=lambda done, total: progress.advanced(done, total, "steps"),
+            on_step=lambda done, total: progress.advanced(done, total, "steps"),
         )
         memory, examples = fitted.memory, examples + fitted.num_examples
         dev_score = score(total(evaluate(tagger, dev, course.training).document_counts), tagger.contract)

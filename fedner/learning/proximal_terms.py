@@ -102,11 +102,6 @@ class Drift:
         _add([gradient for gradient, _ in pairs], [term for _, term in pairs], alpha=factor)
 
 
-def has_own_term(config: TrainingConfig) -> bool:
-    """Say whether a site remembers a term of its own."""
-    return config.scaffold or config.dyn_alpha > 0
-
-
 def begin(named: Named, config: TrainingConfig, server: State | None, known: Remembered) -> Drift:
     """Return the terms of a round.
 
@@ -120,7 +115,7 @@ def begin(named: Named, config: TrainingConfig, server: State | None, known: Rem
         RunError: SCAFFOLD without the server's c, or c is of another model.
     """
     parameters = [parameter for _, parameter in named]
-    own = _own(named, known) if has_own_term(config) else []
+    own = _own(named, known) if config.scaffold or config.dyn_alpha > 0 else []
     pull = config.prox_mu or config.dyn_alpha
     return Drift(
         names=[name for name, _ in named],

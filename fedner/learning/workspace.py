@@ -6,10 +6,10 @@ Sites that train one after another in a process need one model, not one each: `s
 import hashlib
 import json
 from collections import OrderedDict
-from dataclasses import asdict
 from functools import lru_cache
 
 from fedner.config import ModelConfig
+from fedner.config.by_value import ByValue
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded
 from fedner.data.labels import LabelContract
@@ -67,12 +67,12 @@ def workspace(config: ModelConfig, contract: LabelContract) -> Workspace:
     Raises:
         InputError: as `build_tagger`.
     """
-    return _workspace(json.dumps(asdict(config)), contract)
+    return _workspace(ByValue(config), contract)
 
 
 @lru_cache(maxsize=2)
-def _workspace(config_json: str, contract: LabelContract) -> Workspace:
-    return Workspace(ModelConfig(**json.loads(config_json)), contract)
+def _workspace(config: ByValue[ModelConfig], contract: LabelContract) -> Workspace:
+    return Workspace(config.value, contract)
 
 
 def _content_digest(documents: tuple[Document, ...]) -> str:
