@@ -1,7 +1,7 @@
 """Every knob of fedner: typed, documented where it is declared, checked when it is loaded.
 
 The classes are Hydra structured configs, so they are not frozen; nothing assigns to them after loading. A group whose
-options differ in their fields (data, partition, aggregation) has one class per option, told apart by `kind`.
+options differ in their fields (data, partition, aggregation) has one class per option, distinguished by `kind`.
 Enum members are lower case because OmegaConf reads and writes them by member name.
 `dumps` and `loads` carry a whole `Config` as one JSON string, which is how it crosses to the sites.
 """
@@ -165,7 +165,7 @@ class Config:
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Rounds and participation."""
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig, metadata=knob(resumable=True, tracked=False))
-    """What `compare` runs."""
+    """Arms, seeds and rates that `compare` runs."""
     tracking: TrackingConfig = field(
         default_factory=TrackingConfig, metadata=knob(resumable=True, free=True, tracked=False)
     )
@@ -204,7 +204,7 @@ def to_plain(config: Config) -> dict[str, Any]:
 
 
 def differences(before: Config, now: Config, free: Sequence[str]) -> list[str]:
-    """Say what differs, a sentence a key, but for the keys and groups that are free to."""
+    """Describe each difference, one sentence per key, except for the keys and groups in `free`."""
     return [
         f"{key} was {old!r}, now {new!r}"
         for key, old, new in _differences(to_plain(before), to_plain(now), "")

@@ -13,5 +13,5 @@ class ByValue(Generic[Part]):
     value: Part
 
     def __hash__(self) -> int:
-        """Return a hash of the value, whose own fields may be lists."""
+        """Return a hash of the value; its own fields may be lists."""
         return hash(repr(self.value))

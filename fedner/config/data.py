@@ -64,7 +64,7 @@ class Misaligned(StrEnum):
 
 
 class Nested(StrEnum):
-    """What happens to spans that overlap, of which IOB2 can say only one."""
+    """What happens to spans that overlap, of which IOB2 can express only one."""
 
     refuse = "refuse"
     outermost = "outermost"
@@ -72,7 +72,7 @@ class Nested(StrEnum):
 
 
 class Discontinuous(StrEnum):
-    """What happens to an entity in several pieces with words between them, which IOB2 cannot say."""
+    """What happens to an entity in several pieces with words between them, which IOB2 cannot express."""
 
     refuse = "refuse"
     hull = "hull"
@@ -93,7 +93,7 @@ class ContractConfig:
 
 @dataclass(kw_only=True)
 class DataConfig:
-    """What every source of text has in common."""
+    """Settings that every source of text has."""
 
     kind: DataKind = MISSING
     contract: ContractConfig = field(default_factory=ContractConfig, metadata=knob(tracked=False))
@@ -151,7 +151,7 @@ class SyntheticData(DataConfig):
 
 @dataclass(kw_only=True)
 class TextFilesData(DataConfig):
-    """What all files of the user's own have in common."""
+    """Settings of all files of the user's own."""
 
     format: TextFormat = TextFormat.auto
     """File format of all files."""
@@ -222,7 +222,7 @@ class HubData(DataConfig):
 
 @dataclass(kw_only=True)
 class AtSitesData(DataConfig):
-    """Nothing to read here: each site of a real federation reads what its own site file names, as that file says.
+    """Nothing to read here: each site of a real federation reads the files that its own site file names.
 
     A run of this kind carries the label contract and no path. `scheme` and `on_illegal` are for federation.public_dev.
     """
@@ -231,7 +231,7 @@ class AtSitesData(DataConfig):
 
     def __post_init__(self) -> None:
         for name in ("train_sentences", "dev_sentences", "exclude_documents"):
-            wanted = "null with data=at_sites, where each site decides what it brings"
+            wanted = "null with data=at_sites, where each site decides which text it uses"
             require(getattr(self, name) is None, f"data.{name}", wanted, getattr(self, name))
 
 
@@ -246,7 +246,7 @@ class PartitionKind(StrEnum):
 
 @dataclass(kw_only=True)
 class PartitionConfig:
-    """What every way to partition has in common. Documents are never cut, and never in two sites."""
+    """Settings of every partition. Documents are never cut, and never in two sites."""
 
     kind: PartitionKind = MISSING
     seed: int = 0
@@ -312,7 +312,7 @@ class NaturalPartition(PartitionConfig):
 
     kind: PartitionKind = PartitionKind.natural
     by: str = "institution"
-    """Metadata key whose value is the site's name."""
+    """Metadata key that holds the site's name."""
 
 
 DATA_CLASSES: dict[str, type[DataConfig]] = {

@@ -162,7 +162,7 @@ class BulyanAggregation(AggregationConfig):
 
 
 class Weighting(StrEnum):
-    """What a site's update weighs."""
+    """How a site's update is weighted."""
 
     examples = "examples"
     words = "words"
@@ -196,19 +196,20 @@ class FederationConfig:
     """After a round without a quorum: `stop` the run (it can be resumed), `skip` the round and leave the global state
     as it was, or `retry` it up to federation.retries times and then stop."""
     retries: int = field(default=3, metadata=_COURSE)
-    """How often a round without a quorum is played again under `retry` (> 0)."""
+    """How often a round without a quorum is retried under `retry` (> 0)."""
     weighting: Weighting = field(default=Weighting.examples, metadata=_FEDERATED)
     """Weight of a site's update in mean-type aggregations; `capped` is examples, but federation.weight_cap at most."""
     weight_cap: float | None = field(default=None, metadata=_FEDERATED)
     """Largest weight under `capped`, in sentences passed through training in a round (> 0): one giant cannot drown the
     rest."""
     max_update_norm: float | None = field(default=10.0, metadata=_FEDERATED)
-    """Refuse an update whose norm is more than this many times what the last rounds' medians let expect of its steps,
-    or more than AdamW can move in them (> 1); None lets all through."""
+    """Refuse an update whose norm is more than this many times the norm expected of its steps from the last rounds'
+    medians, or more than AdamW can move in them (> 1); None accepts all."""
     max_refusals: int | None = field(default=3, metadata=_FEDERATED)
-    """Ask a site no more for training after its update was refused this many times in a row (> 0); None asks always."""
+    """Stop asking a site to train after its update was refused this many times in a row (> 0); None asks always."""
     patience: int | None = field(default=None, metadata=knob())
-    """Stop when pooled dev F1 has had no new best for this many rounds (> 0), in all arms alike; None plays all."""
+    """Early stopping: stop when pooled dev F1 has had no new best for this many rounds (> 0), in all arms alike; None
+    runs all rounds."""
     workers: int = field(default=1, metadata=_COURSE)
     """Processes that train sites side by side in an in-process simulation (> 0); 1 stays in this process."""
     public_dev: list[str] = field(
@@ -229,10 +230,10 @@ class FederationConfig:
     """How much longer than federation.deadline_seconds the server waits while the replies are no quorum (>= 0)."""
     straggler_seconds: float | None = field(default=None, metadata=_COURSE)
     """Once the training replies are a quorum, how long the server waits for the others (>= 0); None waits until the
-    deadline. For real sites only: in a simulation nobody is slow."""
+    deadline. For real sites only: simulated ones have no deadline."""
     spares: int = field(default=0, metadata=_FEDERATED)
-    """Sites asked to train beyond the wanted number (>= 0): the first usable replies make the round, the others are let
-    go. In a simulation a spare is asked in the place of a site whose reply does not count."""
+    """Sites asked to train beyond the wanted number (>= 0): the first usable replies make the round, the others are
+    dropped. In a simulation a spare replaces a site whose reply does not count."""
 
     def __post_init__(self) -> None:
         require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)
@@ -271,7 +272,7 @@ class ExperimentConfig:
     """What `fedner compare` runs."""
 
     arms: list[Arm] = field(default_factory=lambda: [Arm.centralized, Arm.federated, Arm.local], metadata=_FREE)
-    """Arms to compare; `fine_tuned` goes on from the federated model at each site, so it needs `federated` beside it,
+    """Arms to compare; `fine_tuned` continues from the federated model at each site, so it needs `federated` beside it,
     and it sees more text than the others."""
     seeds: list[int] = field(default_factory=lambda: [0], metadata=_FREE)
     """Run seeds; the data and the partition stay the same."""
@@ -285,7 +286,7 @@ class ExperimentConfig:
     confidence: float = field(default=0.95, metadata=_FREE)
     """Coverage of the intervals, (0, 1)."""
     check_test: bool = field(default=True, metadata=_FREE)
-    """Look whether test documents lie in training text, exactly or nearly, and say so in the report; takes about a
+    """Check whether test documents occur in training text, exactly or nearly, and report it; takes about a
     second for a thousand documents, and the extra `audit`."""
 
     def __post_init__(self) -> None:

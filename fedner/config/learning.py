@@ -83,14 +83,14 @@ class Precision(StrEnum):
 
 
 class OptimizerState(StrEnum):
-    """What a site does with AdamW's moments between rounds."""
+    """Whether a site keeps AdamW's moments between rounds."""
 
     reset = "reset"
     keep = "keep"
 
 
 class Partial(StrEnum):
-    """What an `O` means for types that nobody looked for in a document."""
+    """The meaning of an `O` for types that were not annotated in a document."""
 
     marginal = "marginal"
     ignore = "ignore"
@@ -131,14 +131,14 @@ class TrainingConfig:
     dyn_alpha: float = field(default=0.0, metadata=_FEDERATED)
     """FedDyn: weight of the site's dynamic regularizer (>= 0); needs `aggregation=feddyn`. Acar et al. 2021."""
     partial: Partial = Partial.marginal
-    """Where a document's annotators did not look for some types: `marginal` lets an `O` be any tag of those (partial
-    annotation likelihood), `ignore` takes every `O` at its word, which teaches that they are not entities."""
+    """Where some types were not annotated in a document: `marginal` lets an `O` be any tag of those (partial annotation
+    likelihood), `ignore` treats every `O` as a true negative, which teaches that they are not entities."""
     distil_weight: float = 1.0
     """With `partial=marginal`, weight of keeping to the model that a round began with on what such an `O` may be (>= 0;
     1 makes the expected cross-entropy under that model, 0 is the marginal loss alone). After Wang et al. 2023."""
     optimizer_state: OptimizerState = field(default=OptimizerState.reset, metadata=_FEDERATED)
     """Forget or keep AdamW's moments between rounds at a site. Both came to the same F1 on dev (simulations/LOG.md),
-    and what is forgotten need not be kept at sites."""
+    and forgotten moments need not be stored at sites."""
     precision: Precision = Precision.auto
     """`auto` takes bf16 where the device computes it natively, else fp32."""
     device: str = "auto"

@@ -1,4 +1,4 @@
-"""What a comparison keeps on disk: one folder per finished run, so that an interrupted one goes on where it stopped.
+"""The files of a comparison: one folder per finished run, so that an interrupted one continues where it stopped.
 
 <study>/config.yaml  contract.yaml  environment.json
 <study>/arms/<arm>[/<site>]/seed-<s>-lr-<lr>/  result.json  test_counts.safetensors
@@ -62,7 +62,7 @@ def open_study(directory: Path, config: Config, contract: LabelContract) -> None
     """Create a study directory, or check that the one there is of the same configuration.
 
     Raises:
-        RunDirectoryError: the directory holds something else, or a study whose configuration differs.
+        RunDirectoryError: the directory holds something else, or a study with another configuration.
     """
     saved = directory / "config.yaml"
     if saved.exists():
@@ -137,7 +137,7 @@ def drop_state(directory: Path) -> None:
 
 @dataclass
 class Finished:
-    """What a comparison has so far: runs by unit and seed, and dev F1 by unit and learning rate tried."""
+    """The results of a comparison so far: runs by unit and seed, and dev F1 by unit and learning rate tried."""
 
     runs: dict[Unit, dict[int, StoredRun]] = field(default_factory=dict)
     tuning: dict[Unit, dict[float, float]] = field(default_factory=dict)

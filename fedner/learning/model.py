@@ -50,7 +50,7 @@ _TINY_ENCODER_SEED = 0  # one encoder for every run seed, as with a pre-trained 
 
 @dataclass(eq=False)
 class Tagger:
-    """A model with what is needed to use it on text."""
+    """A model with everything that is needed to use it on text."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
@@ -74,7 +74,7 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
     has it grown by the others (`growing`), the same for every seed.
 
     Raises:
-        AssetError: the embedded model cannot be had.
+        AssetError: the embedded model cannot be fetched.
         InputError: no such model, no fast tokenizer, no safetensors weights, or not an encoder that tags tokens.
     """
     if config.name == "tiny-random":
@@ -169,7 +169,7 @@ def _labels(contract: LabelContract) -> dict[int, str]:
 
 
 def _source(name: str) -> str:
-    """Return a directory or hub name; what can only be a directory is not looked for on the hub."""
+    """Return a directory or hub name; a name that can only be a directory is never asked of the hub."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return str(folder)
@@ -277,7 +277,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _plain_errors(name: str) -> Iterator[None]:
-    """Turn the library's errors into one that says what to do."""
+    """Turn the library's errors into one that names the remedy."""
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:

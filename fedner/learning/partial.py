@@ -8,7 +8,7 @@ At a word tagged O, with U the tags of the types that were not annotated and A =
 Elsewhere the loss is the cross-entropy. The first is the likelihood of a partial annotation at one token (Tsuboi et al.
 2008, Training Conditional Random Fields Using Incomplete Annotations; Greenberg et al. 2018, Marginal Likelihood
 Training of BiLSTM-CRF). It leaves open how the mass is spread within A, and its gradient pushes whatever of A the
-model believes already. In a federation the other sites decide it; between two rounds nobody does at the site, so the
+model believes already. In a federation the other sites decide it; at the site nothing does between two rounds, so the
 second term can hold it where the federation had it (after Wang et al. 2023, Federated Domain Adaptation for Named
 Entity Recognition via Distilling with Heterogeneous Tag Sets). Their sum at weight 1 is, up to a constant, the expected
 cross-entropy under q(. | A): a step of generalised expectation maximisation.

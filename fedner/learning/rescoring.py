@@ -1,4 +1,4 @@
-"""A finished model on labelled text, scored twice: by our counts, and by seqeval, whose strict mode they must equal."""
+"""Score a finished model on labelled text twice: by our counts and by seqeval's strict mode, which must agree."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One tagger and its encodings, warm between rounds: what the sites of one process share.
+"""The tagger and the encodings that the sites of one process share, warm between rounds.
 
 Sites that train one after another in a process need one model, not one each: `set_state` before, `get_state` after.
 """
@@ -37,7 +37,7 @@ class Workspace:
         return get_state(self.tagger.model)
 
     def initial_personal(self, seed: int) -> State:
-        """Return what a site that has never trained has as its personal tensors, and leave the tagger there."""
+        """Return the personal tensors of a site that has never trained, and leave the tagger in that state."""
         initial = self.initial_state(seed)
         return {name: initial[name] for name in initial if name in self.tagger.personal}
 

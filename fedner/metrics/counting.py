@@ -1,4 +1,4 @@
-"""Strict entity counts: what is pooled over documents, sites and rounds before anything is divided.
+"""Strict entity counts, which are pooled over documents, sites and rounds before anything is divided.
 
 The rules are those of seqeval with `mode="strict", scheme=IOB2` (https://github.com/chakki-works/seqeval): an entity
 starts at a B tag and runs over the I tags of its type that follow without a gap; an I tag that continues no entity is
@@ -213,7 +213,7 @@ def _tag_ids(sentences: Sequence[Sequence[str]], contract: LabelContract) -> NDA
 
 
 def _entities(tag_ids: NDArray[np.int64]) -> _Entities:
-    """Return the entities of a row of tag ids whose last one is O; ids as in `LabelContract.tags`."""
+    """Return the entities of a row of tag ids that ends in O; ids as in `LabelContract.tags`."""
     types = (tag_ids - 1) // 2
     inside = (tag_ids > 0) & (tag_ids % 2 == 0)
     goes_on = np.zeros(len(tag_ids), dtype=np.bool_)
