@@ -45,8 +45,9 @@ from fedner.refusals import RefusalCode, no_reply, unusable
 def entry(number):
     prf = PRF.of(tp=number, fp=1, fn=1)
     return RoundRecord(round=number, dev=Score(Counts((), (), ()), prf, Macro(0.0, 0.0, 0.0), {}),
-                       seconds=1.0, train_loss=0.5, sites=("a", "b"), refused={"c": no_reply(RefusalCode.silent, "no reply"),
-                                                 "d": unusable(RefusalCode.diverged, "not finite")})
+                       seconds=1.0, train_loss=0.5, sites=("a", "b"),
+                       refused={"c": no_reply(RefusalCode.silent, "no reply"),
+                                "d": unusable(RefusalCode.diverged, "not finite")})
 """
 
 
