@@ -81,15 +81,14 @@ def run_leg(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from fedner.config import ModelConfig
-    from fedner.data.encoding import encode
     from fedner.learning.model import build_tagger
 
     warnings.simplefilter("ignore")  # Trainer's remarks about pinned memory on a machine without a GPU
     torch.set_num_threads(options.threads)
     documents, contract = load_text(options)
     tagger = build_tagger(ModelConfig(name=options.model), contract, seed=0)
-    encoded = encode(documents, tagger.tokenizer, contract, tagger.max_length, tagger.overlap_words)
-    few = encode(documents[: _documents_for(documents, WARM_UP_WINDOWS)], tagger.tokenizer, contract, 128, 16)
+    encoded = tagger.encode(documents)
+    few = tagger.encode(documents[: _documents_for(documents, WARM_UP_WINDOWS)])
     leg = ours if options.leg.startswith("ours") else trainer
     leg(tagger, few, options)
     cpu = time.process_time()
@@ -133,12 +132,13 @@ def _documents_for(documents: list[Any], sentences: int) -> int:
 def ours(tagger: Any, encoded: Any, options: argparse.Namespace) -> tuple[float, float]:
     """Return seconds and mean loss of one pass by `fit`."""
     from fedner.config import Precision, TrainingConfig
+    from fedner.learning.schedule import in_round
     from fedner.learning.training import fit
 
     precision = Precision.fp32 if options.leg == "ours-fp32" else Precision.auto
     config = TrainingConfig(batch_size=options.batch_size, device="cpu", threads=options.threads, precision=precision)
     started = time.perf_counter()
-    result = fit(tagger, encoded, config, seed=0, site="benchmark", round_number=1, rounds=1)
+    result = fit(tagger, encoded, in_round(config, seed=0, site="benchmark", number=1, rounds=1))
     return time.perf_counter() - started, result.loss_sum / result.num_words
 
 

@@ -90,7 +90,7 @@ def _kind(entry: Field[Any]) -> str:
     name = (
         entry.type.__name__ if isinstance(entry.type, type) and not hasattr(entry.type, "__args__") else str(entry.type)
     )
-    for module in ("federation", "policy"):
+    for module in ("knobs", "policy"):
         name = name.replace(f"fedner.config.{module}.", "")
     return name.replace(" | None", " or null").replace("|", "or")
 

@@ -1,7 +1,7 @@
 """Every knob of fedner: typed, documented where it is declared, checked when it is loaded.
 
 The classes are Hydra structured configs, so they are not frozen; nothing assigns to them after loading. A group whose
-options differ in their fields (data, partition, aggregation) has one class per option, told apart by `kind`.
+options differ in their fields (data, partition, aggregation) has one class per option, distinguished by `kind`.
 Enum members are lower case because OmegaConf reads and writes them by member name.
 `dumps` and `loads` carry a whole `Config` as one JSON string, which is how it crosses to the sites.
 """
@@ -47,7 +47,6 @@ from fedner.config.federation import (
     AdaptiveAggregation,
     AggregationConfig,
     AggregationKind,
-    Arm,
     BulyanAggregation,
     ExperimentConfig,
     FedAdagradAggregation,
@@ -64,6 +63,7 @@ from fedner.config.federation import (
     TrimmedMeanAggregation,
     Weighting,
 )
+from fedner.config.knobs import Arm, PathKind, knob
 from fedner.config.learning import (
     ModelConfig,
     OptimizerState,
@@ -71,6 +71,7 @@ from fedner.config.learning import (
     Precision,
     Schedule,
     TrainingConfig,
+    Windowing,
 )
 from fedner.config.plain import refuse_unsafe
 from fedner.config.tracking import TrackingConfig, WandbMode
@@ -132,6 +133,7 @@ __all__ = [
     "TrimmedMeanAggregation",
     "WandbMode",
     "Weighting",
+    "Windowing",
     "differences",
     "dumps",
     "from_plain",
@@ -144,11 +146,11 @@ __all__ = [
 class Config:
     """One run or one comparison."""
 
-    name: str | None = None
+    name: str | None = field(default=None, metadata=knob(resumable=True, free=True, tracked=False))
     """Name of the run directory; None makes one from the command, the data and the time."""
-    output: str = "runs"
+    output: str = field(default="runs", metadata=knob(resumable=True, free=True, path=PathKind.path, tracked=False))
     """Folder that holds the run directories."""
-    seed: int = 0
+    seed: int = field(default=0, metadata=knob(free=True))
     """Run seed: head, order of examples, dropout, sampling of sites (>= 0). `compare` uses experiment.seeds."""
     data: DataConfig = field(default_factory=DataConfig)
     """Where the text comes from."""
@@ -158,14 +160,16 @@ class Config:
     """How the corpus becomes sites."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The local loop."""
-    aggregation: AggregationConfig = field(default_factory=AggregationConfig)
+    aggregation: AggregationConfig = field(default_factory=AggregationConfig, metadata=knob(arm=Arm.federated))
     """How updates become the next global state."""
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Rounds and participation."""
-    experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
-    """What `compare` runs."""
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    """Who else is told what happens."""
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig, metadata=knob(resumable=True, tracked=False))
+    """Arms, seeds and rates that `compare` runs."""
+    tracking: TrackingConfig = field(
+        default_factory=TrackingConfig, metadata=knob(resumable=True, free=True, tracked=False)
+    )
+    """Trackers that receive a run's events."""
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", "0 or more", self.seed)
@@ -200,7 +204,7 @@ def to_plain(config: Config) -> dict[str, Any]:
 
 
 def differences(before: Config, now: Config, free: Sequence[str]) -> list[str]:
-    """Say what differs, a sentence a key, but for the keys and groups that are free to."""
+    """Describe each difference, one sentence per key, except for the keys and groups in `free`."""
     return [
         f"{key} was {old!r}, now {new!r}"
         for key, old, new in _differences(to_plain(before), to_plain(now), "")

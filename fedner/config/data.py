@@ -6,6 +6,9 @@ from enum import StrEnum
 from omegaconf import MISSING
 
 from fedner.config.checks import require
+from fedner.config.knobs import PathKind, knob
+
+_PATH = knob(path=PathKind.path)
 
 
 class DataKind(StrEnum):
@@ -61,7 +64,7 @@ class Misaligned(StrEnum):
 
 
 class Nested(StrEnum):
-    """What happens to spans that overlap, of which IOB2 can say only one."""
+    """What happens to spans that overlap, of which IOB2 can express only one."""
 
     refuse = "refuse"
     outermost = "outermost"
@@ -69,7 +72,7 @@ class Nested(StrEnum):
 
 
 class Discontinuous(StrEnum):
-    """What happens to an entity in several pieces with words between them, which IOB2 cannot say."""
+    """What happens to an entity in several pieces with words between them, which IOB2 cannot express."""
 
     refuse = "refuse"
     hull = "hull"
@@ -90,12 +93,12 @@ class ContractConfig:
 
 @dataclass(kw_only=True)
 class DataConfig:
-    """What every source of text has in common."""
+    """Settings that every source of text has."""
 
     kind: DataKind = MISSING
-    contract: ContractConfig = field(default_factory=ContractConfig)
+    contract: ContractConfig = field(default_factory=ContractConfig, metadata=knob(tracked=False))
     """The label contract, inline; leave `types` empty to use `contract_file`."""
-    contract_file: str | None = None
+    contract_file: str | None = field(default=None, metadata=_PATH)
     """YAML file with name, version and types, in place of the inline contract."""
     scheme: TagScheme = TagScheme.auto
     """Tagging scheme of the source."""
@@ -107,7 +110,7 @@ class DataConfig:
     """The same for the dev split, which is scored after every round (> 0); None keeps all."""
     sample_seed: int = 0
     """Seed of that choice; kept apart from the run seed so that every seed trains on the same text."""
-    exclude_documents: str | None = None
+    exclude_documents: str | None = field(default=None, metadata=_PATH)
     """File with one document id a line, of documents to leave out on reading; `fedner data audit` writes one."""
 
     def __post_init__(self) -> None:
@@ -148,7 +151,7 @@ class SyntheticData(DataConfig):
 
 @dataclass(kw_only=True)
 class TextFilesData(DataConfig):
-    """What all files of the user's own have in common."""
+    """Settings of all files of the user's own."""
 
     format: TextFormat = TextFormat.auto
     """File format of all files."""
@@ -171,11 +174,11 @@ class FilesData(TextFilesData):
     """The user's own files, one list per split."""
 
     kind: DataKind = DataKind.files
-    train: list[str] = field(default_factory=list)
+    train: list[str] = field(default_factory=list, metadata=_PATH)
     """Training files."""
-    dev: list[str] = field(default_factory=list)
+    dev: list[str] = field(default_factory=list, metadata=_PATH)
     """Development files; used to choose the round, never to train."""
-    test: list[str] = field(default_factory=list)
+    test: list[str] = field(default_factory=list, metadata=_PATH)
     """Test files; scored once, at the end."""
 
 
@@ -184,7 +187,7 @@ class SitesData(TextFilesData):
     """A folder with one sub-folder per site, each holding train, dev and test files: a natural partition."""
 
     kind: DataKind = DataKind.sites
-    root: str = MISSING
+    root: str = field(default=MISSING, metadata=_PATH)
     """The folder; a site's name is its sub-folder's name, its files are train.*, dev.* and test.* (BRAT: folders)."""
     sites: list[str] = field(default_factory=list)
     """Sub-folders that take part, in any order; empty takes all that are not in `unseen`."""
@@ -197,7 +200,7 @@ class HubData(DataConfig):
     """A Hugging Face data set by name, or a directory written by `datasets` `save_to_disk`."""
 
     kind: DataKind = DataKind.hub
-    path: str = MISSING
+    path: str = field(default=MISSING, metadata=knob(path=PathKind.folder_or_name))
     """Data set name on the hub, or a local directory."""
     subset: str | None = None
     """Configuration of the data set, where it has several."""
@@ -219,7 +222,7 @@ class HubData(DataConfig):
 
 @dataclass(kw_only=True)
 class AtSitesData(DataConfig):
-    """Nothing to read here: each site of a real federation reads what its own site file names, as that file says.
+    """Nothing to read here: each site of a real federation reads the files that its own site file names.
 
     A run of this kind carries the label contract and no path. `scheme` and `on_illegal` are for federation.public_dev.
     """
@@ -228,7 +231,7 @@ class AtSitesData(DataConfig):
 
     def __post_init__(self) -> None:
         for name in ("train_sentences", "dev_sentences", "exclude_documents"):
-            wanted = "null with data=at_sites, where each site decides what it brings"
+            wanted = "null with data=at_sites, where each site decides which text it uses"
             require(getattr(self, name) is None, f"data.{name}", wanted, getattr(self, name))
 
 
@@ -243,7 +246,7 @@ class PartitionKind(StrEnum):
 
 @dataclass(kw_only=True)
 class PartitionConfig:
-    """What every way to partition has in common. Documents are never cut, and never in two sites."""
+    """Settings of every partition. Documents are never cut, and never in two sites."""
 
     kind: PartitionKind = MISSING
     seed: int = 0
@@ -309,7 +312,7 @@ class NaturalPartition(PartitionConfig):
 
     kind: PartitionKind = PartitionKind.natural
     by: str = "institution"
-    """Metadata key whose value is the site's name."""
+    """Metadata key that holds the site's name."""
 
 
 DATA_CLASSES: dict[str, type[DataConfig]] = {

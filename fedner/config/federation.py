@@ -6,6 +6,11 @@ from enum import StrEnum
 from omegaconf import MISSING
 
 from fedner.config.checks import require
+from fedner.config.knobs import Arm, PathKind, knob
+
+_FEDERATED = knob(arm=Arm.federated)
+_COURSE = knob(arm=Arm.federated, resumable=True)  # how a federation is run, which no whole round's result depends on
+_FREE = knob(free=True)
 
 
 class AggregationKind(StrEnum):
@@ -157,7 +162,7 @@ class BulyanAggregation(AggregationConfig):
 
 
 class Weighting(StrEnum):
-    """What a site's update weighs."""
+    """How a site's update is weighted."""
 
     examples = "examples"
     words = "words"
@@ -177,55 +182,58 @@ class MissedQuorum(StrEnum):
 class FederationConfig:
     """Rounds and participation."""
 
-    rounds: int = 10
+    rounds: int = field(default=10, metadata=knob(resumable=True))
     """Number of rounds (> 0); the centralized and local arms evaluate at the same points."""
-    fraction: float = 1.0
+    fraction: float = field(default=1.0, metadata=_FEDERATED)
     """Share of the sites asked to train in a round, (0, 1]; seeded by run seed and round."""
-    min_sites: int = 1
+    min_sites: int = field(default=1, metadata=_FEDERATED)
     """A round needs at least this many usable replies (> 0)."""
-    min_share: float = 0.0
+    min_share: float = field(default=0.0, metadata=_FEDERATED)
     """A round needs usable replies of sites that hold this share of all connected sites' training sentences, [0, 1]."""
-    mandatory: list[str] = field(default_factory=list)
+    mandatory: list[str] = field(default_factory=list, metadata=_FEDERATED)
     """Names of sites that are asked in every round, and without whose usable reply a round does not count."""
-    missed_quorum: MissedQuorum = MissedQuorum.stop
+    missed_quorum: MissedQuorum = field(default=MissedQuorum.stop, metadata=_COURSE)
     """After a round without a quorum: `stop` the run (it can be resumed), `skip` the round and leave the global state
     as it was, or `retry` it up to federation.retries times and then stop."""
-    retries: int = 3
-    """How often a round without a quorum is played again under `retry` (> 0)."""
-    weighting: Weighting = Weighting.examples
+    retries: int = field(default=3, metadata=_COURSE)
+    """How often a round without a quorum is retried under `retry` (> 0)."""
+    weighting: Weighting = field(default=Weighting.examples, metadata=_FEDERATED)
     """Weight of a site's update in mean-type aggregations; `capped` is examples, but federation.weight_cap at most."""
-    weight_cap: float | None = None
+    weight_cap: float | None = field(default=None, metadata=_FEDERATED)
     """Largest weight under `capped`, in sentences passed through training in a round (> 0): one giant cannot drown the
     rest."""
-    max_update_norm: float | None = 10.0
-    """Refuse an update whose norm is more than this many times what the last rounds' medians let expect of its steps,
-    or more than AdamW can move in them (> 1); None lets all through."""
-    max_refusals: int | None = 3
-    """Ask a site no more for training after its update was refused this many times in a row (> 0); None asks always."""
-    patience: int | None = None
-    """Stop when pooled dev F1 has had no new best for this many rounds (> 0), in all arms alike; None plays all."""
-    workers: int = 1
+    max_update_norm: float | None = field(default=10.0, metadata=_FEDERATED)
+    """Refuse an update whose norm is more than this many times the norm expected of its steps from the last rounds'
+    medians, or more than AdamW can move in them (> 1); None accepts all."""
+    max_refusals: int | None = field(default=3, metadata=_FEDERATED)
+    """Stop asking a site to train after its update was refused this many times in a row (> 0); None asks always."""
+    patience: int | None = field(default=None, metadata=knob())
+    """Early stopping: stop when pooled dev F1 has had no new best for this many rounds (> 0), in all arms alike; None
+    runs all rounds."""
+    workers: int = field(default=1, metadata=_COURSE)
     """Processes that train sites side by side in an in-process simulation (> 0); 1 stays in this process."""
-    public_dev: list[str] = field(default_factory=list)
+    public_dev: list[str] = field(
+        default_factory=list, metadata=knob(arm=Arm.federated, path=PathKind.path, tracked=False)
+    )
     """Files the server may evaluate on after every round, format detected; empty evaluates at the sites only."""
-    spill_bytes: int | None = 2 * 1024**3
+    spill_bytes: int | None = field(default=2 * 1024**3, metadata=knob(resumable=True, free=True))
     """Replies of a round that the server may hold in memory where an aggregation needs all of them (median,
     trimmed_mean, krum, bulyan), in bytes of tensors (>= 0; 2 GiB); further ones lie in the run directory meanwhile.
     None keeps all in memory."""
-    wait_seconds: float = 600.0
+    wait_seconds: float = field(default=600.0, metadata=_COURSE)
     """How long the server waits for sites to connect, or to come back where a round cannot begin without them, and,
     once a reply has come in a round, for the next one (> 0)."""
-    deadline_seconds: float | None = None
+    deadline_seconds: float | None = field(default=None, metadata=_COURSE)
     """How long sites have for training or scoring in a round, all together (> 0); later replies do not count. None
     waits for the first reply without a limit. Sites that train in the server's own process have no deadline."""
-    grace_seconds: float = 0.0
+    grace_seconds: float = field(default=0.0, metadata=_COURSE)
     """How much longer than federation.deadline_seconds the server waits while the replies are no quorum (>= 0)."""
-    straggler_seconds: float | None = None
+    straggler_seconds: float | None = field(default=None, metadata=_COURSE)
     """Once the training replies are a quorum, how long the server waits for the others (>= 0); None waits until the
-    deadline. For real sites only: in a simulation nobody is slow."""
-    spares: int = 0
-    """Sites asked to train beyond the wanted number (>= 0): the first usable replies make the round, the others are let
-    go. In a simulation a spare is asked in the place of a site whose reply does not count."""
+    deadline. For real sites only: simulated ones have no deadline."""
+    spares: int = field(default=0, metadata=_FEDERATED)
+    """Sites asked to train beyond the wanted number (>= 0): the first usable replies make the round, the others are
+    dropped. In a simulation a spare replaces a site whose reply does not count."""
 
     def __post_init__(self) -> None:
         require(self.rounds > 0, "federation.rounds", "a number above 0", self.rounds)
@@ -259,40 +267,26 @@ class FederationConfig:
         require(self.spares >= 0, "federation.spares", "0 or more", self.spares)
 
 
-class Arm(StrEnum):
-    """A way to train on the same data."""
-
-    centralized = "centralized"
-    federated = "federated"
-    local = "local"
-    fine_tuned = "fine_tuned"
-
-    @property
-    def per_site(self) -> bool:
-        """Whether the arm trains one model for each site rather than one for all."""
-        return self in (Arm.local, Arm.fine_tuned)
-
-
 @dataclass(kw_only=True)
 class ExperimentConfig:
     """What `fedner compare` runs."""
 
-    arms: list[Arm] = field(default_factory=lambda: [Arm.centralized, Arm.federated, Arm.local])
-    """Arms to compare; `fine_tuned` goes on from the federated model at each site, so it needs `federated` beside it,
+    arms: list[Arm] = field(default_factory=lambda: [Arm.centralized, Arm.federated, Arm.local], metadata=_FREE)
+    """Arms to compare; `fine_tuned` continues from the federated model at each site, so it needs `federated` beside it,
     and it sees more text than the others."""
-    seeds: list[int] = field(default_factory=lambda: [0])
+    seeds: list[int] = field(default_factory=lambda: [0], metadata=_FREE)
     """Run seeds; the data and the partition stay the same."""
-    lr_grid: list[float] = field(default_factory=list)
+    lr_grid: list[float] = field(default_factory=list, metadata=_FREE)
     """Learning rates tried per arm on the first seed, the best on dev taken; empty keeps training.lr for all arms."""
-    fine_tune_rounds: int = 2
+    fine_tune_rounds: int = field(default=2, metadata=knob(arm=Arm.fine_tuned))
     """Rounds of local training after federating, in arm `fine_tuned` (> 0); a site keeps its best round on its own dev,
     or the federated model where none is better."""
-    bootstrap_samples: int = 1000
+    bootstrap_samples: int = field(default=1000, metadata=_FREE)
     """Document resamples behind every interval (>= 100)."""
-    confidence: float = 0.95
+    confidence: float = field(default=0.95, metadata=_FREE)
     """Coverage of the intervals, (0, 1)."""
-    check_test: bool = True
-    """Look whether test documents lie in training text, exactly or nearly, and say so in the report; takes about a
+    check_test: bool = field(default=True, metadata=_FREE)
+    """Check whether test documents occur in training text, exactly or nearly, and report it; takes about a
     second for a thousand documents, and the extra `audit`."""
 
     def __post_init__(self) -> None:

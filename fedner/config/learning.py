@@ -4,13 +4,28 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fedner.config.checks import require
+from fedner.config.knobs import Arm, PathKind, knob
+
+_FEDERATED = knob(arm=Arm.federated)
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How text is cut into windows for an encoder."""
+
+    max_length: int = 128
+    """Word pieces in a window, special tokens included."""
+    overlap_words: int = 16
+    """Words that neighbouring windows of a long sentence share at least where they fit, at most half a window."""
+    context_words: int = 0
+    """Words of the sentences before and after, of the same document, that a window shows as far as they fit."""
 
 
 @dataclass(kw_only=True)
 class ModelConfig:
     """The encoder and how text is cut for it."""
 
-    name: str = "minilm"
+    name: str = field(default="minilm", metadata=knob(path=PathKind.folder_or_name))
     """`minilm` (embedded default, fetched on first use), `tiny-random` (2 random layers, for tests and smoke runs), a
     local Hugging Face directory or a hub name of a BERT-family encoder."""
     revision: str | None = None
@@ -25,17 +40,30 @@ class ModelConfig:
     """Dropout of encoder and head, [0, 1); None keeps the encoder's own."""
     frozen: list[str] = field(default_factory=list)
     """Prefixes of parameter names that are neither trained nor sent, such as `bert.embeddings`."""
-
-    personal: list[str] = field(default_factory=list)
+    personal: list[str] = field(default_factory=list, metadata=_FEDERATED)
     """Names of tensors, `*` standing for anything, that each site trains and keeps for itself: `classifier` for
     personal heads (FedPer), `*LayerNorm*` for personal normalisation (FedBN)."""
 
     def __post_init__(self) -> None:
-        require(8 <= self.max_length <= 512, "model.max_length", "8 to 512 word pieces", self.max_length)
-        require(self.overlap_words >= 0, "model.overlap_words", "0 or more words", self.overlap_words)
-        require(self.context_words >= 0, "model.context_words", "0 or more words", self.context_words)
+        check_windowing(self.windowing)
         if self.dropout is not None:
             require(0 <= self.dropout < 1, "model.dropout", "a number in [0, 1)", self.dropout)
+
+    @property
+    def windowing(self) -> Windowing:
+        """How text is cut for the encoder."""
+        return Windowing(self.max_length, self.overlap_words, self.context_words)
+
+
+def check_windowing(windowing: Windowing) -> None:
+    """Refuse windows that no encoder of ours takes.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    require(8 <= windowing.max_length <= 512, "model.max_length", "8 to 512 word pieces", windowing.max_length)
+    require(windowing.overlap_words >= 0, "model.overlap_words", "0 or more words", windowing.overlap_words)
+    require(windowing.context_words >= 0, "model.context_words", "0 or more words", windowing.context_words)
 
 
 class Schedule(StrEnum):
@@ -55,14 +83,14 @@ class Precision(StrEnum):
 
 
 class OptimizerState(StrEnum):
-    """What a site does with AdamW's moments between rounds."""
+    """Whether a site keeps AdamW's moments between rounds."""
 
     reset = "reset"
     keep = "keep"
 
 
 class Partial(StrEnum):
-    """What an `O` means for types that nobody looked for in a document."""
+    """The meaning of an `O` for types that were not annotated in a document."""
 
     marginal = "marginal"
     ignore = "ignore"
@@ -96,21 +124,21 @@ class TrainingConfig:
     """AdamW epsilon (> 0)."""
     max_grad_norm: float | None = 1.0
     """Global gradient norm limit (> 0); None does not clip."""
-    prox_mu: float = 0.0
+    prox_mu: float = field(default=0.0, metadata=_FEDERATED)
     """FedProx: weight of 1/2 ||w - w_round||^2 in the site's objective (>= 0). Li et al. 2020."""
-    scaffold: bool = False
+    scaffold: bool = field(default=False, metadata=_FEDERATED)
     """SCAFFOLD: correct a site's gradients by control variates, which double what travels. Karimireddy et al. 2020."""
-    dyn_alpha: float = 0.0
+    dyn_alpha: float = field(default=0.0, metadata=_FEDERATED)
     """FedDyn: weight of the site's dynamic regularizer (>= 0); needs `aggregation=feddyn`. Acar et al. 2021."""
     partial: Partial = Partial.marginal
-    """Where a document's annotators did not look for some types: `marginal` lets an `O` be any tag of those (partial
-    annotation likelihood), `ignore` takes every `O` at its word, which teaches that they are not entities."""
+    """Where some types were not annotated in a document: `marginal` lets an `O` be any tag of those (partial annotation
+    likelihood), `ignore` treats every `O` as a true negative, which teaches that they are not entities."""
     distil_weight: float = 1.0
     """With `partial=marginal`, weight of keeping to the model that a round began with on what such an `O` may be (>= 0;
     1 makes the expected cross-entropy under that model, 0 is the marginal loss alone). After Wang et al. 2023."""
-    optimizer_state: OptimizerState = OptimizerState.reset
+    optimizer_state: OptimizerState = field(default=OptimizerState.reset, metadata=_FEDERATED)
     """Forget or keep AdamW's moments between rounds at a site. Both came to the same F1 on dev (simulations/LOG.md),
-    and what is forgotten need not be kept at sites."""
+    and forgotten moments need not be stored at sites."""
     precision: Precision = Precision.auto
     """`auto` takes bf16 where the device computes it natively, else fp32."""
     device: str = "auto"

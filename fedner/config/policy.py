@@ -66,7 +66,7 @@ class AppsPolicy:
     """Which app bundles a site accepts requests from. No bundle's code is ever run."""
 
     names: list[str] = field(default_factory=lambda: ["fedner/fedner", "fedner/fedner-run"])
-    """Publisher and name of the bundle, as its pyproject.toml says."""
+    """Publisher and name of the bundle, as in its pyproject.toml."""
     versions: list[str] = field(default_factory=list)
     """Versions of the bundle; empty allows all."""
     hashes: list[str] = field(default_factory=list)
@@ -113,7 +113,7 @@ class SitePolicy:
     max_steps: int | None = 20_000
     """Optimizer steps a round, where a run counts those (> 0); null sets no limit."""
     min_sites: int = 1
-    """Sites whose updates every round of the run must unite, by its federation.min_sites (> 0)."""
+    """Least federation.min_sites of a run, so that every round unites the updates of this many sites (> 0)."""
     tensors: list[str] = field(default_factory=lambda: ["*"])
     """Names of tensors that may leave, `*` standing for anything. A run that trains others is refused."""
     dev: ScoresPolicy = field(default_factory=ScoresPolicy)
@@ -121,7 +121,7 @@ class SitePolicy:
     test: ScoresPolicy = field(default_factory=ScoresPolicy)
     """Scores on the test split, reported once, at the end."""
     label_counts: bool = True
-    """Whether it may become known how often a type occurs, which true positives and false negatives add up to."""
+    """Whether the number of gold entities of a type may become known: the sum of true positives and false negatives."""
     document_counts: bool = False
     """Whether test counts may leave document by document; the server needs them for intervals only."""
     sentences: Sizes = Sizes.exact
@@ -130,10 +130,10 @@ class SitePolicy:
     """What sizes are rounded up to a multiple of, with `sentences: rounded` (> 1)."""
     fingerprints: bool = False
     """Whether `fedner data fingerprint` may make a file of signatures of the site's documents, by which documents that
-    other sites have too are found; docs/security.md says what it shows."""
+    other sites have too are found; docs/security.md describes what it reveals."""
     hours: list[str] = field(default_factory=list)
     """When training and scoring may begin, in the site's local time, as in `mon-fri 20:00-06:00`, `sun 00:00-24:00` or
-    `22:00-05:00`; a window that ends before it begins goes on after midnight. Empty allows all times."""
+    `22:00-05:00`; a window that ends before it begins continues after midnight. Empty allows all times."""
     privacy_floor: float | None = None
     """Largest epsilon of differential privacy that the site accepts. Not supported yet: only null is accepted."""
 
@@ -148,9 +148,9 @@ class SitePolicy:
             require(_is_hash(value), "contracts", "64 hexadecimal digits in lower case", value)
         unsupported = "null: this version trains without differential privacy and cannot keep such a promise"
         require(self.privacy_floor is None, "privacy_floor", unsupported, self.privacy_floor)
-        told = [name for name in ("dev", "test") if getattr(self, name).tell is not ScoresTold.none]
-        wanted = f"true where {' and '.join(told)} scores leave (or `tell: none` there)"
-        require(self.label_counts or not told, "label_counts", wanted, self.label_counts)
+        reported = [name for name in ("dev", "test") if getattr(self, name).tell is not ScoresTold.none]
+        wanted = f"true where {' and '.join(reported)} scores leave (or `tell: none` there)"
+        require(self.label_counts or not reported, "label_counts", wanted, self.label_counts)
         for window in self.hours:
             parse_hours(window)
 
@@ -167,7 +167,7 @@ def parse_hours(text: str) -> Hours:
     """Read a window such as `mon-fri 20:00-06:00`.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not one.
     """
     wanted = "days and hours as in 'mon-fri 20:00-06:00', 'sat 08:00-12:00' or '22:00-05:00' (in quotes)"
     found = _HOURS.fullmatch(text.strip().lower())

@@ -1,10 +1,9 @@
-"""The site file: what one institution says about its text, its labels, its machine and what it allows; written and read
-only there.
+"""The site file: one institution's text, labels, machine and policy; written and read only there.
 
 A site file can narrow what a federation asks of the site, never widen it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fedner.config.checks import require
 from fedner.config.data import FilesData
+from fedner.config.knobs import PathKind, knob
 from fedner.config.learning import Precision
+from fedner.config.paths import seen_from
 from fedner.config.plain import refuse_unsafe
 from fedner.config.policy import SitePolicy
 from fedner.config.strict_yaml import read_yaml
 from fedner.config.suggesting import keys_of, suggestion
 from fedner.errors import ConfigError
+
+_PATH = knob(path=PathKind.path)
 
 
 @dataclass(kw_only=True)
@@ -40,16 +43,16 @@ class SiteLabels:
 
 @dataclass(kw_only=True)
 class MachineConfig:
-    """The site's machine: what of it a run may take."""
+    """The limits that a run must keep on the site's machine."""
 
     device: str | None = None
-    """Torch device name, in place of what the run says; null leaves it to the run."""
+    """Torch device name, in place of the run's own; null leaves it to the run."""
     precision: Precision | None = None
-    """Arithmetic of forward and backward pass, in place of what the run says; null leaves it to the run."""
+    """Arithmetic of forward and backward pass, in place of the run's own; null leaves it to the run."""
     threads: int | None = None
     """Most CPU threads (> 0); a run that asks for fewer gets fewer. Null leaves it to the run."""
     nice: int = 0
-    """Niceness of the process that trains, 0 to 19; higher leaves the processor to others."""
+    """Niceness of the process that trains, 0 to 19; a higher one yields the processor to others."""
     gpu_memory_fraction: float | None = None
     """Share of the GPU's memory that training may take, (0, 1]; null sets no limit."""
 
@@ -62,13 +65,13 @@ class MachineConfig:
 
 @dataclass(kw_only=True)
 class TrailConfig:
-    """The site's record of who asked for what and what left, see docs/security.md."""
+    """The site's record of requests and of the replies that left, see docs/security.md."""
 
-    path: str = "audit.jsonl"
+    path: str = field(default="audit.jsonl", metadata=_PATH)
     """The audit trail; a relative path is seen from the site file."""
-    anchor: str | None = None
-    """File, best on another disk or machine, that is given the trail's head after every line: what shows that lines
-    were cut off its end. A relative path is seen from the site file."""
+    anchor: str | None = field(default=None, metadata=_PATH)
+    """File, best on another disk or machine, that receives the trail's head after every line, so that lines cut off its
+    end are noticed. A relative path is seen from the site file."""
 
 
 @dataclass(kw_only=True)
@@ -84,9 +87,9 @@ class SiteConfig:
     accept_changed_text: bool = False
     """Whether a run goes on when the site's text changed since it began; otherwise the site refuses its requests."""
     machine: MachineConfig = field(default_factory=MachineConfig)
-    """What of the site's machine a run may take."""
+    """Limits that a run must keep on the site's machine."""
     policy: SitePolicy = field(default_factory=SitePolicy)
-    """What the site allows."""
+    """Requests that the site answers, and values that may leave."""
     audit: TrailConfig = field(default_factory=TrailConfig)
     """The site's own record."""
 
@@ -106,7 +109,7 @@ def read_site(path: str | Path) -> SiteConfig:
     if not isinstance(plain, dict):
         raise ConfigError(f"{place}: expected a site file with `site`, `data` and `labels`, got no such keys")
     try:
-        return _seen_from(_site_of(plain), place.resolve().parent)
+        return seen_from(_site_of(plain), place.resolve().parent)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from error
 
@@ -119,10 +122,10 @@ def _site_of(plain: dict[Any, Any]) -> SiteConfig:
     except ConfigError as error:
         raise ConfigError(_placed(plain, str(error))) from error
     except OmegaConfBaseException as error:
-        key, told = getattr(error, "full_key", None), str(error).splitlines()[0]
+        key, reason = getattr(error, "full_key", None), str(error).splitlines()[0]
         if not key:
-            raise ConfigError(f"site file: {told}") from error
-        raise ConfigError(f"{key}: {told}{suggestion(key, keys_of(SiteConfig))}") from error
+            raise ConfigError(f"site file: {reason}") from error
+        raise ConfigError(f"{key}: {reason}{suggestion(key, keys_of(SiteConfig))}") from error
     assert isinstance(config, SiteConfig)
     return config
 
@@ -142,16 +145,3 @@ def _is_given(plain: Any, key: str) -> bool:
             return False
         plain = plain[name]
     return True
-
-
-def _seen_from(config: SiteConfig, folder: Path) -> SiteConfig:
-    data, audit = config.data, config.audit
-    files = {name: [str(folder / each) for each in getattr(data, name)] for name in ("train", "dev", "test")}
-    contract = None if data.contract_file is None else str(folder / data.contract_file)
-    excluded = None if data.exclude_documents is None else str(folder / data.exclude_documents)
-    anchor = None if audit.anchor is None else str(folder / audit.anchor)
-    return replace(
-        config,
-        data=replace(data, **files, contract_file=contract, exclude_documents=excluded),
-        audit=replace(audit, path=str(folder / audit.path), anchor=anchor),
-    )

@@ -1,4 +1,4 @@
-"""Who else is told what happens in a run."""
+"""Trackers that receive a run's events."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from fedner.config.checks import require
 
 
 class WandbMode(StrEnum):
-    """Whether Weights & Biases writes to this machine's disk only or sends what it is told."""
+    """Whether Weights & Biases writes to this machine's disk only or also sends its data."""
 
     offline = "offline"
     online = "online"
@@ -16,7 +16,7 @@ class WandbMode(StrEnum):
 
 @dataclass(kw_only=True)
 class TrackingConfig:
-    """Trackers that are told what history.jsonl tells; all off, none changes a result, no site acts on them."""
+    """Trackers that receive the events of history.jsonl; all off, none changes a result, sites ignore them."""
 
     tensorboard: bool = False
     """Write event files for TensorBoard into the run directory (extra `tensorboard`)."""
@@ -25,7 +25,7 @@ class TrackingConfig:
     mlflow_uri: str | None = None
     """MLflow's tracking URI, without a password; None is the SQLite file `mlflow.db` under `output`."""
     mlflow_experiment: str = "fedner"
-    """Name of the MLflow experiment that the runs join; made if it is not there."""
+    """Name of the MLflow experiment that the runs join; created if it does not exist."""
     wandb: WandbMode | None = None
     """Weights & Biases: `offline` writes into the run directory and sends nothing, `online` sends (extra `wandb`); None
     is off."""

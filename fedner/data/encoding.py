@@ -1,13 +1,7 @@
 """Documents -> windows of word pieces, and back: what the tagger sees of a shard.
 
-The first piece of a word carries its tag id, every other position IGNORE. A sentence that does not fit one window is
-cut at word boundaries into windows that share words. Each word is *owned* by exactly one window, the one in which it
-has most context: only there is it trained and predicted. So no gold entity is lost and no word counts twice. Owned
-words come in text order, hence the n-th labelled position of all windows is the n-th word of the shard; that is all
-the bookkeeping there is.
-
-A window may also show words of the sentences around its own, as far as they are of the same document (Schweter and
-Akbik 2020, FLERT: Document-Level Features for Named Entity Recognition). They are context and owned elsewhere.
+The first piece of a word carries its tag id, every other position IGNORE. Owned words (`windowing`) come in text order,
+hence the n-th labelled position of all windows is the n-th word of the shard; that is all the bookkeeping there is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedner.config import Windowing
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import LabelContract
+from fedner.data.windowing import Longs, Windows, cut, offsets, ranges, widen
 from fedner.errors import InputError, LabelError
 
 if TYPE_CHECKING:
@@ -32,12 +28,11 @@ _SENTENCES_PER_CALL = 20_000
 """Bounds the tokenizer's own working memory, which is far larger than what is kept."""
 
 Ints = NDArray[np.int32]
-Longs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class EncodingStats:
-    """What encoding met and what it did about it."""
+    """Counts of what encoding found, and of how it was treated."""
 
     sentences: int
     words: int
@@ -115,43 +110,30 @@ class _Pieces(NamedTuple):
     unknown: int
 
 
-class _Windows(NamedTuple):
-    """Word ranges: a window shows words `[first, end)` and owns `[owned[w], owned[w + 1])`; all of the shard."""
-
-    first: Longs
-    end: Longs
-    owned: Longs
-
-
 def encode(
     documents: Sequence[Document],
     tokenizer: "PreTrainedTokenizerFast",
     contract: LabelContract,
-    max_length: int,
-    overlap_words: int,
-    context_words: int = 0,
+    windowing: Windowing,
 ) -> Encoded:
     """Encode documents for one tokenizer and contract.
-
-    Args:
-        max_length: pieces in a window, special tokens included.
-        overlap_words: words that neighbouring windows share at least where they fit, at most half a window.
-        context_words: words shown before and after a window, of its document, as far as they fit.
 
     Raises:
         LabelError: a tag is not of the contract.
         InputError: the window has no room for a word, or the tokenizer is not a fast one.
     """
     prefix, suffix = _special_ids(tokenizer)
-    room = max_length - len(prefix) - len(suffix)
+    special, room = len(prefix) + len(suffix), windowing.max_length - len(prefix) - len(suffix)
     if room < 1:
-        raise InputError(f"model.max_length: expected more than {max_length - room} special tokens, got {max_length}")
+        raise InputError(f"model.max_length: expected more than {special} special tokens, got {windowing.max_length}")
     sentences = [sentence for document in documents for sentence in document.sentences]
-    sentence_starts = _offsets(np.array([len(sentence.words) for sentence in sentences], dtype=np.int64))
+    sentence_starts = offsets(np.array([len(sentence.words) for sentence in sentences], dtype=np.int64))
     pieces = _piece_words(sentences, sentence_starts, tokenizer, room)
-    windows, num_cut = _cut(sentence_starts, pieces.starts, room, overlap_words)
-    if context_words:
-        windows = _widen(windows, _document_starts(documents, sentence_starts), pieces.starts, room, context_words)
+    windows, num_cut = cut(sentence_starts, pieces.starts, room, windowing.overlap_words)
+    if windowing.context_words:
+        sizes = np.array([len(document.sentences) for document in documents], dtype=np.int64)
+        document_starts = sentence_starts[offsets(sizes)]
+        windows = widen(windows, document_starts, pieces.starts, room, windowing.context_words)
     tag_ids = _tag_ids(documents, contract)
     input_ids, labels, starts = _lay_out(pieces, windows, tag_ids, prefix, suffix)
     stats = EncodingStats(
@@ -173,20 +155,6 @@ def encode(
 def unlabelled(words: Sequence[str]) -> Sentence:
     """Return a sentence to predict on: words, all tagged O."""
     return Sentence(tuple(words), ("O",) * len(words))
-
-
-def _offsets(lengths: Longs) -> Longs:
-    """Return [0, l0, l0 + l1, …], shape (n + 1,)."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
-def _ranges(starts: Longs, lengths: Longs) -> Longs:
-    """Return starts[0], starts[0] + 1, … (lengths[0] numbers), then the same for each further range."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
 
 
 def _special_ids(tokenizer: "PreTrainedTokenizerFast") -> tuple[Ints, Ints]:
@@ -240,99 +208,11 @@ def _piece_words(
         ids = np.insert(ids, np.searchsorted(words, empty), unk_id)
         counts[empty] = 1
     kept = np.minimum(counts, room)
-    starts = _offsets(counts)
-    ids = ids[_ranges(starts[:-1], kept)]
-    starts = _offsets(kept)
+    starts = offsets(counts)
+    ids = ids[ranges(starts[:-1], kept)]
+    starts = offsets(kept)
     unknown = 0 if unk_id is None else int(np.count_nonzero(ids[starts[:-1]] == unk_id))
     return _Pieces(ids, starts, int(np.count_nonzero(counts > room)), len(empty), unknown)
-
-
-def _cut(sentence_starts: Longs, piece_starts: Longs, room: int, overlap_words: int) -> tuple[_Windows, int]:
-    """Cut each sentence into windows of at most `room` pieces; also return how many had to be cut."""
-    first_parts: list[Longs] = []
-    end_parts: list[Longs] = []
-    owned_parts: list[Longs] = []
-    begins, ends = sentence_starts[:-1], sentence_starts[1:]
-    has_words = ends > begins
-    begins, ends = begins[has_words], ends[has_words]
-    (long,) = np.nonzero(piece_starts[ends] - piece_starts[begins] > room)
-    done = 0
-    for index in long:
-        first_parts.append(begins[done:index])
-        end_parts.append(ends[done:index])
-        owned_parts.append(begins[done:index])
-        first, end = _cut_sentence(int(begins[index]), int(ends[index]), piece_starts, room, overlap_words)
-        first, end, owned = _own(first, end)
-        first_parts.append(first)
-        end_parts.append(end)
-        owned_parts.append(owned)
-        done = int(index) + 1
-    first_parts.append(begins[done:])
-    end_parts.append(ends[done:])
-    owned_parts += [begins[done:], sentence_starts[-1:]]
-    return _Windows(np.concatenate(first_parts), np.concatenate(end_parts), np.concatenate(owned_parts)), len(long)
-
-
-def _cut_sentence(begin: int, end: int, piece_starts: Longs, room: int, overlap_words: int) -> tuple[Longs, Longs]:
-    """Return first and end words of overlapping windows over words `[begin, end)`; both rise from window to window."""
-    first_words, end_words = [begin], [_reach(begin, end, piece_starts, room)]
-    while end_words[-1] < end:
-        first, reached = first_words[-1], end_words[-1]
-        # Half a window at most, so that windows grow in number with the text and not with the overlap.
-        start = reached - min(overlap_words, (reached - first) // 2)
-        while _reach(start, end, piece_starts, room) <= reached:  # a long word ahead needs the room
-            start += 1
-        first_words.append(start)
-        end_words.append(_reach(start, end, piece_starts, room))
-    return np.array(first_words, dtype=np.int64), np.array(end_words, dtype=np.int64)
-
-
-def _reach(first: int, end: int, piece_starts: Longs, room: int) -> int:
-    """Return the end of the longest run of words from `first` that fits `room`, at most `end`."""
-    fitting = int(np.searchsorted(piece_starts, piece_starts[first] + room, side="right")) - 1
-    return min(fitting, end)
-
-
-def _own(first: Longs, end: Longs) -> tuple[Longs, Longs, Longs]:
-    """Give each word of one sentence to the window in which its nearer edge is furthest; ties to the earlier one.
-
-    The sentence's own ends are no edges. As both edges rise from window to window, so does the owner from word to word.
-    Windows that own nothing are dropped. Returns first words, end words and first owned words of the windows kept.
-    """
-    begin, stop = int(first[0]), int(end[-1])
-    best = np.full(stop - begin, -1, dtype=np.int64)
-    owner = np.zeros(stop - begin, dtype=np.int64)
-    for window, (low, high) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
-        words = np.arange(low, high)
-        left = words - low if low > begin else np.full(high - low, stop)
-        right = high - 1 - words if high < stop else np.full(high - low, stop)
-        context = np.minimum(left, right)
-        better = context > best[low - begin : high - begin]
-        best[low - begin : high - begin][better] = context[better]
-        owner[low - begin : high - begin][better] = window
-    kept, owned = np.unique(owner, return_index=True)
-    return first[kept], end[kept], owned.astype(np.int64) + begin
-
-
-def _document_starts(documents: Sequence[Document], sentence_starts: Longs) -> Longs:
-    """Return [0, w0, w0 + w1, …] of the documents' words, shape (documents + 1,)."""
-    return sentence_starts[_offsets(np.array([len(document.sentences) for document in documents], dtype=np.int64))]
-
-
-def _widen(windows: _Windows, documents: Longs, piece_starts: Longs, room: int, context_words: int) -> _Windows:
-    """Let windows show words around them: half of the room left on either side, and what one side leaves, the other."""
-    first, end = windows.first, windows.end
-    document = np.searchsorted(documents, first, side="right") - 1
-    before = np.maximum(first - context_words, documents[document])
-    after = np.minimum(end + context_words, documents[document + 1])
-    spare = room - (piece_starts[end] - piece_starts[first])
-    wanted_before, wanted_after = piece_starts[first] - piece_starts[before], piece_starts[after] - piece_starts[end]
-    given_before = np.minimum(wanted_before, np.maximum(spare // 2, spare - wanted_after))
-    given_after = np.minimum(wanted_after, spare - given_before)
-    # Whole words only: the first that begins within what is given, and the last that ends within it.
-    first = np.searchsorted(piece_starts, piece_starts[first] - given_before, side="left")
-    end = np.searchsorted(piece_starts, piece_starts[end] + given_after, side="right") - 1
-    return _Windows(first.astype(np.int64), end.astype(np.int64), windows.owned)
 
 
 def _tag_ids(documents: Sequence[Document], contract: LabelContract) -> Ints:
@@ -356,14 +236,14 @@ def _tag_ids(documents: Sequence[Document], contract: LabelContract) -> Ints:
     return np.array(flat, dtype=np.int32)
 
 
-def _lay_out(pieces: _Pieces, windows: _Windows, tag_ids: Ints, prefix: Ints, suffix: Ints) -> tuple[Ints, Ints, Longs]:
+def _lay_out(pieces: _Pieces, windows: Windows, tag_ids: Ints, prefix: Ints, suffix: Ints) -> tuple[Ints, Ints, Longs]:
     """Write out ids, labels and window starts; see `Encoded`."""
     body_starts = pieces.starts[windows.first]
     body_lengths = pieces.starts[windows.end] - body_starts
-    starts = _offsets(body_lengths + len(prefix) + len(suffix))
+    starts = offsets(body_lengths + len(prefix) + len(suffix))
     bodies = starts[:-1] + len(prefix)
     input_ids = np.empty(int(starts[-1]), dtype=np.int32)
-    input_ids[_ranges(bodies, body_lengths)] = pieces.ids[_ranges(body_starts, body_lengths)]
+    input_ids[ranges(bodies, body_lengths)] = pieces.ids[ranges(body_starts, body_lengths)]
     for index, piece in enumerate(prefix):
         input_ids[starts[:-1] + index] = piece
     for index, piece in enumerate(suffix[::-1], start=1):

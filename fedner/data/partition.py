@@ -104,7 +104,7 @@ def unseen_shards(corpus: Corpus, by: str = "site") -> list[Shard]:
     """Return what no arm trains on: shards with a test split only, sorted by site name.
 
     Args:
-        by: metadata key whose value is the site's name.
+        by: metadata key that holds the site's name.
 
     Raises:
         DataError: an unseen document does not name its site.

@@ -3,16 +3,8 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fedner.config import (
-    Config,
-    DataConfig,
-    ModelConfig,
-    NaturalPartition,
-    PartitionConfig,
-    dumps,
-    loads,
-)
-from fedner.config.federation import FedAvgAggregation
+from fedner.config import DataConfig, NaturalPartition, PartitionConfig
+from fedner.config.by_value import ByValue
 from fedner.data.annotation import annotate_partly
 from fedner.data.corpus import Corpus, Shard
 from fedner.data.loading import load_corpus
@@ -35,18 +27,14 @@ def load_sites(data: DataConfig, partition: PartitionConfig) -> Sites:
     Raises:
         InputError: as `load_corpus` and `partition`.
     """
-    key = Config(data=data, partition=partition, model=ModelConfig(), aggregation=FedAvgAggregation())
-    return _load_sites(dumps(key))
+    return _load_sites(ByValue(data), ByValue(partition))
 
 
 @lru_cache(maxsize=2)
-def _load_sites(key: str) -> Sites:
-    config = loads(key)
-    corpus = load_corpus(config.data)
-    by = config.partition.by if isinstance(config.partition, NaturalPartition) else "site"
-    unseen = tuple(unseen_shards(corpus, by))
-    chosen = config.partition
+def _load_sites(data: ByValue[DataConfig], partition: ByValue[PartitionConfig]) -> Sites:
+    corpus, chosen = load_corpus(data.value), partition.value
+    unseen = unseen_shards(corpus, chosen.by if isinstance(chosen, NaturalPartition) else "site")
     shards = annotate_partly(
         partition_corpus(corpus, chosen), chosen.annotated, corpus.contract, whole_test=chosen.whole_test
     )
-    return Sites(corpus=corpus, shards=tuple(shards), unseen=unseen)
+    return Sites(corpus=corpus, shards=tuple(shards), unseen=tuple(unseen))

@@ -1,7 +1,7 @@
 """Training without a federation: the centralized arm on the pooled text, a local arm on one site's.
 
-Both are what a site does, round after round, with nobody to average with: the same local loop, the same number of
-passes, the same schedule over the whole run, dev scored at the same points. Fine-tuning is the same again, begun from
+Both do what a site does, round after round, but average with nobody: the same local loop, the same number of
+passes, the same schedule over the whole run, dev scored at the same points. Fine-tuning is the same, but starts from
 the federated model instead of the encoder, with a budget of its own that comes on top of the federation's.
 """
 
@@ -17,6 +17,7 @@ from fedner.experiments.test_scores import count_tests, pooled_score, site_score
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace
@@ -40,7 +41,7 @@ class Learner:
 
 @dataclass(frozen=True)
 class _Course:
-    """What every round of one training shares; `rounds` is how many there may be."""
+    """The parts that every round of one training shares; `rounds` is the most there may be."""
 
     config: Config
     training: TrainingConfig
@@ -60,7 +61,7 @@ class _Trained:
 
 
 class Recorded(Silent):
-    """Writes rounds into a history while it passes everything on to another `Progress`."""
+    """Records rounds in a history and forwards every call to another `Progress`."""
 
     def __init__(self, progress: Progress, run: RunDirectory) -> None:
         self._progress = progress
@@ -68,16 +69,16 @@ class Recorded(Silent):
         self._before: tuple[RoundRecord, ...] = ()
 
     def round_started(self, number: int, rounds: int, before: Sequence[RoundRecord]) -> None:
-        """Pass it on."""
+        """Forward the call."""
         self._before = tuple(before)
         self._progress.round_started(number, rounds, before)
 
     def advanced(self, done: int, total: int, what: str) -> None:
-        """Pass it on."""
+        """Forward the call."""
         self._progress.advanced(done, total, what)
 
     def round_finished(self, entry: RoundRecord, rounds: int) -> None:
-        """Write it down and pass it on."""
+        """Record the round and forward the call."""
         self._run.record(round_evaluated((*self._before, entry), rounds))
         self._progress.round_finished(entry, rounds)
 
@@ -107,14 +108,14 @@ def train_alone(
     """Train one learner for all rounds, take the best round on its own dev, score that once on every test shard.
 
     Args:
-        federated: fine-tuning goes on from this state for `experiment.fine_tune_rounds`; the state as it came counts as
-            round 0, since a site that gains nothing on its dev text would keep the federated model.
+        federated: fine-tuning starts from this state and lasts `experiment.fine_tune_rounds`; the state as it came
+            counts as round 0, since a site that gains nothing on its dev text would keep the federated model.
     """
     # Nobody replaces the weights between rounds here and there is no federation to drift away from: forgetting the
     # moments, or being pulled back to where a round began, would only handicap these arms.
     training = replace(config.training, optimizer_state=OptimizerState.keep, prox_mu=0.0, scaffold=False, dyn_alpha=0.0)
     if federated is None and learner.name:
-        # Nobody tells a site that starts from nothing what its O hides: left open, it would be guessed at random.
+        # A site that starts from nothing learns from nobody what its O hides: left open, it would be guessed at random.
         training = replace(training, partial=Partial.ignore)
     num_rounds = config.federation.rounds if federated is None else config.experiment.fine_tune_rounds
     started = time.monotonic()
@@ -164,13 +165,9 @@ def _train(course: _Course, dev: Encoded, before: RoundRecord | None, tagger: Ta
         fitted = fit(
             tagger,
             course.train,
-            course.training,
-            seed=course.config.seed,
-            site=course.name,
-            round_number=number,
-            rounds=course.rounds,
+            in_round(course.training, seed=course.config.seed, site=course.name, number=number, rounds=course.rounds),
             memory=memory,
-            progress=lambda done, total: progress.advanced(done, total, "steps"),
+            on_step=lambda done, total: progress.advanced(done, total, "steps"),
         )
         memory, examples = fitted.memory, examples + fitted.num_examples
         dev_score = score(total(evaluate(tagger, dev, course.training).document_counts), tagger.contract)

@@ -6,7 +6,7 @@ from typing import Any
 from fedner.config import Arm
 from fedner.data.simulated_sites import Sites
 from fedner.experiments.study_directory import Finished, Unit
-from fedner.metrics import Counts, CrossSiteMatrix, MatrixCell, MatrixRow, Score, pooled_counts
+from fedner.metrics import CrossSiteMatrix, MatrixCell, MatrixRow, pooled_counts
 from fedner.records.results import StoredRun
 
 
@@ -24,21 +24,17 @@ def study_matrix(finished: Finished, sites: Sites, intervals: Mapping[str, Any])
         unseen=tuple(unseen),
         types=sites.corpus.contract.type_names,
         rows=tuple(
-            _row(unit, finished.runs[unit], [*taking_part, *unseen], taking_part, _of(unit, intervals))
+            _row(unit, finished.runs[unit], [*taking_part, *unseen], taking_part, intervals[unit.arm.value])
             for unit in units
         ),
     )
 
 
-def _of(unit: Unit, intervals: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = intervals[unit.arm.value]
-    return found[unit.site] if unit.site else found
-
-
 def _row(
     unit: Unit, runs: Mapping[int, StoredRun], sites: list[str], pooled: list[str], intervals: Mapping[str, Any]
 ) -> MatrixRow:
-    counts = {site: {seed: _counts(run.result.sites[site]) for seed, run in runs.items()} for site in sites}
+    counts = {site: {seed: run.result.sites[site].counts for seed, run in runs.items()} for site in sites}
+    intervals = intervals[unit.site] if unit.site else intervals  # an arm with one model each has a group for each site
     bounds = {site: intervals["sites"][site]["micro"] for site in sites}
     return MatrixRow(
         model=unit.label,
@@ -47,8 +43,3 @@ def _row(
         pooled=MatrixCell(pooled_counts(counts, pooled), *intervals["test"]["micro"]),
         cells={site: MatrixCell(counts[site], *bounds[site]) for site in sites},
     )
-
-
-def _counts(score: Score) -> Counts:
-    types = score.types.values()
-    return Counts(tuple(prf.tp for prf in types), tuple(prf.fp for prf in types), tuple(prf.fn for prf in types))

@@ -32,34 +32,34 @@ def simulate(config: Config, command: str, progress: Progress) -> Path:
     """
     require_extras(config.tracking)
     directory = new_run_path(config, "simulate")
-    with _saying_how_to_go_on(directory, progress):
+    with _explaining_how_to_resume(directory, progress):
         outcome = run_in_process(config, directory, progress)
         _finish(directory, config, outcome, command)
     return directory
 
 
 def resume(directory: Path, config: Config, command: str, progress: Progress) -> Path:
-    """Go on with a run that `simulate` began, from its last whole round; return its directory.
+    """Resume a run that `simulate` began, from its last whole round; return its directory.
 
     Raises:
         RunDirectoryError: there is no such run, it is finished or at work, or the config would change its result.
         InputError, FederationError: as `simulate`.
     """
     require_extras(config.tracking)
-    with _saying_how_to_go_on(directory, progress):
+    with _explaining_how_to_resume(directory, progress):
         outcome = resume_in_process(config, directory, progress)
         _finish(directory, config, outcome, command)
     return directory
 
 
 @contextmanager
-def _saying_how_to_go_on(directory: Path, progress: Progress) -> Iterator[None]:
+def _explaining_how_to_resume(directory: Path, progress: Progress) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, RunError, OSError):
         begun, finished = (directory / "config.yaml").exists(), (directory / "result.json").exists()
         if begun and not finished:
-            progress.message(f"to go on after the last whole round: fedner simulate resume={directory}")
+            progress.message(f"to resume after the last whole round: fedner simulate resume={directory}")
         elif finished and not (directory / "report" / "index.html").exists():
             progress.message(f"the run itself is finished; to draw its report: fedner report {directory}")
         raise
@@ -77,7 +77,7 @@ def report(directory: Path) -> None:
 
     Raises:
         RunDirectoryError: the directory holds no finished run.
-        InputError: the run's data is no longer where its configuration says.
+        InputError: the run's data is no longer where its configuration points.
     """
     run = load_run(directory)
     if run is None or (directory / "report" / "metrics.json").exists():
@@ -86,14 +86,14 @@ def report(directory: Path) -> None:
     config = read_config(directory / "config.yaml")
     if isinstance(config.data, AtSitesData):
         contract = read_contract(directory / "contract.yaml")
-        _write_report(directory, config, _told_of(run, contract), run, f"fedner submit KIT name={config.name}")
+        _write_report(directory, config, _sites_of(run, contract), run, f"fedner submit KIT name={config.name}")
         return
     sites = load_sites(config.data, config.partition)
     _write_report(directory, config, sites, run, f"fedner simulate --from {directory}")
 
 
-def _told_of(run: StoredRun, contract: LabelContract) -> Sites:
-    """Return what is known here of real sites: their names, and none of their text."""
+def _sites_of(run: StoredRun, contract: LabelContract) -> Sites:
+    """Return real sites as far as they are known here: their names, and none of their text."""
     corpus = Corpus("each site's own text", contract, (), (), ())
     shards = tuple(Shard(site, (), (), ()) for site in sorted(run.result.sites))
     return Sites(corpus=corpus, shards=shards, unseen=())

@@ -4,9 +4,9 @@ Where a learning-rate grid is given, every unit (an arm, or one site of the loca
 keeps the rate with the best dev F1 on the dev documents it may see; its other seeds use that rate. Test documents are
 scored with every run's best round and consulted for no choice.
 
-The fine-tuned arm goes on, at each site and for each seed, from the federated arm's best state of that seed, which is
-kept on disk for it. Its passes come on top of the federation's: it says what a site can still gain for itself, and is
-no part of the like-for-like comparison.
+The fine-tuned arm continues, at each site and for each seed, from the federated arm's best state of that seed, which is
+kept on disk for it. Its passes come on top of the federation's: it shows how much a site can still gain for itself, and
+is no part of the like-for-like comparison.
 """
 
 import shutil
@@ -43,7 +43,7 @@ from fedner.tracking import followed, require_extras
 
 @dataclass(frozen=True)
 class _Bench:
-    """What every run of a study shares."""
+    """The parts that every run of a study shares."""
 
     config: Config
     directory: Path
@@ -55,8 +55,8 @@ class _Bench:
 def compare(config: Config, command: str, progress: Progress) -> Path:
     """Run what is missing of a comparison and write its report; return the study directory.
 
-    Interrupted, it still writes a report of what is finished; called again it goes on with what is missing, a federated
-    run from its last whole round.
+    Interrupted, it still writes a report of what is finished; called again it continues with the rest, a federated run
+    from its last whole round.
 
     Raises:
         InputError: the data or the configuration is at fault.
@@ -72,13 +72,13 @@ def compare(config: Config, command: str, progress: Progress) -> Path:
         for unit in planned_units(config, sites):
             _run_unit(bench, unit, finished)
     except (KeyboardInterrupt, FednerError):
-        _tell(bench, finished, command)
+        _write_report(bench, finished, command)
         raise
-    _tell(bench, finished, command)
+    _write_report(bench, finished, command)
     return directory
 
 
-def _tell(bench: _Bench, finished: Finished, command: str) -> None:
+def _write_report(bench: _Bench, finished: Finished, command: str) -> None:
     """Write metrics.json and the report of what there is."""
     if not finished.runs:
         return
@@ -142,9 +142,16 @@ def _run_anew(bench: _Bench, unit: Unit, seed: int, lr: float, start: State | No
     directory = run_directory(bench.directory, unit, seed, lr)
     config = replace(bench.config, seed=seed, training=replace(bench.config.training, lr=lr))
     bench.progress.run_started(f"{unit.label} seed {seed} lr {lr:g}")
-    outcome = _run(bench, unit, config, directory, start)
-    if unit.arm is Arm.federated and Arm.fine_tuned in config.experiment.arms:
-        keep_state(directory, outcome.best_state)
+    if unit.arm is Arm.federated:
+        outcome = with_unseen(
+            run_of_study(config, directory, bench.progress), bench.sites, bench.workspace, config.training
+        )
+        if Arm.fine_tuned in config.experiment.arms:
+            keep_state(directory, outcome.best_state)
+    else:
+        shard = next((shard for shard in bench.sites.shards if shard.site == unit.site), None)
+        learner = site_learner(shard) if shard else pooled_learner(bench.sites)
+        outcome = _run_alone(bench, config, learner, directory, start)
     save_run(directory, outcome)
     RunDirectory(directory).drop_checkpoints()  # the weights of dozens of runs would pile up
     run = StoredRun(outcome.result, outcome.test_counts)
@@ -154,7 +161,7 @@ def _run_anew(bench: _Bench, unit: Unit, seed: int, lr: float, start: State | No
 
 
 def _federated_state(bench: _Bench, seed: int, run: StoredRun, finished: Finished) -> State:
-    """Return the best state of the seed's federation; one whose weights were not kept at its time is run again."""
+    """Return the best state of the seed's federation; if its weights were not kept, the federation is run again."""
     unit, lr = Unit(Arm.federated), run.result.lr
     directory = run_directory(bench.directory, unit, seed, lr)
     names = travelling_names(bench.workspace.tagger.model)
@@ -179,23 +186,15 @@ def _is_the_model(bench: _Bench, unit: Unit, seed: int, run: StoredRun) -> bool:
     return all(best_dev(other) <= best_dev(run) for other in stored if other is not None)
 
 
-def _run(bench: _Bench, unit: Unit, config: Config, directory: Path, start: State | None) -> RunOutcome:
-    shard = next((shard for shard in bench.sites.shards if shard.site == unit.site), None)
-    if unit.arm is Arm.federated:
-        outcome = run_of_study(config, directory, bench.progress)
-        return with_unseen(outcome, bench.sites, bench.workspace, config.training)
-    return _run_alone(bench, config, site_learner(shard) if shard else pooled_learner(bench.sites), directory, start)
-
-
 def _run_alone(bench: _Bench, config: Config, learner: Learner, directory: Path, start: State | None) -> RunOutcome:
     """Train one learner; its rounds go into a history and to trackers as a federation's do."""
     run = RunDirectory(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    run.history_path.unlink(missing_ok=True)  # an unfinished run that lies there is begun again
+    run.history_path.unlink(missing_ok=True)  # an unfinished run restarts
     rounds = config.federation.rounds if start is None else config.experiment.fine_tune_rounds
-    with followed(config, run, bench.progress) as told:
+    with followed(config, run, bench.progress) as recorded:
         contract = bench.sites.corpus.contract.digest
-        told.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract))
-        outcome = train_alone(config, learner, bench.sites, bench.workspace, Recorded(bench.progress, told), start)
-        told.record(run_finished(outcome.result))
+        recorded.record(RunStarted(run=run.name, seed=config.seed, rounds=rounds, contract=contract))
+        outcome = train_alone(config, learner, bench.sites, bench.workspace, Recorded(bench.progress, recorded), start)
+        recorded.record(run_finished(outcome.result))
     return outcome

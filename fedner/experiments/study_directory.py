@@ -1,4 +1,4 @@
-"""What a comparison keeps on disk: one folder per finished run, so that an interrupted one goes on where it stopped.
+"""The files of a comparison: one folder per finished run, so that an interrupted one continues where it stopped.
 
 <study>/config.yaml  contract.yaml  environment.json
 <study>/arms/<arm>[/<site>]/seed-<s>-lr-<lr>/  result.json  test_counts.safetensors
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fedner.config import Arm, Config, differences
+from fedner.config.knobs import keys
 from fedner.data.labels import LabelContract, write_contract
 from fedner.errors import RunDirectoryError
 from fedner.files import replacing, safe_name, write_json
@@ -25,25 +26,11 @@ from fedner.tensors import State, digest
 
 STATE_FILE = "best.safetensors"
 
-_FREE_EXPERIMENT = ("arms", "seeds", "lr_grid", "bootstrap_samples", "confidence", "check_test")
-FREE_KEYS = (
-    "name", "output", "seed", "tracking", "federation.spill_bytes", *(f"experiment.{key}" for key in _FREE_EXPERIMENT),
-)  # fmt: skip
-"""What may change between two calls of one comparison: where it lies, which arms, seeds and rates it runs, who is told
-of it, and where replies are kept, which changes no result and must be changeable once the disk was full."""
+FREE_KEYS = keys(Config, lambda knob: knob.free)
+"""What may change between two calls of one comparison: where it lies, which arms, seeds and rates it runs, who tracks
+it, and where replies are kept, which changes no result and must be changeable once the disk was full."""
 
-_FEDERATED = (
-    "fraction", "min_sites", "min_share", "mandatory", "missed_quorum", "retries", "weighting", "weight_cap",
-    "max_update_norm", "max_refusals", "workers", "public_dev", "wait_seconds", "deadline_seconds",
-    "grace_seconds", "straggler_seconds", "spares",
-)  # fmt: skip
-FEDERATED_KEYS = (
-    "aggregation",
-    "model.personal",
-    *(f"training.{key}" for key in ("optimizer_state", "prox_mu", "scaffold", "dyn_alpha")),
-    *(f"federation.{key}" for key in _FEDERATED),
-)
-ARM_KEYS = {Arm.federated: FEDERATED_KEYS, Arm.fine_tuned: ("experiment.fine_tune_rounds",)}
+ARM_KEYS = {arm: keys(Config, lambda knob, arm=arm: knob.arm is arm) for arm in (Arm.federated, Arm.fine_tuned)}
 """What one arm alone depends on: with its runs removed, another setting may join the other arms' runs.
 
 Fine-tuned runs of a federation that was run anew are noticed by the digest of the weights that they started from.
@@ -75,7 +62,7 @@ def open_study(directory: Path, config: Config, contract: LabelContract) -> None
     """Create a study directory, or check that the one there is of the same configuration.
 
     Raises:
-        RunDirectoryError: the directory holds something else, or a study whose configuration differs.
+        RunDirectoryError: the directory holds something else, or a study with another configuration.
     """
     saved = directory / "config.yaml"
     if saved.exists():
@@ -150,7 +137,7 @@ def drop_state(directory: Path) -> None:
 
 @dataclass
 class Finished:
-    """What a comparison has so far: runs by unit and seed, and dev F1 by unit and learning rate tried."""
+    """The results of a comparison so far: runs by unit and seed, and dev F1 by unit and learning rate tried."""
 
     runs: dict[Unit, dict[int, StoredRun]] = field(default_factory=dict)
     tuning: dict[Unit, dict[float, float]] = field(default_factory=dict)

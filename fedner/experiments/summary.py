@@ -47,7 +47,7 @@ def write_metrics(
 
     Args:
         workspace: None where the text lies at real sites, so that nothing is known of it but scores; where a site does
-            not tell its counts by document either, there are no intervals.
+            not report its counts by document either, there are no intervals.
     """
     contract, experiment = sites.corpus.contract, config.experiment
     by_document = _by_document(finished, sites)
@@ -55,7 +55,7 @@ def write_metrics(
     content = {
         "schema": SCHEMA,
         "contract": {"hash": contract.digest, "types": list(contract.type_names)},
-        "data": _untold_data(finished, sites) if workspace is None else _data(sites, workspace, experiment),
+        "data": _withheld_data(finished, sites) if workspace is None else _data(sites, workspace, experiment),
         "arms": _arms(finished),
         "summary": {} if missing or not by_document else _summary(finished, sites, experiment),
         "intervals": intervals,
@@ -76,24 +76,25 @@ def write_metrics(
 
 
 def _by_document(finished: Finished, sites: Sites) -> bool:
-    """Say whether every run has every site's counts by document, which intervals are made of."""
+    """Return whether every run has every site's counts by document, from which intervals are computed."""
     names = {shard.site for shard in sites.shards}
     return all(names <= set(run.test_counts) for runs in finished.runs.values() for run in runs.values())
 
 
 def _num_documents(finished: Finished, sites: Sites) -> int:
-    """Return how many test documents there are, as far as sites tell; a real site's shard is not here to be counted."""
+    """Return how many test documents there are, as far as sites report it; a real site's shard is not here."""
     counted = next((run.test_counts for runs in finished.runs.values() for run in runs.values()), {})
     return sum(len(shard.test) or len(counted.get(shard.site, ())) for shard in sites.shards)
 
 
 def notices(config: Config, sites: Sites) -> list[str]:
-    """Return what the user must be told about the text and the encoder."""
-    told = [sites.corpus.notice] if sites.corpus.notice else []
-    return told + ([MINILM_NOTICE] if config.model.name == "minilm" else [])
+    """Return the licence notices that users of the text and the encoder must read."""
+    return ([sites.corpus.notice] if sites.corpus.notice else []) + (
+        [MINILM_NOTICE] if config.model.name == "minilm" else []
+    )
 
 
-def _untold_data(finished: Finished, sites: Sites) -> dict[str, Any]:
+def _withheld_data(finished: Finished, sites: Sites) -> dict[str, Any]:
     leakage = Leakage(_num_documents(finished, sites), left_out=0, leaked=None, unchecked=Unchecked.at_sites)
     return {"corpus": sites.corpus.name, "leakage": leakage.to_json()}
 

@@ -1,4 +1,4 @@
-"""Encoded windows -> batches: which windows go together, and the tensors of one batch."""
+"""Encoded windows -> the tensors of one batch, padded or packed."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedner.data.encoding import IGNORE, Encoded
-from fedner.seeding import generator
 
 Indices = NDArray[np.int64]
 
@@ -35,25 +34,10 @@ class Batch:
     """Shape (batch, length), from `pack` alone; None counts from 0 in every row."""
 
 
-def training_order(encoded: Encoded, batch_size: int, seed: int, epoch: int, site: str) -> list[Indices]:
-    """Return the batches of one pass over the shard: all windows in random order, whatever their length.
-
-    Batches of similar length would need little padding, but they follow another course: on CoNLL-2003 one epoch in
-    pools of 8 batches sorted by length reached dev F1 0.874, in random order 0.885. `pack` saves the padding instead.
-    """
-    order = generator(seed, "order", epoch, site).permutation(encoded.num_windows)
-    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-
-
 def sorted_order(encoded: Encoded, batch_size: int) -> list[Indices]:
     """Return batches of all windows by length, longest first, so that memory runs out at once or not at all."""
     order = np.argsort(-encoded.lengths, kind="stable")
     return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-
-
-def num_batches(encoded: Encoded, batch_size: int) -> int:
-    """Return how many batches `training_order` gives."""
-    return -(-encoded.num_windows // batch_size)
 
 
 def collate(encoded: Encoded, windows: Indices, device: torch.device) -> Batch:

@@ -37,10 +37,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """Return fp32, bf16 or fp16: what `auto` means on this device.
+    """Return fp32, bf16 or fp16; `auto` is resolved for this device.
 
     Raises:
-        ConfigError: fp16 on a CPU, where it needs loss scaling that PyTorch has not.
+        ConfigError: fp16 on a CPU, for which PyTorch has no loss scaling.
     """
     if precision == Precision.auto:
         return Precision.bf16 if computes_bf16(device) else Precision.fp32
@@ -80,7 +80,7 @@ def prepare_model(model: PreTrainedModel, device: torch.device, max_length: int)
 
 @contextmanager
 def cpu_threads(threads: int | None) -> Iterator[None]:
-    """Set PyTorch's thread count meanwhile; None takes all cores.
+    """Set PyTorch's thread count within the context; None takes all cores.
 
     Always set, also to what is there already: a worker process may have started with fewer, and sums differ in the last
     bit with the number of threads.
@@ -101,14 +101,14 @@ def all_cores() -> int:
 
 
 def _cpu_capabilities() -> Mapping[str, object]:
-    """Return what PyTorch knows of the CPU; nothing in releases that cannot tell, which then compute in float32."""
+    """Return PyTorch's description of the CPU; empty in releases that have none, which then compute in float32."""
     ask = getattr(torch.cpu, "get_capabilities", None)
     return ask() if ask is not None else {}
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the generators that dropout draws from, and put them back as they were afterwards."""
+    """Seed the generators that dropout draws from; their states are restored afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
@@ -126,7 +126,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def hold_process(nice: int, gpu_memory_fraction: float | None) -> None:
-    """Hold this process back for others: a niceness of so much at least, and a share of each GPU's memory at most."""
+    """Limit this process in favour of others: a minimum niceness, and a maximum share of each GPU's memory."""
     if os.getpriority(os.PRIO_PROCESS, 0) < nice:
         os.setpriority(os.PRIO_PROCESS, 0, nice)
     if gpu_memory_fraction is not None and torch.cuda.is_available():

@@ -13,7 +13,7 @@ from fedner.seeding import derive_seed
 
 
 def knows_first_tags(labels: Mapping[Any, str], contract: LabelContract) -> bool:
-    """Say whether a model's labels are the first tags of a contract, and not all of them."""
+    """Return whether a model's labels are the first tags of a contract, and not all of them."""
     return 0 < len(labels) < len(contract.tags) and dict(labels) == dict(enumerate(contract.tags[: len(labels)]))
 
 

@@ -1,27 +1,47 @@
 """Predict tags and evaluate into counts; each word of a sentence is predicted once, whatever its windows.
 
-A predicted I- that continues no entity of its type begins one, as in conlleval and as `transformers.pipeline` groups
-words with aggregation_strategy="first"; so an exported model finds the same entities outside fedner.
+Decoding stands above a `Predictor` and does not know where its logits come from. A predicted I- that continues no
+entity of its type begins one, as in conlleval and as `transformers.pipeline` groups words with
+aggregation_strategy="first"; so an exported model finds the same entities outside fedner.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from fedner.config import Precision, TrainingConfig
-from fedner.data.corpus import Document, Sentence
-from fedner.data.encoding import Encoded
+from fedner.config import Partial, Precision, TrainingConfig
+from fedner.data.corpus import Document
+from fedner.data.encoding import IGNORE, Encoded
+from fedner.data.labels import LabelContract
 from fedner.errors import RunError
 from fedner.learning.batches import Batch, Indices, collate, owned_words, sorted_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision
 from fedner.learning.model import Tagger
 from fedner.learning.partial import batch_words_loss, unannotated
-from fedner.metrics import DocumentCounts, count_documents, only_annotated
+from fedner.metrics import DocumentCounts, count_tag_ids, only_annotated
+
+
+class Predictor(Protocol):
+    """A model as decoding sees it, whatever computes it."""
+
+    device: torch.device
+    """Device of the batches that it takes."""
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return the scores of the batch's words, float32, shape (labelled, tags).
+
+        They are log-probabilities up to a constant per word. The constant is left in: taking it out rounds, and two
+        tags whose scores differ in the last bit could change places.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,15 +55,37 @@ class Evaluation:
     num_words: int
 
 
-class _Scores(NamedTuple):
-    tag_ids: NDArray[np.int64]
-    """Best tag of each word of the shard, shape (words,)."""
-    loss_sum: float
+def predict_tag_ids(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> NDArray[np.int64]:
+    """Return legal IOB2 tag ids, shape (words,).
+
+    Raises:
+        RunError: the text was encoded under another contract than the tagger's.
+    """
+    with torch_predictor(tagger, encoded, config) as predictor:
+        return decode(predictor, encoded, config.eval_batch_size)
+
+
+def decode(predictor: Predictor, encoded: Encoded, batch_size: int) -> NDArray[np.int64]:
+    """Return the best tag id of each word, as legal IOB2; shape (words,)."""
+    tag_ids = np.zeros(encoded.num_words, dtype=np.int64)
+    for batch, logits in _each_batch(predictor, encoded, sorted_order(encoded, batch_size)):
+        tag_ids[owned_words(encoded, batch.windows)] = logits.argmax(dim=-1).cpu().numpy()
+    return _legal(tag_ids, encoded)
 
 
 def predict_tags(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> list[list[str]]:
-    """Return legal IOB2 tags for each sentence, one per word."""
-    return _tags(tagger, encoded, _score(tagger, encoded, config).tag_ids)
+    """Return legal IOB2 tags for each sentence, one per word; raises as `predict_tag_ids`."""
+    return tag_names(predict_tag_ids(tagger, encoded, config), encoded, tagger.contract)
+
+
+def tag_names(tag_ids: NDArray[np.int64], encoded: Encoded, contract: LabelContract) -> list[list[str]]:
+    """Return the tags of each sentence.
+
+    Args:
+        tag_ids: of all words, shape (words,).
+    """
+    flat = [contract.tags[index] for index in tag_ids.tolist()]
+    return [flat[begin:end] for begin, end in pairwise(encoded.sentence_starts.tolist())]
 
 
 def evaluate(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> Evaluation:
@@ -52,13 +94,32 @@ def evaluate(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> Evalua
     Raises:
         RunError: the text was encoded under another contract than the tagger's.
     """
-    scores = _score(tagger, encoded, config)
-    predicted = _tags(tagger, encoded, scores.tag_ids)
-    gold = [sentence.tags for sentence in encoded.sentences()]
-    document_of = [index for index, document in enumerate(encoded.documents) for _ in document.sentences]
-    counts = count_documents(gold, predicted, document_of, len(encoded.documents), tagger.contract)
-    counts = only_annotated(counts, [document.unannotated for document in encoded.documents], tagger.contract)
-    return Evaluation(counts, scores.loss_sum, encoded.num_words)
+    tag_ids, loss_sum = np.zeros(encoded.num_words, dtype=np.int64), 0.0
+    device = resolve_device(config.device)
+    open_tags = None if config.partial is Partial.ignore else unannotated(encoded, tagger.contract, device)
+    with torch_predictor(tagger, encoded, config) as predictor:
+        for batch, logits in _each_batch(predictor, encoded, sorted_order(encoded, config.eval_batch_size)):
+            tag_ids[owned_words(encoded, batch.windows)] = logits.argmax(dim=-1).cpu().numpy()
+            loss_sum += float(batch_words_loss(logits, batch, encoded, open_tags))
+    counts = count_predicted(_legal(tag_ids, encoded), encoded, tagger.contract)
+    return Evaluation(counts, loss_sum, encoded.num_words)
+
+
+def count_predicted(tag_ids: NDArray[np.int64], encoded: Encoded, contract: LabelContract) -> DocumentCounts:
+    """Count predicted entities against gold ones, in each document the types that it annotates.
+
+    Args:
+        tag_ids: predicted, legal IOB2, shape (words,).
+
+    Returns:
+        tp, fp and fn; shape (documents, types, 3).
+    """
+    gold = encoded.labels[encoded.labels != IGNORE].astype(np.int64)  # labelled positions are the words in text order
+    sizes = np.array([len(document.sentences) for document in encoded.documents], dtype=np.int64)
+    document_of = np.repeat(np.arange(len(sizes)), sizes)
+    num_types = len(contract.type_names)
+    counts = count_tag_ids(gold, tag_ids, encoded.sentence_starts, document_of, len(sizes), num_types)
+    return only_annotated(counts, [document.unannotated for document in encoded.documents], contract)
 
 
 def predict_documents(tagger: Tagger, documents: Sequence[Document], config: TrainingConfig) -> tuple[Document, ...]:
@@ -68,26 +129,22 @@ def predict_documents(tagger: Tagger, documents: Sequence[Document], config: Tra
     """
     encoded = tagger.encode(documents)
     tags = iter(predict_tags(tagger, encoded, replace(config, precision=Precision.fp32)))
-    return tuple(replace(document, sentences=tuple(_retagged(document, tags))) for document in documents)
-
-
-def _retagged(document: Document, tags: Iterator[list[str]]) -> Iterator[Sentence]:
-    for sentence in document.sentences:
-        yield replace(sentence, tags=tuple(next(tags)))
+    return tuple(
+        replace(document, sentences=tuple(replace(each, tags=tuple(next(tags))) for each in document.sentences))
+        for document in documents
+    )
 
 
 def log_probabilities(
     tagger: Tagger, encoded: Encoded, config: TrainingConfig, windows: Indices
 ) -> NDArray[np.float32]:
-    """Return what the model believes of the words that some windows own, and 0 for others; shape (words, tags)."""
+    """Return the model's beliefs about the words that some windows own, and 0 for others; shape (words, tags)."""
     believed = np.zeros((encoded.num_words, len(tagger.contract.tags)), dtype=np.float32)
-    wanted = np.isin(np.arange(encoded.num_windows), windows)
-    order = [batch[wanted[batch]] for batch in sorted_order(encoded, config.eval_batch_size)]
-
-    def keep(batch: Batch, logits: Tensor) -> None:
-        believed[owned_words(encoded, batch.windows)] = nn.functional.log_softmax(logits, dim=-1).cpu().numpy()
-
-    _each_batch(tagger, encoded, config, [batch for batch in order if len(batch)], keep)
+    chosen = np.isin(np.arange(encoded.num_windows), windows)
+    order = [batch[chosen[batch]] for batch in sorted_order(encoded, config.eval_batch_size)]
+    with torch_predictor(tagger, encoded, config) as predictor:
+        for batch, logits in _each_batch(predictor, encoded, [batch for batch in order if len(batch)]):
+            believed[owned_words(encoded, batch.windows)] = nn.functional.log_softmax(logits, dim=-1).cpu().numpy()
     return believed
 
 
@@ -98,28 +155,23 @@ def type_beliefs(tagger: Tagger, documents: Sequence[Document], config: Training
     return np.concatenate([tags[:, :1], tags[:, 1::2] + tags[:, 2::2]], axis=1)
 
 
-def _score(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> _Scores:
-    tag_ids = np.zeros(encoded.num_words, dtype=np.int64)
-    loss_sum = 0.0
-    open_tags = unannotated(encoded, tagger.contract, config, resolve_device(config.device))
+@dataclass
+class _TorchPredictor:
+    """A tagger's model on a device, in evaluation mode."""
 
-    def count(batch: Batch, logits: Tensor) -> None:
-        nonlocal loss_sum
-        tag_ids[owned_words(encoded, batch.windows)] = logits.argmax(dim=-1).cpu().numpy()
-        loss_sum += float(batch_words_loss(logits, batch, encoded, open_tags))
+    model: PreTrainedModel
+    device: torch.device
+    precision: Precision
 
-    _each_batch(tagger, encoded, config, sorted_order(encoded, config.eval_batch_size), count)
-    return _Scores(tag_ids, loss_sum)
+    def logits(self, batch: Batch) -> Tensor:
+        with autocast(self.device, self.precision):
+            logits = self.model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
+        return logits.flatten(0, 1).index_select(0, batch.positions).float()
 
 
-def _each_batch(
-    tagger: Tagger,
-    encoded: Encoded,
-    config: TrainingConfig,
-    order: Sequence[Indices],
-    use: Callable[[Batch, Tensor], None],
-) -> None:
-    """Hand each batch to `use` with the logits of its words, shape (labelled, tags), in evaluation mode.
+@contextmanager
+def torch_predictor(tagger: Tagger, encoded: Encoded, config: TrainingConfig) -> Iterator[Predictor]:
+    """Yield the tagger as a predictor of this text, with its threads; afterwards everything is as before.
 
     Raises:
         RunError: the text was encoded under another contract than the tagger's.
@@ -128,28 +180,29 @@ def _each_batch(
         raise RunError(f"inference: the text was encoded under another contract than '{tagger.contract.name}'")
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    model = tagger.model
-    prepare_model(model, device, tagger.max_length)
-    was_training = model.training
-    model.eval()
-    with cpu_threads(config.threads), torch.inference_mode():
-        for windows in order:
-            batch = collate(encoded, windows, device)
-            with autocast(device, precision):
-                logits = model(input_ids=batch.input_ids, attention_mask=batch.mask).logits
-            use(batch, logits.flatten(0, 1).index_select(0, batch.positions).float())
-    model.train(was_training)
+    prepare_model(tagger.model, device, tagger.windowing.max_length)
+    was_training = tagger.model.training
+    tagger.model.eval()
+    try:
+        with cpu_threads(config.threads), torch.inference_mode():
+            yield _TorchPredictor(tagger.model, device, precision)
+    finally:
+        tagger.model.train(was_training)
 
 
-def _tags(tagger: Tagger, encoded: Encoded, tag_ids: NDArray[np.int64]) -> list[list[str]]:
-    """Return tag ids as legal IOB2, sentence by sentence; ids as in `LabelContract.tags`."""
+def _each_batch(predictor: Predictor, encoded: Encoded, order: Sequence[Indices]) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield each batch with the logits of its words, shape (labelled, tags)."""
+    for windows in order:
+        batch = collate(encoded, windows, predictor.device)
+        yield batch, predictor.logits(batch)
+
+
+def _legal(tag_ids: NDArray[np.int64], encoded: Encoded) -> NDArray[np.int64]:
+    """Return tag ids as legal IOB2; ids as in `LabelContract.tags`."""
     types = (tag_ids + 1) // 2  # 0 for O
     inside = (tag_ids > 0) & (tag_ids % 2 == 0)
     continues = np.zeros(len(tag_ids), dtype=bool)
     continues[1:] = types[1:] == types[:-1]
-    starts = encoded.sentence_starts
-    continues[starts[:-1][starts[:-1] < len(tag_ids)]] = False
-    legal = np.where(inside & ~continues, tag_ids - 1, tag_ids)
-    names = tagger.contract.tags
-    flat = [names[index] for index in legal.tolist()]
-    return [flat[begin:end] for begin, end in zip(starts.tolist(), starts[1:].tolist(), strict=False)]
+    starts = encoded.sentence_starts[:-1]
+    continues[starts[starts < len(tag_ids)]] = False
+    return np.where(inside & ~continues, tag_ids - 1, tag_ids)

@@ -1,6 +1,6 @@
-"""What a site remembers from one round to the next, and how it finds its way back into a model and its optimizer.
+"""The memory of a site between rounds, and how it returns into a model and its optimizer.
 
-Of the word embedding only the rows that the site's text uses are remembered (`vocabulary`): in the others moments and
+Of the word embedding only the rows that the site's text uses are kept (`vocabulary`): in the others moments and
 control are zero. With a small encoder and a small shard that halves what is kept.
 """
 
@@ -25,30 +25,30 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """What a site remembers from one round to the next."""
+    """The state of a site's training between rounds."""
 
     position: int = 0
-    """Batches taken from the epoch stream so far."""
+    """Batches taken from the sampler's stream so far."""
     rounds: int = 0
-    """Rounds this site has trained in."""
+    """Calls of `fit` so far: the rounds this site has trained in."""
     optimizer_steps: int = 0
     """AdamW's step count behind the moments; 0 where they were reset."""
     moments: Arrays = field(default_factory=dict)
     """`exp_avg/<parameter>` and `exp_avg_sq/<parameter>`; empty where they were reset."""
     control: Arrays = field(default_factory=dict)
-    """`control/<parameter>`: SCAFFOLD's control variate or FedDyn's gradient (`drift`); empty without either."""
+    """`control/<parameter>`: SCAFFOLD's or FedDyn's own term (`proximal_terms`); empty without either."""
     embedding_rows: NDArray[np.int64] | None = None
     """Rows of the word embedding that moments and control hold, rising; None where they hold all or none."""
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return all of it as named arrays, for a file or a message."""
+        """Return the memory as named arrays, for a file."""
         numbers = {name: np.array(getattr(self, name), dtype=np.int64) for name in _NUMBERS}
         rows = {} if self.embedding_rows is None else {_ROWS: self.embedding_rows}
         return {**numbers, **rows, **self.moments, **self.control}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "TrainingMemory":
-        """Read what `to_arrays` returned."""
+        """Read the arrays of `to_arrays`."""
         tensors = {name: np.asarray(array, np.float32) for name, array in arrays.items() if "/" in name}
         rows = arrays.get(_ROWS)
         return cls(
@@ -64,7 +64,7 @@ class Remembered:
     """A site's memory as seen from the model it goes back into.
 
     Args:
-        memory: what the site remembers.
+        memory: the site's memory.
         embedding: name of the word embedding's weight in the model; None where it has no plain one.
         used: the rows of the word embedding that take part now, all remembered ones among them; None where all do.
     """
@@ -74,11 +74,11 @@ class Remembered:
     used: UsedRows | None
 
     def tensor(self, arrays: Arrays, key: str, name: str, parameter: nn.Parameter) -> Tensor:
-        """Return a fresh tensor with what is remembered of one parameter, in its present shape and on its device.
+        """Return a fresh tensor with the remembered values of one parameter, in its present shape and on its device.
 
         Args:
             arrays: the memory's moments or control.
-            key: what is wanted of the parameter: one of `MOMENTS`, or `CONTROL`.
+            key: one of `MOMENTS`, or `CONTROL`.
             name: the parameter's name in the model.
             parameter: as it is trained; of the word embedding perhaps only the rows that take part.
 
@@ -102,7 +102,7 @@ class Remembered:
         if rows is None:
             return array if self.used is None else array[self.used.rows]
         if len(rows) != len(array) or rows[-1] >= (number if self.used is None else len(self.used.compact_ids)):
-            return array  # of another model, as its shape tells
+            return array  # of another model; the check of its shape will refuse it
         spread = np.zeros((number, *array.shape[1:]), np.float32)
         spread[rows if self.used is None else np.searchsorted(self.used.rows, rows)] = array
         return spread

@@ -6,7 +6,7 @@ Weights are read from safetensors only and no code that comes with a model is ev
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from fedner.assets import ensure_model
-from fedner.config import ModelConfig
+from fedner.config import ModelConfig, Windowing
+from fedner.config.learning import check_windowing
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract, read_contract, write_contract
@@ -49,17 +50,13 @@ _TINY_ENCODER_SEED = 0  # one encoder for every run seed, as with a pre-trained 
 
 @dataclass(eq=False)
 class Tagger:
-    """A model with what is needed to use it on text."""
+    """A model with everything that is needed to use it on text."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     contract: LabelContract
-    max_length: int = 128
-    """Pieces in a window, special tokens included."""
-    overlap_words: int = 16
-    """Words that neighbouring windows of a long sentence share."""
-    context_words: int = 0
-    """Words of the sentences around that a window shows."""
+    windowing: Windowing = field(default_factory=Windowing)
+    """How text is cut for it."""
     head_is_trained: bool = False
     """Whether the head came with the model rather than from the run seed."""
     personal: frozenset[str] = frozenset()
@@ -67,8 +64,7 @@ class Tagger:
 
     def encode(self, documents: Sequence[Document]) -> Encoded:
         """Return documents as this tagger reads them; raises as `encode`."""
-        lengths = self.max_length, self.overlap_words, self.context_words
-        return encode(documents, self.tokenizer, self.contract, *lengths)
+        return encode(documents, self.tokenizer, self.contract, self.windowing)
 
 
 def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tagger:
@@ -78,7 +74,7 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
     has it grown by the others (`growing`), the same for every seed.
 
     Raises:
-        AssetError: the embedded model cannot be had.
+        AssetError: the embedded model cannot be fetched.
         InputError: no such model, no fast tokenizer, no safetensors weights, or not an encoder that tags tokens.
     """
     if config.name == "tiny-random":
@@ -89,35 +85,16 @@ def build_tagger(config: ModelConfig, contract: LabelContract, seed: int) -> Tag
     else:
         source = str(ensure_model()) if config.name == "minilm" else _source(config.name)
         with _plain_errors(config.name):
-            model, keeps_head = _load_model(source, config, contract, may_grow=True)
+            model, keeps_head = _load_model(source, contract, config.revision, config.dropout, may_grow=True)
             tokenizer = _load_tokenizer(source, config.revision)
-    _check_lengths(config, model)
+    _check_lengths(config.windowing, model, config.name)
     tokenizer.model_max_length = _positions(model)
     if not keeps_head:
         seed_head(model, seed)
     freeze(model, config.frozen)
     model.eval()
-    return _tagger(model, tokenizer, contract, config, keeps_head, personal_names(model, config.personal))
-
-
-def _tagger(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    contract: LabelContract,
-    config: ModelConfig,
-    head_is_trained: bool,
-    personal: frozenset[str],
-) -> Tagger:
-    return Tagger(
-        model=model,
-        tokenizer=tokenizer,
-        contract=contract,
-        max_length=config.max_length,
-        overlap_words=config.overlap_words,
-        context_words=config.context_words,
-        head_is_trained=head_is_trained,
-        personal=personal,
-    )
+    personal = personal_names(model, config.personal)
+    return Tagger(model, tokenizer, contract, config.windowing, keeps_head, personal)
 
 
 def seed_head(model: PreTrainedModel, seed: int) -> None:
@@ -144,12 +121,7 @@ def save_tagger(tagger: Tagger, directory: str | Path, card: str) -> None:
         tagger.model.save_pretrained(folder)
         tagger.tokenizer.save_pretrained(folder)
     write_contract(tagger.contract, folder / CONTRACT_FILE)
-    settings = {
-        "max_length": tagger.max_length,
-        "overlap_words": tagger.overlap_words,
-        "context_words": tagger.context_words,
-    }
-    (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(tagger.windowing), indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -162,15 +134,15 @@ def load_tagger(directory: str | Path) -> Tagger:
     """
     folder = Path(directory)
     contract = model_contract(folder)
-    config = _read_settings(folder)
+    windowing = _read_windowing(folder / SETTINGS_FILE)
     with _plain_errors(str(folder)):
         tokenizer = _load_tokenizer(str(folder), None)
-        model, keeps_head = _load_model(str(folder), config, contract)
+        model, keeps_head = _load_model(str(folder), contract)
     if not keeps_head:
         raise LabelError(f"{folder}: the labels in config.json are not those of {CONTRACT_FILE}; restore the pair")
-    _check_lengths(config, model)
+    _check_lengths(windowing, model, str(folder))
     model.eval()
-    return _tagger(model, tokenizer, contract, config, head_is_trained=True, personal=frozenset())
+    return Tagger(model, tokenizer, contract, windowing, head_is_trained=True)
 
 
 def model_contract(directory: str | Path) -> LabelContract:
@@ -197,7 +169,7 @@ def _labels(contract: LabelContract) -> dict[int, str]:
 
 
 def _source(name: str) -> str:
-    """Return a directory or hub name; what can only be a directory is not looked for on the hub."""
+    """Return a directory or hub name; a name that can only be a directory is never asked of the hub."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return str(folder)
@@ -206,19 +178,16 @@ def _source(name: str) -> str:
     return name
 
 
-def _read_settings(folder: Path) -> ModelConfig:
+def _read_windowing(path: Path) -> Windowing:
     """Return how text was cut for a saved tagger."""
-    path = folder / SETTINGS_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        return ModelConfig(
-            name=str(folder),
-            max_length=int(settings["max_length"]),
-            overlap_words=int(settings["overlap_words"]),
-            context_words=int(settings.get("context_words", 0)),  # older models have none
-        )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        context_words = int(settings.get("context_words", 0))  # older models have none
+        windowing = Windowing(int(settings["max_length"]), int(settings["overlap_words"]), context_words)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: expected a JSON object with max_length and overlap_words; {error!r}") from error
+    check_windowing(windowing)
+    return windowing
 
 
 def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFast:
@@ -235,12 +204,14 @@ def _load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerFas
 
 
 def _load_model(
-    source: str, config: ModelConfig, contract: LabelContract, may_grow: bool = False
+    source: str,
+    contract: LabelContract,
+    revision: str | None = None,
+    dropout: float | None = None,
+    may_grow: bool = False,
 ) -> tuple[PreTrainedModel, bool]:
     """Return the model, and whether its head was trained for the same tags, or for the first of them if it may grow."""
-    hf_config = cast(
-        PretrainedConfig, AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
-    )
+    hf_config = cast(PretrainedConfig, AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False))
     labels = _labels(contract)
     trained_to_tag = any(name.endswith("ForTokenClassification") for name in hf_config.architectures or [])
     same_labels = hf_config.id2label == labels
@@ -248,16 +219,16 @@ def _load_model(
     if not grows:
         hf_config.id2label = labels
         hf_config.label2id = dict(contract.tag_ids)
-    if config.dropout is not None:
+    if dropout is not None:
         for key in _DROPOUT_KEYS:
             if getattr(hf_config, key, None) is not None:
-                setattr(hf_config, key, config.dropout)
+                setattr(hf_config, key, dropout)
     # Tensors that a file lacks are drawn from the global generator before we draw them ourselves.
     with _quiet(), torch.random.fork_rng(devices=[]):
         model, report = AutoModelForTokenClassification.from_pretrained(
             source,
             config=hf_config,
-            revision=config.revision,
+            revision=revision,
             dtype=torch.float32,
             trust_remote_code=False,
             use_safetensors=True,
@@ -283,10 +254,10 @@ def _positions(model: PreTrainedModel) -> int:
     return positions - (int(model.config.pad_token_id or 0) + 1 if shifted else 0)
 
 
-def _check_lengths(config: ModelConfig, model: PreTrainedModel) -> None:
+def _check_lengths(windowing: Windowing, model: PreTrainedModel, name: str) -> None:
     positions = _positions(model)
-    if config.max_length > positions:
-        raise ConfigError(f"model.max_length: model '{config.name}' has {positions} positions, got {config.max_length}")
+    if windowing.max_length > positions:
+        raise ConfigError(f"model.max_length: model '{name}' has {positions} positions, got {windowing.max_length}")
 
 
 @contextmanager
@@ -306,7 +277,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _plain_errors(name: str) -> Iterator[None]:
-    """Turn the library's errors into one that says what to do."""
+    """Turn the library's errors into one that names the remedy."""
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError) as error:

@@ -1,14 +1,14 @@
-"""Training where a document's annotators did not look for every type: what its `O` may hide is left open.
+"""Training on partially annotated documents: `O` is treated as unknown for types that were not annotated.
 
-At a word tagged O, with U the tags of the types that nobody looked for and A = {O} or U,
+At a word tagged O, with U the tags of the types that were not annotated and A = {O} or U,
 
     marginal      -log of the sum of p(a) over A
-    distillation  KL(q(. | A) || p(. | A)), q being the model that the round began with
+    distillation  KL(q(. | A) || p(. | A)), q being the model that training began with
 
 Elsewhere the loss is the cross-entropy. The first is the likelihood of a partial annotation at one token (Tsuboi et al.
 2008, Training Conditional Random Fields Using Incomplete Annotations; Greenberg et al. 2018, Marginal Likelihood
-Training of BiLSTM-CRF). It says nothing of how the mass is spread within A, and its gradient pushes whatever of A the
-model believes already. In a federation the other sites say it; between two rounds nobody does at the site, so the
+Training of BiLSTM-CRF). It leaves open how the mass is spread within A, and its gradient pushes whatever of A the
+model believes already. In a federation the other sites decide it; at the site nothing does between two rounds, so the
 second term can hold it where the federation had it (after Wang et al. 2023, Federated Domain Adaptation for Named
 Entity Recognition via Distilling with Heterogeneous Tag Sets). Their sum at weight 1 is, up to a constant, the expected
 cross-entropy under q(. | A): a step of generalised expectation maximisation.
@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fedner.config import Partial, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.data.labels import LabelContract
 from fedner.learning.batches import Batch, owned_words
@@ -32,25 +31,23 @@ _OUTSIDE = 0
 
 @dataclass(frozen=True, eq=False)
 class Unannotated:
-    """What the O of each word of a shard may hide; a document's words all hide the same."""
+    """The tags that the O of each word of a shard may stand for, the same for all words of a document."""
 
     hidden: Tensor
     """Whether a kind of document leaves a tag open; shape (kinds, tags)."""
     kinds: NDArray[np.int64]
     """Kind of each word; shape (words,)."""
     believed: NDArray[np.float32] | None = None
-    """Log-probabilities of the model that the round began with, for distillation; shape (words, tags)."""
+    """Log-probabilities of the model that training began with, for distillation; shape (words, tags)."""
 
     def at(self, words: NDArray[np.int64]) -> Tensor:
         """Return the tags that O may stand for at some words; shape (words, tags)."""
         return self.hidden.index_select(0, torch.from_numpy(self.kinds[words]).to(self.hidden.device))
 
 
-def unannotated(
-    encoded: Encoded, contract: LabelContract, config: TrainingConfig, device: torch.device
-) -> Unannotated | None:
-    """Return what the words of a shard may hide; None where everything was looked for, or is to be taken for it."""
-    if config.partial is Partial.ignore or not any(document.unannotated for document in encoded.documents):
+def unannotated(encoded: Encoded, contract: LabelContract, device: torch.device) -> Unannotated | None:
+    """Return the tags that the O of each word of a shard may hide; None where every type was annotated everywhere."""
+    if not any(document.unannotated for document in encoded.documents):
         return None
     known: dict[frozenset[str], int] = {}
     kinds = [known.setdefault(frozenset(document.unannotated), len(known)) for document in encoded.documents]
@@ -67,8 +64,8 @@ def batch_words_loss(
 
     Args:
         logits: of its words, shape (labelled, tags).
-        open_tags: what an O of the shard may hide; None where it hides nothing.
-        distil_weight: of keeping to what was believed, where that is known.
+        open_tags: the tags that an O of the shard may stand for; None where it is always O.
+        distil_weight: weight of keeping to earlier beliefs, where there are some.
     """
     if open_tags is None:
         return nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
@@ -87,7 +84,7 @@ def partial_loss(
         logits: shape (words, tags).
         targets: tag ids, shape (words,).
         hidden: the tags that O may stand for at each word, if that is its tag; shape (words, tags).
-        believed: log-probabilities of the model that the round began with, shape (words, tags).
+        believed: log-probabilities of the model that training began with, shape (words, tags).
         distil_weight: of the second term.
     """
     log_p = nn.functional.log_softmax(logits, dim=-1)

@@ -1,6 +1,6 @@
 """Terms that hold a site's training near the federation's: FedProx, SCAFFOLD, FedDyn. They change gradients only.
 
-With w the weights, x those that the round began with and g the gradient of a batch, a step is taken along
+With w the weights, x their values at the start of the round and g the gradient of a batch, a step is taken along
 
     FedProx    g + mu (w - x)            Li et al. 2020, Federated Optimization in Heterogeneous Networks
     SCAFFOLD   g + c - c_i               Karimireddy et al. 2020, SCAFFOLD, algorithm 1
@@ -8,7 +8,7 @@ With w the weights, x those that the round began with and g the gradient of a ba
 
 c is the server's control variate, c_i and h_i are the site's own and stay there. After a round SCAFFOLD's c_i becomes
 the mean of the round's gradients g. With SGD that is the paper's option II, c_i - c + (x - w) / (K lr), whose last term
-is the mean of g + c - c_i. Said with gradients it holds for AdamW as well, whose steps are no multiple of gradients.
+is the mean of g + c - c_i. Expressed in gradients it holds for AdamW as well, whose steps are no multiple of gradients.
 FedDyn's h_i becomes h_i - alpha (w - x). Where gradients are clipped, SCAFFOLD's g is the clipped one, so that no c_i
 is longer than training.max_grad_norm and the server can hold sites to that; without it, clipping comes after the terms.
 """
@@ -37,7 +37,7 @@ _norms = torch._foreach_norm  # pyright: ignore[reportPrivateImportUsage]
 
 @dataclass(eq=False)
 class Drift:
-    """The terms of one round, tensors in the order of the parameters; empty lists where a term is not asked for."""
+    """The terms of one round, tensors in the order of the parameters; empty lists for terms that are off."""
 
     names: list[str]
     parameters: list[nn.Parameter]
@@ -55,11 +55,11 @@ class Drift:
 
     @property
     def active(self) -> bool:
-        """Whether gradients are changed or looked at."""
+        """Whether gradients are changed or recorded."""
         return bool(self.anchors or self.shift)
 
     def steer(self) -> None:
-        """Add the terms to the gradients at hand."""
+        """Add the terms to the current gradients."""
         if self.gradient_sums:
             self._collect()
         if self.shift:
@@ -68,19 +68,24 @@ class Drift:
             self._add_to_gradients(self._distances(), self.pull)
 
     def next_own(self) -> list[Tensor]:
-        """Return c_i or h_i as it is after the round; nothing where there is none."""
+        """Return c_i or h_i after the round, in the order of the parameters; empty without such a term."""
         if self.gradient_sums:
             return [total / max(self.num_steps, 1) for total in self.gradient_sums]
         return [h - self.pull * moved for h, moved in zip(self.own, self._distances(), strict=True)] if self.own else []
 
     def to_memory(self) -> dict[str, NDArray[np.float32]]:
-        """Return the site's own term after the round, as it is remembered."""
+        """Return the site's own term after the round as entries of its memory."""
         return {
             f"{CONTROL}/{name}": value.cpu().numpy() for name, value in zip(self.names, self.next_own(), strict=False)
         }
 
     def change(self, server: State, after: Mapping[str, NDArray[np.float32]], used: UsedRows | None) -> State:
-        """Return SCAFFOLD's c_i after the round, as it is remembered, minus before it, in the shapes of c."""
+        """Return the change of SCAFFOLD's c_i over the round, in the shapes of c.
+
+        Args:
+            server: c.
+            after: the memory after the round.
+        """
         change: State = {name: np.zeros_like(array) for name, array in server.items()}
         for name, before in zip(self.names, self.own, strict=True):
             rows = used.rows if used is not None and name == used.name else ...
@@ -102,25 +107,20 @@ class Drift:
         _add([gradient for gradient, _ in pairs], [term for _, term in pairs], alpha=factor)
 
 
-def has_own_term(config: TrainingConfig) -> bool:
-    """Say whether a site remembers a term of its own."""
-    return config.scaffold or config.dyn_alpha > 0
-
-
 def begin(named: Named, config: TrainingConfig, server: State | None, known: Remembered) -> Drift:
     """Return the terms of a round.
 
     Args:
-        named: what is trained.
-        config: which terms.
+        named: trained parameters.
+        config: which terms, and their weights.
         server: SCAFFOLD's c, by name of the whole model's tensors.
-        known: what the site remembers; in its first round its own term is zero.
+        known: the site's memory; in its first round its own term is zero.
 
     Raises:
         RunError: SCAFFOLD without the server's c, or c is of another model.
     """
     parameters = [parameter for _, parameter in named]
-    own = _own(named, known) if has_own_term(config) else []
+    own = _own(named, known) if config.scaffold or config.dyn_alpha > 0 else []
     pull = config.prox_mu or config.dyn_alpha
     return Drift(
         names=[name for name, _ in named],

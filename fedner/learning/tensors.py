@@ -1,4 +1,4 @@
-"""A model's tensors as a `State`: here alone is decided which are trained, which travel, and which stay at a site.
+"""A model's tensors as a `State`: the one place that decides which are trained, which travel and which stay at a site.
 
 All trained parameters and float buffers travel, but for those declared personal: FedBN (Li et al. 2021, FedBN:
 Federated Learning on Non-IID Features via Local Batch Normalization) keeps normalisation layers at the sites, FedPer
@@ -29,7 +29,7 @@ def get_state(model: nn.Module, without: Collection[str] = (), copy: bool = True
 
     Args:
         without: names of personal tensors to leave out.
-        copy: False may return the live weights themselves, for a caller who writes them down before anything else.
+        copy: False may return the live weights themselves, for a caller that serialises them before anything else.
     """
     return {
         name: tensor.detach().to("cpu", torch.float32, copy=copy).contiguous().numpy()

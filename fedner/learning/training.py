@@ -1,38 +1,42 @@
-"""The local loop: one function for all three arms. A model, encoded text and a typed config in; sums out.
+"""The local loop: one function for all three arms. A model, encoded text and a task in; sums out.
 
 AdamW (Loshchilov & Hutter 2019) with the learning rate as a function of the progress of the whole run, and optionally
-terms against drifting away from the federation (`drift`). The same arguments give the same bytes on a CPU: order and
-dropout come from the run seed, the number of threads is set, and the process's own generators and settings are left as
-they were. `torch.use_deterministic_algorithms` is left alone: the CPU kernels used here are deterministic for a given
-number of threads, which the tests hold, and the switch would fill every fresh buffer.
+terms against drifting away from the federation (`proximal_terms`). The same arguments give the same bytes on a CPU:
+order and dropout come from the task's seeds, the number of threads is set, and the process's own generators and
+settings are left as they were. `torch.use_deterministic_algorithms` is left alone: the CPU kernels used here are
+deterministic for a given number of threads, which the tests hold, and the switch would fill every fresh buffer.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig
+from fedner.config import OptimizerState, Partial, Precision, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.errors import RunError
-from fedner.learning.batches import PACKED, Indices, collate, num_batches, pack, training_order
+from fedner.learning.batches import PACKED, Indices, collate, pack
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
 from fedner.learning.inference import log_probabilities
 from fedner.learning.memory import CONTROL, MOMENTS, Remembered, TrainingMemory
 from fedner.learning.model import Tagger, word_embedding
 from fedner.learning.partial import Unannotated, batch_words_loss, unannotated
 from fedner.learning.proximal_terms import Drift, begin
+from fedner.learning.sampling import num_batches, shuffled_epochs
+from fedner.learning.schedule import LocalTraining, learning_rate
 from fedner.learning.vocabulary import UsedRows, embedding_name, only_rows, used_rows
-from fedner.seeding import derive_seed
 from fedner.tensors import State
 
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps of this round)."""
+OnStep = Callable[[int, int], None]
+"""Called with (steps done, steps of this call) after each step."""
+GradientRule = Callable[[], object]
+"""A change to the gradients of one step, made between the backward passes and the optimizer."""
 
 _MASK_DTYPES = {Precision.fp32: torch.float32, Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 _STEPS_PER_LOSS_CHECK = 20  # reading the loss waits for a GPU; not after every step
@@ -40,11 +44,11 @@ _STEPS_PER_LOSS_CHECK = 20  # reading the loss waits for a GPU; not after every 
 
 @dataclass(frozen=True)
 class FitResult:
-    """Sums over one round at one site."""
+    """Sums over one call of `fit`."""
 
     loss_sum: float
     """In nats, summed over words: cross-entropy, or `partial`'s loss where types were not annotated."""
-    num_tokens: int
+    num_pieces: int
     """Word pieces seen, special tokens included, padding not."""
     num_examples: int
     """Sentences seen."""
@@ -55,80 +59,81 @@ class FitResult:
     seconds: float
     memory: TrainingMemory
     control_change: State | None = None
-    """With SCAFFOLD, what this round adds to the site's control variate, in the shapes of the federation's."""
+    """With SCAFFOLD, what this call adds to the site's control variate, in the shapes of the federation's."""
 
 
 @dataclass(eq=False)
-class _Round:
-    """What the steps of one round share."""
+class _Loop:
+    """The parts that the steps of one call share."""
 
-    tagger: Tagger
     encoded: Encoded
     config: TrainingConfig
-    device: torch.device
-    precision: Precision
+    named: list[tuple[str, nn.Parameter]]
+    """Trained parameters; of the word embedding perhaps only the rows that take part."""
     used: UsedRows | None
+    drift: Drift
+    loss: Callable[[Indices], Tensor]
+    """Windows of a batch -> its loss, summed over words, in nats."""
+    rules: Sequence[GradientRule]
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
-    named: list[tuple[str, nn.Parameter]]
-    """What is trained; of the word embedding perhaps only the rows that take part."""
-    drift: Drift
-    open_tags: Unannotated | None
-    """What an O may hide, where types were not annotated."""
 
 
 def fit(
     tagger: Tagger,
     encoded: Encoded,
-    config: TrainingConfig,
+    task: LocalTraining,
     *,
-    seed: int,
-    site: str,
-    round_number: int,
-    rounds: int,
     memory: TrainingMemory | None = None,
-    control: State | None = None,
-    progress: Progress | None = None,
+    on_step: OnStep | None = None,
 ) -> FitResult:
-    """Train the tagger in place for one round.
+    """Train the tagger in place for one part of a run.
 
     Args:
-        site: name that, with the seed, decides order and dropout; the centralized arm has one too.
-        round_number: 1 to `rounds`; decides dropout and the place in the learning-rate schedule.
-        memory: what the last round's result returned, at any earlier round; None starts afresh.
-        control: the federation's control variate, for SCAFFOLD.
+        memory: what the result of the last call for this site returned, at any earlier part; None starts afresh.
 
     Raises:
         RunError: the shard has no sentences, the loss is not finite, or memory or control is of another model.
-        ConfigError: the device or precision is not to be had here.
+        ConfigError: the device or precision is not available on this machine.
     """
+    config, site = task.config, task.site
     if encoded.num_windows == 0:
         raise RunError(f"training: site '{site}' has no sentences; give it text or leave it out")
     started = time.perf_counter()
     memory = _recalled(memory or TrainingMemory(), config)
     device = resolve_device(config.device)
-    batches = _batches(encoded, config, memory, seed, site)
-    prepare_model(tagger.model, device, tagger.max_length)
+    sampler = shuffled_epochs(encoded, config.batch_size, task.seed, site)
+    batches = sampler(memory.position, _num_due(encoded, config, memory))
+    prepare_model(tagger.model, device, tagger.windowing.max_length)
     change: State | None = None
     open_tags = _open_tags(tagger, encoded, config, batches)
-    with cpu_threads(config.threads), seeded(derive_seed(seed, "dropout", round_number, site), device):
+    with cpu_threads(config.threads), seeded(task.dropout_seed, device):
         tagger.model.train()
         try:
-            with only_rows(tagger.model, _rows(tagger, encoded, config, memory, control)) as used:
+            with only_rows(tagger.model, _rows(tagger, encoded, config, memory, task.control)) as used:
                 known = Remembered(memory, embedding_name(tagger.model), used)
-                state = _prepare(tagger, encoded, config, known, control, open_tags)
-                loss_sum = _run_steps(state, batches, (round_number, rounds), site, progress)
-                memory = _remember(state, memory, len(batches))
-                if config.scaffold and control is not None:
-                    change = state.drift.change(control, memory.control, used)
+                loop = _prepare(tagger, encoded, config, known, task.control, open_tags)
+                loss_sum = _run_steps(loop, batches, task, on_step)
+                memory = _remember(loop, memory, len(batches))
+                if config.scaffold and task.control is not None:
+                    change = loop.drift.change(task.control, memory.control, used)
         finally:
             tagger.model.eval()
-    sums = _sums(encoded, config, batches, loss_sum, time.perf_counter() - started, memory)
-    return replace(sums, control_change=change)
+    windows = np.concatenate(batches)
+    return FitResult(
+        loss_sum=loss_sum,
+        num_pieces=int(encoded.lengths[windows].sum()),
+        num_examples=int(encoded.first_windows[windows].sum()),
+        num_words=int(np.diff(encoded.word_starts)[windows].sum()),
+        steps=_num_steps(len(batches), config),
+        seconds=time.perf_counter() - started,
+        memory=memory,
+        control_change=change,
+    )
 
 
 def _recalled(memory: TrainingMemory, config: TrainingConfig) -> TrainingMemory:
-    """Return what a site makes use of in this round of what it remembers."""
+    """Return the part of a site's memory that this call uses."""
     if config.optimizer_state == OptimizerState.reset:
         memory = replace(memory, moments={}, optimizer_steps=0)
     if not memory.moments and not memory.control:
@@ -136,70 +141,34 @@ def _recalled(memory: TrainingMemory, config: TrainingConfig) -> TrainingMemory:
     return memory
 
 
-def _sums(
-    encoded: Encoded,
-    config: TrainingConfig,
-    batches: list[Indices],
-    loss_sum: float,
-    seconds: float,
-    memory: TrainingMemory,
-) -> FitResult:
-    windows = np.concatenate(batches)
-    return FitResult(
-        loss_sum=loss_sum,
-        num_tokens=int(encoded.lengths[windows].sum()),
-        num_examples=int(encoded.first_windows[windows].sum()),
-        num_words=int(np.diff(encoded.word_starts)[windows].sum()),
-        steps=_num_steps(len(batches), config),
-        seconds=seconds,
-        memory=memory,
-    )
+def _num_due(encoded: Encoded, config: TrainingConfig, memory: TrainingMemory) -> int:
+    """Return how many batches this call takes from the site's stream."""
+    if config.steps is not None:
+        return config.steps * config.gradient_accumulation
+    # Counted from the first call, so that fractions of a batch are not lost call by call.
+    per_epoch = num_batches(encoded, config.batch_size)
+    return max(1, math.floor((memory.rounds + 1) * config.epochs * per_epoch + 0.5) - memory.position)
 
 
 def _open_tags(tagger: Tagger, encoded: Encoded, config: TrainingConfig, batches: list[Indices]) -> Unannotated | None:
-    """Return what an O may hide, with what the model as it is now believes of it, where that is to be kept to."""
-    found = unannotated(encoded, tagger.contract, config, resolve_device(config.device))
+    """Return what an O may hide, with the present model's beliefs about it where they are to be kept to."""
+    if config.partial is Partial.ignore:
+        return None
+    found = unannotated(encoded, tagger.contract, resolve_device(config.device))
     if found is None or not config.distil_weight:
         return found
     return replace(found, believed=log_probabilities(tagger, encoded, config, np.unique(np.concatenate(batches))))
 
 
-def learning_rate(config: TrainingConfig, progress: float) -> float:
-    """Return the learning rate at a share of the whole run, in [0, 1]."""
-    if progress < config.warmup:
-        return config.lr * progress / config.warmup
-    if config.schedule == Schedule.constant:
-        return config.lr
-    return config.lr * (1 - progress) / (1 - config.warmup)
-
-
-def _batches(encoded: Encoded, config: TrainingConfig, memory: TrainingMemory, seed: int, site: str) -> list[Indices]:
-    """Return this round's batches: the epoch stream from where the last round stopped."""
-    per_epoch = num_batches(encoded, config.batch_size)
-    if config.steps is not None:
-        wanted = config.steps * config.gradient_accumulation
-    else:  # counted from the first round, so that fractions of a batch are not lost round by round
-        wanted = max(1, math.floor((memory.rounds + 1) * config.epochs * per_epoch + 0.5) - memory.position)
-    batches: list[Indices] = []
-    epoch, skipped = divmod(memory.position, per_epoch)
-    while len(batches) < wanted:
-        order = training_order(encoded, config.batch_size, seed, epoch, site)
-        batches += order[skipped : skipped + wanted - len(batches)]
-        epoch, skipped = epoch + 1, 0
-    return batches
-
-
 def _rows(
     tagger: Tagger, encoded: Encoded, config: TrainingConfig, memory: TrainingMemory, control: State | None
 ) -> NDArray[np.int64]:
-    """Return the rows of the word embedding that this round can change beyond weight decay."""
+    """Return the rows of the word embedding that this call can change beyond weight decay."""
     embedding, name = word_embedding(tagger.model), embedding_name(tagger.model)
     if embedding is None or name is None:
         return np.empty(0, np.int64)
-    if (
-        config.prox_mu or config.dyn_alpha
-    ) and config.weight_decay:  # decay moves every row, and the pull brings it back
-        return np.arange(embedding.num_embeddings)
+    if (config.prox_mu or config.dyn_alpha) and config.weight_decay:
+        return np.arange(embedding.num_embeddings)  # decay moves every row, and the pull brings it back
     others = [control[name]] if config.scaffold and control is not None and name in control else []
     if memory.embedding_rows is None:
         known = {**memory.moments, **memory.control}
@@ -214,11 +183,38 @@ def _prepare(
     known: Remembered,
     control: State | None,
     open_tags: Unannotated | None,
-) -> _Round:
-    """Build the optimizer, with the moments in memory if there are any, and the terms against drift."""
+) -> _Loop:
+    """Build the optimizer, with the moments in memory if there are any, the loss, and the rules for gradients."""
     device = tagger.model.device
     precision = resolve_precision(config.precision, device)
     named = [(name, p) for name, p in tagger.model.named_parameters() if p.requires_grad]
+    shared = [(name, parameter) for name, parameter in named if name not in tagger.personal]
+    drift = begin(shared, config, control, known)  # a site's own tensors cannot drift away from anybody's
+    to_batch = partial(pack, dtype=_MASK_DTYPES[precision]) if tagger.model.config.model_type in PACKED else collate
+
+    def loss(windows: Indices) -> Tensor:
+        batch = to_batch(encoded, windows, device)
+        input_ids = batch.input_ids if known.used is None else known.used.compact_ids[batch.input_ids]
+        with autocast(device, precision):
+            places = {} if batch.position_ids is None else {"position_ids": batch.position_ids}
+            logits = tagger.model(input_ids=input_ids, attention_mask=batch.mask, **places).logits
+        words = logits.flatten(0, 1).index_select(0, batch.positions).float()
+        return batch_words_loss(words, batch, encoded, open_tags, config.distil_weight)
+
+    return _Loop(
+        encoded=encoded,
+        config=config,
+        named=named,
+        used=known.used,
+        drift=drift,
+        loss=loss,
+        rules=_gradient_rules([parameter for _, parameter in named], config, drift),
+        optimizer=_optimizer(named, config, known),
+        scaler=torch.amp.GradScaler(device.type, enabled=precision == Precision.fp16),
+    )
+
+
+def _optimizer(named: list[tuple[str, nn.Parameter]], config: TrainingConfig, known: Remembered) -> torch.optim.AdamW:
     decayed = [p for _, p in named if p.ndim > 1]
     spared = [p for _, p in named if p.ndim <= 1]  # biases and LayerNorm
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
@@ -227,77 +223,53 @@ def _prepare(
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         eps=config.epsilon,
-        fused=device.type in ("cpu", "cuda", "mps"),
+        fused=named[0][1].device.type in ("cpu", "cuda", "mps"),
     )
     memory = known.memory
     for name, parameter in named if memory.moments else ():
         moments = {moment: known.tensor(memory.moments, moment, name, parameter) for moment in MOMENTS}
         step = torch.tensor(float(memory.optimizer_steps), device=parameter.device)
         optimizer.state[parameter] = {"step": step, **moments}
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == Precision.fp16)
-    shared = [(name, parameter) for name, parameter in named if name not in tagger.personal]
-    drift = begin(shared, config, control, known)  # a site's own tensors cannot drift away from anybody's
-    return _Round(tagger, encoded, config, device, precision, known.used, optimizer, scaler, named, drift, open_tags)
+    return optimizer
+
+
+def _gradient_rules(parameters: list[nn.Parameter], config: TrainingConfig, drift: Drift) -> list[GradientRule]:
+    """Return the rules in order: terms before clipping, but SCAFFOLD's control variates are means of clipped ones."""
+    rules: list[GradientRule] = [drift.steer] if drift.active else []
+    if config.max_grad_norm is not None:
+        clip = partial(nn.utils.clip_grad_norm_, parameters, config.max_grad_norm, foreach=True)
+        rules.insert(0 if config.scaffold else len(rules), clip)
+    return rules
 
 
 def _num_steps(num_taken: int, config: TrainingConfig) -> int:
     return -(-num_taken // config.gradient_accumulation)
 
 
-def _remember(state: _Round, memory: TrainingMemory, num_taken: int) -> TrainingMemory:
-    """Return the memory after the round."""
-    moments: dict[str, NDArray[np.float32]] = {}
-    if state.config.optimizer_state == OptimizerState.keep:
-        # The optimizer is about to be dropped, so its arrays may be handed out as they are.
-        for name, parameter in state.named:
-            moments |= {
-                f"{moment}/{name}": state.optimizer.state[parameter][moment].cpu().numpy() for moment in MOMENTS
-            }
-    control = state.drift.to_memory()
-    return TrainingMemory(
-        position=memory.position + num_taken,
-        rounds=memory.rounds + 1,
-        optimizer_steps=memory.optimizer_steps + _num_steps(num_taken, state.config) if moments else 0,
-        moments=moments,
-        control=control,
-        embedding_rows=state.used.rows if state.used is not None and (moments or control) else None,
-    )
-
-
-def _run_steps(
-    state: _Round, batches: list[Indices], place: tuple[int, int], site: str, progress: Progress | None
-) -> float:
-    """Take all steps of the round; return the loss summed over words.
-
-    Args:
-        place: (round number, rounds).
-    """
-    groups = list(_grouped(batches, state.config.gradient_accumulation))
-    round_number, rounds = place
+def _run_steps(loop: _Loop, batches: list[Indices], task: LocalTraining, on_step: OnStep | None) -> float:
+    """Take all steps of the call; return the loss summed over words."""
+    size = loop.config.gradient_accumulation
+    groups = [batches[at : at + size] for at in range(0, len(batches), size)]
     loss_sum = 0.0
     pending: list[Tensor] = []
     for index, group in enumerate(groups):
-        done = (round_number - 1 + (index + 0.5) / len(groups)) / rounds  # the middle of a step, so never 0
-        pending += _step(state, group, learning_rate(state.config, done))
+        progress = task.part.progress((index + 0.5) / len(groups))  # the middle of a step, so never 0
+        pending += _step(loop, group, learning_rate(loop.config, progress))
         if (index + 1) % _STEPS_PER_LOSS_CHECK == 0 or index + 1 == len(groups):
-            loss_sum += float(torch.stack(pending).double().cpu().sum() if state.device.type != "mps" else sum(pending))
+            on_mps = pending[0].device.type == "mps"  # which has no float64
+            loss_sum += float(sum(pending) if on_mps else torch.stack(pending).double().cpu().sum())
             pending.clear()
             if not math.isfinite(loss_sum):
                 raise RunError(
-                    f"training: the loss of site '{site}' is not finite in round {round_number}; "
+                    f"training: the loss of site '{task.site}' is not finite in {task.part.name}; "
                     "lower training.lr, or set training.precision=fp32"
                 )
-        if progress is not None:
-            progress(index + 1, len(groups))
+        if on_step is not None:
+            on_step(index + 1, len(groups))
     return loss_sum
 
 
-def _grouped(batches: list[Indices], size: int) -> Iterator[list[Indices]]:
-    for at in range(0, len(batches), size):
-        yield batches[at : at + size]
-
-
-def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
+def _step(loop: _Loop, group: list[Indices], lr: float) -> list[Tensor]:
     """Take one optimizer step on the joined batches of a group; return their losses summed over words.
 
     The sum over words is divided by the words that so many windows have on average. Windows of a batch are of similar
@@ -305,41 +277,40 @@ def _step(state: _Round, group: list[Indices], lr: float) -> list[Tensor]:
     word in a batch of long ones.
     """
     num_windows = sum(len(windows) for windows in group)
-    num_words = num_windows * state.encoded.num_words / state.encoded.num_windows
+    num_words = num_windows * loop.encoded.num_words / loop.encoded.num_windows
     losses: list[Tensor] = []
     for windows in group:
-        loss = batch_loss(state, windows)
-        state.scaler.scale(loss / num_words).backward()
+        loss = loop.loss(windows)
+        loop.scaler.scale(loss / num_words).backward()
         losses.append(loss.detach())
-    config = state.config
-    if state.drift.active or config.max_grad_norm is not None:
-        state.scaler.unscale_(state.optimizer)
-    if not config.scaffold:
-        state.drift.steer()
-    if config.max_grad_norm is not None:
-        torch.nn.utils.clip_grad_norm_([p for _, p in state.named], config.max_grad_norm, foreach=True)
-    if config.scaffold:  # control variates are means of clipped gradients
-        state.drift.steer()
-    for settings in state.optimizer.param_groups:
+    if loop.rules:
+        loop.scaler.unscale_(loop.optimizer)
+    for change_gradients in loop.rules:
+        change_gradients()
+    for settings in loop.optimizer.param_groups:
         settings["lr"] = lr
-    scale = state.scaler.get_scale()
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
-    state.optimizer.zero_grad(set_to_none=True)
-    if state.used is not None and state.scaler.get_scale() >= scale:  # in fp16 a step that overflows is left out
-        state.used.shrink *= 1 - lr * config.weight_decay
+    scale = loop.scaler.get_scale()
+    loop.scaler.step(loop.optimizer)
+    loop.scaler.update()
+    loop.optimizer.zero_grad(set_to_none=True)
+    if loop.used is not None and loop.scaler.get_scale() >= scale:  # in fp16 a step that overflows is left out
+        loop.used.shrink *= 1 - lr * loop.config.weight_decay
     return losses
 
 
-def batch_loss(state: _Round, windows: Indices) -> Tensor:
-    """Return the loss of one batch, summed over its words."""
-    if state.tagger.model.config.model_type in PACKED:
-        batch = pack(state.encoded, windows, state.device, _MASK_DTYPES[state.precision])
-    else:
-        batch = collate(state.encoded, windows, state.device)
-    input_ids = batch.input_ids if state.used is None else state.used.compact_ids[batch.input_ids]
-    with autocast(state.device, state.precision):
-        places = {} if batch.position_ids is None else {"position_ids": batch.position_ids}
-        logits = state.tagger.model(input_ids=input_ids, attention_mask=batch.mask, **places).logits
-    words = logits.flatten(0, 1).index_select(0, batch.positions).float()
-    return batch_words_loss(words, batch, state.encoded, state.open_tags, state.config.distil_weight)
+def _remember(loop: _Loop, memory: TrainingMemory, num_taken: int) -> TrainingMemory:
+    """Return the memory after the call."""
+    moments: dict[str, NDArray[np.float32]] = {}
+    if loop.config.optimizer_state == OptimizerState.keep:
+        # The optimizer is about to be dropped, so its arrays may be handed out as they are.
+        for name, parameter in loop.named:
+            moments |= {f"{moment}/{name}": loop.optimizer.state[parameter][moment].cpu().numpy() for moment in MOMENTS}
+    control = loop.drift.to_memory()
+    return TrainingMemory(
+        position=memory.position + num_taken,
+        rounds=memory.rounds + 1,
+        optimizer_steps=memory.optimizer_steps + _num_steps(num_taken, loop.config) if moments else 0,
+        moments=moments,
+        control=control,
+        embedding_rows=loop.used.rows if loop.used is not None and (moments or control) else None,
+    )

@@ -1,9 +1,11 @@
-"""Train only the rows of the word embedding that a shard uses; what happens to the other rows is known in closed form.
+"""Train only the rows of the word embedding that a shard uses; the change of the other rows is known in closed form.
 
 Half of a small encoder is its vocabulary (11.7 of 22.6 million parameters in MiniLM), and a site's text uses a
 fraction of it. A row that no window contains has a zero gradient at every step, so AdamW only shrinks it by
 `1 - lr * weight_decay` a step, as long as its moments are 0. Leaving such rows out of gradient, clipping and optimizer
-and shrinking them once at the end is the same computation, in a fraction of the memory traffic.
+and shrinking them once at the end is the same computation, in a fraction of the memory traffic: MiniLM on 285 sentences
+of CoNLL-2003 took 15 % less CPU time a round (medians of four paired runs, one thread), and a site keeps a twentieth of
+the embedding's moments. The rows tell which word pieces a site's text has, so they stay in its memory and never travel.
 """
 
 from collections.abc import Iterator
@@ -34,7 +36,7 @@ class UsedRows:
     compact_ids: Tensor
     """Vocabulary id -> row of the small embedding; shape (vocabulary,)."""
     shrink: float = 1.0
-    """What the other rows are multiplied with at the end; the training loop accumulates it."""
+    """Factor of the other rows at the end; the training loop accumulates it."""
 
 
 def embedding_name(model: PreTrainedModel) -> str | None:
@@ -67,7 +69,7 @@ def used_rows(
 
 @contextmanager
 def only_rows(model: PreTrainedModel, rows: NDArray[np.int64]) -> Iterator[UsedRows | None]:
-    """Replace the word embedding by its used rows meanwhile; afterwards the trained rows are back in their places.
+    """Replace the word embedding by its used rows; afterwards the trained rows are back in their places.
 
     Yields None, and changes nothing, where the embedding is frozen or shared or nearly all of it is used.
     """

@@ -1,4 +1,4 @@
-"""One tagger and its encodings, warm between rounds: what the sites of one process share.
+"""The tagger and the encodings that the sites of one process share, warm between rounds.
 
 Sites that train one after another in a process need one model, not one each: `set_state` before, `get_state` after.
 """
@@ -6,10 +6,10 @@ Sites that train one after another in a process need one model, not one each: `s
 import hashlib
 import json
 from collections import OrderedDict
-from dataclasses import asdict
 from functools import lru_cache
 
 from fedner.config import ModelConfig
+from fedner.config.by_value import ByValue
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded
 from fedner.data.labels import LabelContract
@@ -37,7 +37,7 @@ class Workspace:
         return get_state(self.tagger.model)
 
     def initial_personal(self, seed: int) -> State:
-        """Return what a site that has never trained has as its personal tensors, and leave the tagger there."""
+        """Return the personal tensors of a site that has never trained, and leave the tagger in that state."""
         initial = self.initial_state(seed)
         return {name: initial[name] for name in initial if name in self.tagger.personal}
 
@@ -67,12 +67,12 @@ def workspace(config: ModelConfig, contract: LabelContract) -> Workspace:
     Raises:
         InputError: as `build_tagger`.
     """
-    return _workspace(json.dumps(asdict(config)), contract)
+    return _workspace(ByValue(config), contract)
 
 
 @lru_cache(maxsize=2)
-def _workspace(config_json: str, contract: LabelContract) -> Workspace:
-    return Workspace(ModelConfig(**json.loads(config_json)), contract)
+def _workspace(config: ByValue[ModelConfig], contract: LabelContract) -> Workspace:
+    return Workspace(config.value, contract)
 
 
 def _content_digest(documents: tuple[Document, ...]) -> str:

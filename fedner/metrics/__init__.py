@@ -4,7 +4,16 @@ counting.py turns tags into counts, scoring.py counts into precision, recall and
 into intervals and tests; resampling.py draws the resamples behind them; matrix.py is every model on every site's text.
 """
 
-from fedner.metrics.counting import Counts, DocumentCounts, count, count_documents, only_annotated, pool, total
+from fedner.metrics.counting import (
+    Counts,
+    DocumentCounts,
+    count,
+    count_documents,
+    count_tag_ids,
+    only_annotated,
+    pool,
+    total,
+)
 from fedner.metrics.intervals import (
     Difference,
     F1Intervals,
@@ -39,6 +48,7 @@ __all__ = [
     "contributions",
     "count",
     "count_documents",
+    "count_tag_ids",
     "first_sites",
     "gap_closed_interval",
     "local_interval",

@@ -1,4 +1,4 @@
-"""Strict entity counts: what is pooled over documents, sites and rounds before anything is divided.
+"""Strict entity counts, which are pooled over documents, sites and rounds before anything is divided.
 
 The rules are those of seqeval with `mode="strict", scheme=IOB2` (https://github.com/chakki-works/seqeval): an entity
 starts at a B tag and runs over the I tags of its type that follow without a gap; an I tag that continues no entity is
@@ -7,7 +7,7 @@ arrays because every site counts in every round, and property tests hold them eq
 contract tags, legal or not.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -61,7 +61,8 @@ class Counts:
                 f"counts of {len(self.tp)} and of {len(other.tp)} entity types cannot be added; "
                 "every site must count under the federation's label contract"
             )
-        return Counts(_sum(self.tp, other.tp), _sum(self.fp, other.fp), _sum(self.fn, other.fn))
+        sides = (self.tp, other.tp), (self.fp, other.fp), (self.fn, other.fn)
+        return Counts(*(tuple(a + b for a, b in zip(*side, strict=True)) for side in sides))
 
 
 class _Entities(NamedTuple):
@@ -128,10 +129,36 @@ def count_documents(
         LabelError: the arguments differ in sentences or words, a tag is not in the contract, or a document index is
             outside 0 .. num_documents - 1.
     """
-    lengths = _check_shapes(gold, predicted, document_of, num_documents)
-    num_types = len(contract.type_names)
-    documents = np.repeat(np.asarray(document_of, dtype=np.intp), lengths + 1)
-    wanted, found = _entities(_flatten(gold, contract)), _entities(_flatten(predicted, contract))
+    _check_shapes(gold, predicted, document_of, num_documents)
+    starts = np.cumsum([0, *map(len, gold)])
+    documents = np.asarray(document_of, dtype=np.int64)
+    ids = _tag_ids(gold, contract), _tag_ids(predicted, contract)
+    return count_tag_ids(*ids, starts, documents, num_documents, len(contract.type_names))
+
+
+def count_tag_ids(
+    gold: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    sentence_starts: NDArray[np.int64],
+    document_of: NDArray[np.int64],
+    num_documents: int,
+    num_types: int,
+) -> DocumentCounts:
+    """Count predicted entities against gold ones, document by document, on tag ids as in `LabelContract.tags`.
+
+    Args:
+        gold: gold tag id of each word, shape (words,).
+        predicted: predicted tag id of each word, shape (words,); may be illegal IOB2.
+        sentence_starts: sentence s is words `[sentence_starts[s], sentence_starts[s + 1])`; shape (sentences + 1,).
+        document_of: index of each sentence's document, from 0; shape (sentences,).
+        num_documents: documents in all, also those without sentences.
+
+    Returns:
+        tp, fp and fn; int64, shape (documents, types, 3).
+    """
+    # An O after each sentence, so that no entity crosses into the next.
+    wanted, found = (_entities(np.insert(ids, sentence_starts[1:], 0)) for ids in (gold, predicted))
+    documents = np.repeat(document_of, np.diff(sentence_starts) + 1)
     _, in_wanted, in_found = np.intersect1d(wanted.starts, found.starts, assume_unique=True, return_indices=True)
     right = (wanted.ends[in_wanted] == found.ends[in_found]) & (wanted.types[in_wanted] == found.types[in_found])
     cells_wanted = documents[wanted.starts] * num_types + wanted.types
@@ -146,7 +173,7 @@ def count_documents(
 def only_annotated(
     counts: DocumentCounts, unannotated: Sequence[Collection[str]], contract: LabelContract
 ) -> DocumentCounts:
-    """Return the counts without those of types that nobody looked for: there a found entity is neither right nor wrong.
+    """Return the counts without those of types that were not annotated, where a prediction is neither right nor wrong.
 
     The same as counting after the other types' tags are made O on both sides.
 
@@ -158,14 +185,9 @@ def only_annotated(
     return np.where(kept.reshape(*counts.shape[:2], 1), counts, 0)
 
 
-def _sum(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(a + b for a, b in zip(left, right, strict=True))
-
-
 def _check_shapes(
     gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], document_of: Sequence[int], num_documents: int
-) -> _Indices:
-    """Return the words of each sentence, shape (sentences,), after checking that the arguments fit together."""
+) -> None:
     if not len(gold) == len(predicted) == len(document_of):
         found = f"{len(gold)} gold, {len(predicted)} predicted and {len(document_of)} document indices"
         raise LabelError(f"scoring: expected the same sentences on all sides, got {found}")
@@ -178,13 +200,11 @@ def _check_shapes(
     if len(document_of) and not 0 <= min(document_of) <= max(document_of) < num_documents:
         span = f"{min(document_of)} .. {max(document_of)}"
         raise LabelError(f"scoring: expected document indices in 0 .. {num_documents - 1}, got {span}")
-    return np.fromiter(map(len, gold), dtype=np.intp, count=len(gold))
 
 
-def _flatten(sentences: Sequence[Sequence[str]], contract: LabelContract) -> _Indices:
-    """Return all tag ids in one row, with an O after each sentence so that no entity crosses into the next."""
+def _tag_ids(sentences: Sequence[Sequence[str]], contract: LabelContract) -> NDArray[np.int64]:
     try:
-        return np.fromiter(map(contract.tag_ids.__getitem__, _closed(sentences)), dtype=np.intp)
+        return np.fromiter(map(contract.tag_ids.__getitem__, chain.from_iterable(sentences)), dtype=np.int64)
     except KeyError as error:
         raise LabelError(
             f"scoring: tag {error.args[0]!r} is not in contract '{contract.name}', which has "
@@ -192,14 +212,8 @@ def _flatten(sentences: Sequence[Sequence[str]], contract: LabelContract) -> _In
         ) from error
 
 
-def _closed(sentences: Sequence[Sequence[str]]) -> Iterator[str]:
-    for tags in sentences:
-        yield from tags
-        yield "O"
-
-
-def _entities(tag_ids: _Indices) -> _Entities:
-    """Return the entities of a row of tag ids whose last one is O; ids as in `LabelContract.tags`."""
+def _entities(tag_ids: NDArray[np.int64]) -> _Entities:
+    """Return the entities of a row of tag ids that ends in O; ids as in `LabelContract.tags`."""
     types = (tag_ids - 1) // 2
     inside = (tag_ids > 0) & (tag_ids % 2 == 0)
     goes_on = np.zeros(len(tag_ids), dtype=np.bool_)

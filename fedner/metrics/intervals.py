@@ -1,4 +1,4 @@
-"""How sure a score is: bootstrap over documents, paired tests, and what several seeds say.
+"""Uncertainty of scores: bootstrap over documents, paired tests, several seeds.
 
 Documents are drawn with replacement (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 13 for percentile
 intervals), not sentences: sentences of one document share names and are not independent.
@@ -7,7 +7,7 @@ The same seed and number of documents draw the same resamples, whatever is score
 2004, aclanthology.org/W04-3250; Berg-Kirkpatrick, Burkett & Klein 2012, aclanthology.org/D12-1091), so the arms must
 list the same test documents in the same order.
 
-An interval is None where it cannot be had: fewer than two documents, or no resample in which F1 is defined. Resamples
+The interval is None when it is undefined: fewer than two documents, or no resample in which F1 is defined. Resamples
 in which F1 is 0/0 (a rare type was not drawn) are left out, not counted as 0.
 """
 
@@ -127,9 +127,9 @@ def paired_bootstrap(
 ) -> Difference:
     """Compare two arms on the same documents: micro F1 of `a` minus that of `b`, each its mean over seeds.
 
-    The p-value is the share of resamples whose difference strays from the observed one by at least the observed
+    The p-value is the share of resamples in which the difference strays from the observed one by at least the observed
     difference itself, counted as (hits + 1) / (resamples + 1): the bootstrap distribution shifted to a mean of 0, as
-    Berg-Kirkpatrick et al. do, on both sides. It tells about other documents, not about other seeds, which are
+    Berg-Kirkpatrick et al. do, on both sides. It is about other documents, not about other seeds, which are
     averaged, not resampled.
 
     Args:
@@ -158,10 +158,10 @@ def arm_interval(
     seed: int = 0,
     resample_seeds: bool = True,
 ) -> Summary:
-    """Return the mean over seeds of an arm's micro F1, with an interval over other documents and, if wanted, seeds.
+    """Return the mean over seeds of an arm's micro F1, with an interval over other documents and, on request, seeds.
 
     A resample draws the documents once for all seeds and averages the seeds' F1; with `resample_seeds` the seeds are
-    drawn with replacement as well. Few seeds tell little about other seeds: three drawn with replacement show two
+    drawn with replacement as well. Few seeds show little about other seeds: three drawn with replacement show two
     thirds of their variance.
 
     Args:

@@ -116,8 +116,9 @@ class Macro:
 
 @dataclass(frozen=True)
 class Score:
-    """All that one set of counts says: over all entities, over types, and per type of the contract, in its order."""
+    """One set of counts, divided: over all entities, over types, and per type of the contract, in its order."""
 
+    counts: Counts
     micro: PRF
     macro: Macro
     types: Mapping[str, PRF]
@@ -138,7 +139,8 @@ class Score:
         """
         try:
             types = {name: PRF.from_json(prf) for name, prf in plain["types"].items()}
-            return cls(PRF.from_json(plain["micro"]), Macro.from_json(plain["macro"]), types)
+            tp, fp, fn = (tuple(getattr(prf, side) for prf in types.values()) for side in ("tp", "fp", "fn"))
+            return cls(Counts(tp, fp, fn), PRF.from_json(plain["micro"]), Macro.from_json(plain["macro"]), types)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunDirectoryError(
                 "score: expected micro, macro and types as in metrics.json schema 1, got something else "
@@ -156,7 +158,7 @@ def score(counts: Counts, contract: LabelContract) -> Score:
     if len(counts.tp) != len(names):
         raise LabelError(f"scoring: contract '{contract.name}' has {len(names)} types, the counts {len(counts.tp)}")
     types = {name: PRF.of(*each) for name, *each in zip(names, counts.tp, counts.fp, counts.fn, strict=True)}
-    return Score(PRF.of(sum(counts.tp), sum(counts.fp), sum(counts.fn)), _macro(types), types)
+    return Score(counts, PRF.of(sum(counts.tp), sum(counts.fp), sum(counts.fn)), _macro(types), types)
 
 
 def contributions(scores: Mapping[str, Score], unannotated: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:

@@ -29,32 +29,14 @@ import yaml
 from filelock import FileLock, Timeout
 
 from fedner.config import Config, differences, from_plain, to_plain
+from fedner.config.knobs import keys
 from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import RunDirectoryError
 from fedner.files import replacing, write_json, write_text
 from fedner.records.environment import environment
 from fedner.records.events import Event
 
-RESUMABLE_KEYS = (
-    "name",
-    "output",
-    "experiment",
-    "tracking",
-    *(
-        f"federation.{key}"
-        for key in (
-            "rounds",
-            "workers",
-            "wait_seconds",
-            "deadline_seconds",
-            "grace_seconds",
-            "straggler_seconds",
-            "missed_quorum",
-            "retries",
-            "spill_bytes",
-        )
-    ),
-)
+RESUMABLE_KEYS = keys(Config, lambda knob: knob.resumable)
 """What may change when a run is resumed: nothing that a whole round's result depends on."""
 
 

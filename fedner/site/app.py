@@ -26,6 +26,7 @@ from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
 from fedner.learning.inference import evaluate
 from fedner.learning.memory import TrainingMemory
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state, personal_state, set_personal, set_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
@@ -121,17 +122,15 @@ def _train(message: Message, context: Context) -> RecordDict:
     encoded = space.encoded(site.shard.train)
     _put_in_place(space, request.arrays, memory, request.header.round - 1, request.header.seed)
     kept = memory.before(TRAINING, request.header.round)
-    fitted = fit(
-        space.tagger,
-        encoded,
+    task = in_round(
         config.training,
         seed=request.header.seed,
         site=site.shard.site,
-        round_number=request.header.round,
+        number=request.header.round,
         rounds=config.federation.rounds,
-        memory=None if kept is None else TrainingMemory.from_arrays(kept),
         control=request.auxiliary.get(CONTROL),
     )
+    fitted = fit(space.tagger, encoded, task, memory=None if kept is None else TrainingMemory.from_arrays(kept))
     memory.keep(TRAINING, request.header.round, fitted.memory.to_arrays())
     if space.tagger.personal:
         personal = personal_state(space.tagger.model, space.tagger.personal)

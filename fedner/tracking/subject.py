@@ -1,4 +1,4 @@
-"""What trackers are told about a run before it begins, and what they remember of it between processes."""
+"""A run's description for trackers before it begins, and a tracker's memory of it between processes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fedner.config import Config, to_plain
+from fedner.config.knobs import keys
 from fedner.files import read_json, write_json
 
 Setting = str | int | float | bool
 
-_UNTOLD = ("name", "output", "experiment", "tracking", "federation.public_dev", "data.contract")
+_NOT_TRACKED = keys(Config, lambda knob: not knob.tracked)
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ def subject_of(config: Config, folder: Path) -> Subject:
 
 
 def _settings(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Setting]]:
-    """Yield what may leave the run directory: no paths, and of `data`, whose names may tell of people, no texts."""
+    """Yield what may leave the run directory: no paths, and no strings of `data`, which may name people."""
     for name, value in plain.items():
         key = prefix + name
-        if key in _UNTOLD or value is None:
+        if key in _NOT_TRACKED or value is None:
             continue
         if isinstance(value, dict):
             yield from _settings({str(inner): each for inner, each in value.items()}, f"{key}.")  # pyright: ignore
@@ -49,7 +50,7 @@ def _settings(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Sett
 
 @dataclass(frozen=True)
 class Remembered:
-    """What a tracker keeps in the run directory: its own name of the run, where that lies, and the last round told."""
+    """A tracker's memory in the run directory: its own name of the run, its place, and the last round it received."""
 
     identity: str
     place: str
@@ -57,14 +58,14 @@ class Remembered:
 
 
 def recall(folder: Path, tracker: str, place: str) -> Remembered | None:
-    """Return what a tracker kept of this run, or None where it follows it for the first time or in another place."""
+    """Return a tracker's memory of this run; None when it follows the run for the first time or in another place."""
     path = _path(folder, tracker)
     kept = Remembered(**read_json(path)) if path.is_file() else None
     return kept if kept is not None and kept.place == place else None
 
 
 def remember(folder: Path, tracker: str, kept: Remembered) -> None:
-    """Keep it for the process that resumes the run."""
+    """Write the memory for the process that resumes the run."""
     write_json(_path(folder, tracker), asdict(kept))
 
 

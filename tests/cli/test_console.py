@@ -14,7 +14,7 @@ from rich.console import Console
 from scripted_grid import Clock
 
 from fedner.cli.console import Lines, Standing
-from fedner.metrics import PRF, Macro, Score
+from fedner.metrics import PRF, Counts, Macro, Score
 from fedner.records.results import RoundRecord
 from fedner.refusals import Refusal, RefusalCode, no_reply, unusable
 
@@ -38,21 +38,22 @@ print("result")
 """
 
 ROUNDS = """
-from fedner.metrics import PRF, Macro, Score
+from fedner.metrics import PRF, Counts, Macro, Score
 from fedner.records.results import RoundRecord
 from fedner.refusals import RefusalCode, no_reply, unusable
 
 def entry(number):
     prf = PRF.of(tp=number, fp=1, fn=1)
-    return RoundRecord(round=number, dev=Score(prf, Macro(0.0, 0.0, 0.0), {}), seconds=1.0, train_loss=0.5,
-                       sites=("a", "b"), refused={"c": no_reply(RefusalCode.silent, "no reply"),
-                                                 "d": unusable(RefusalCode.diverged, "not finite")})
+    return RoundRecord(round=number, dev=Score(Counts((), (), ()), prf, Macro(0.0, 0.0, 0.0), {}),
+                       seconds=1.0, train_loss=0.5, sites=("a", "b"),
+                       refused={"c": no_reply(RefusalCode.silent, "no reply"),
+                                "d": unusable(RefusalCode.diverged, "not finite")})
 """
 
 
 def entry(number: int, tp: int, seconds: float = 1.0, **others: object) -> RoundRecord:
     """One false positive and one miss: F1 is tp / (tp + 1)."""
-    dev = Score(PRF.of(tp=tp, fp=1, fn=1), Macro(0.0, 0.0, 0.0), {})
+    dev = Score(Counts((tp,), (1,), (1,)), PRF.of(tp=tp, fp=1, fn=1), Macro(0.0, 0.0, 0.0), {})
     return RoundRecord(round=number, dev=dev, seconds=seconds, **others)
 
 

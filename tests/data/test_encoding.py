@@ -11,6 +11,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
+from fedner.config import Windowing
 from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import IGNORE, Encoded, encode, unlabelled
 from fedner.data.labels import EntityType, LabelContract
@@ -55,7 +56,7 @@ def windows(encoded: Encoded) -> list[tuple[list[str], list[int]]]:
 
 def test_first_piece_carries_the_tag_and_all_else_is_ignored() -> None:
     text = document((["Anna", "went", "to", "Berlin"], ["B-PER", "O", "O", "B-LOC"]))
-    (window,) = windows(encode([text], UNCASED, CONTRACT, 16, 2))
+    (window,) = windows(encode([text], UNCASED, CONTRACT, Windowing(16, 2)))
     assert window == (
         ["[CLS]", "an", "##na", "went", "to", "ber", "##lin", "[SEP]"],
         [IGNORE, 1, IGNORE, 0, 0, 3, IGNORE, IGNORE],
@@ -64,22 +65,22 @@ def test_first_piece_carries_the_tag_and_all_else_is_ignored() -> None:
 
 def test_a_cased_tokenizer_keeps_case_and_an_uncased_one_strips_accents() -> None:
     text = document((["Anna", "Café"], ["B-PER", "O"]))
-    (cased,) = windows(encode([text], CASED, CONTRACT, 16, 2))
-    (uncased,) = windows(encode([text], UNCASED, CONTRACT, 16, 2))
+    (cased,) = windows(encode([text], CASED, CONTRACT, Windowing(16, 2)))
+    (uncased,) = windows(encode([text], UNCASED, CONTRACT, Windowing(16, 2)))
     assert cased[0] == ["[CLS]", "Anna", "[UNK]", "[SEP]"]
     assert uncased[0] == ["[CLS]", "an", "##na", "cafe", "[SEP]"]
 
 
 def test_a_chinese_word_of_two_characters_is_tagged_on_its_first() -> None:
     text = document((["北京", "北"], ["B-LOC", "I-LOC"]))
-    (window,) = windows(encode([text], CASED, CONTRACT, 16, 2))
+    (window,) = windows(encode([text], CASED, CONTRACT, Windowing(16, 2)))
     assert window == (["[CLS]", "北", "京", "北", "[SEP]"], [IGNORE, 3, IGNORE, 4, IGNORE])
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\x00", "\u00ad", ""])
 def test_a_word_that_the_tokenizer_strips_becomes_unknown_and_keeps_its_place(invisible: str) -> None:
     text = document((["a", invisible, "to"], ["O", "B-LOC", "O"]), ([invisible], ["B-PER"]))
-    encoded = encode([text], CASED, CONTRACT, 16, 2)
+    encoded = encode([text], CASED, CONTRACT, Windowing(16, 2))
     assert windows(encoded) == [
         (["[CLS]", "a", "[UNK]", "to", "[SEP]"], [IGNORE, 0, 3, 0, IGNORE]),
         (["[CLS]", "[UNK]", "[SEP]"], [IGNORE, 1, IGNORE]),
@@ -89,14 +90,16 @@ def test_a_word_that_the_tokenizer_strips_becomes_unknown_and_keeps_its_place(in
 
 def test_stats_of_two_texts_add_up_to_those_of_both() -> None:
     one, other = document((["a", ""], ["O", "O"])), document((["bbbbbbbbbbbb"] * 3, ["O"] * 3))
-    both, first, second = (encode(text, CASED, CONTRACT, 8, 2).stats for text in ([one, other], [one], [other]))
+    both, first, second = (
+        encode(text, CASED, CONTRACT, Windowing(8, 2)).stats for text in ([one, other], [one], [other])
+    )
     assert both == first + second
     assert (both.sentences, both.words, both.truncated_words, both.empty_words) == (2, 5, 3, 1)
 
 
 def test_a_word_longer_than_the_window_is_truncated_and_counted() -> None:
     text = document((["a", "bbbbbbbbbbbb", "to"], ["O", "B-PER", "O"]))
-    encoded = encode([text], CASED, CONTRACT, 8, 2)
+    encoded = encode([text], CASED, CONTRACT, Windowing(8, 2))
     assert encoded.stats.truncated_words == 1
     assert windows(encoded) == [
         (["[CLS]", "a", "[SEP]"], [IGNORE, 0, IGNORE]),
@@ -109,7 +112,7 @@ def test_a_long_sentence_is_cut_and_each_word_labelled_where_it_has_most_context
     # Room for 6 words, 2 shared: windows show words 0-5 and 4-9. Word 4 has 1 word to the right in the first
     # window and 0 to the left in the second; word 5 the other way round.
     text = document((["a"] * 10, ["O", "O", "O", "B-PER", "I-PER", "I-PER", "O", "O", "O", "O"]))
-    encoded = encode([text], CASED, CONTRACT, 8, 2)
+    encoded = encode([text], CASED, CONTRACT, Windowing(8, 2))
     assert [labels for _, labels in windows(encoded)] == [
         [IGNORE, 0, 0, 0, 1, 2, IGNORE, IGNORE],
         [IGNORE, IGNORE, 2, 0, 0, 0, 0, IGNORE],
@@ -130,7 +133,7 @@ def test_every_word_is_labelled_exactly_once_in_text_order(
 ) -> None:
     tags = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
     sentences = [(words, [tags[(i + len(words)) % 5] for i in range(len(words))]) for words in texts]
-    encoded = encode([document(*sentences)], CASED, CONTRACT, room, overlap, context)
+    encoded = encode([document(*sentences)], CASED, CONTRACT, Windowing(room, overlap, context))
     gold = [tags.index(tag) for _, sentence_tags in sentences for tag in sentence_tags]
     assert encoded.labels[encoded.labels != IGNORE].tolist() == gold
     assert encoded.num_words == len(gold) == encoded.word_starts[-1]
@@ -146,7 +149,7 @@ def test_every_word_is_labelled_exactly_once_in_text_order(
 def test_a_window_shows_words_around_its_sentence_but_of_no_other_document() -> None:
     texts = [document((["a", "to", "bb"], ["O"] * 3), (["Anna"], ["B-PER"]), (["to", "a", "a"], ["O"] * 3))]
     texts.append(document((["bb"], ["O"])))
-    encoded = encode(texts, CASED, CONTRACT, 16, 2, context_words=2)
+    encoded = encode(texts, CASED, CONTRACT, Windowing(16, 2, 2))
     shown = [tokens[1:-1] for tokens, _ in windows(encoded)]
     first, second = ["a", "to", *CASED.tokenize("bb")], CASED.tokenize("Anna")
     assert shown == [
@@ -166,7 +169,7 @@ def test_a_window_shows_words_around_its_sentence_but_of_no_other_document() -> 
 
 def test_where_context_does_not_fit_both_sides_get_half_and_what_the_other_leaves() -> None:
     text = document((["a", "to"], ["O"] * 2), (["to"], ["O"]), (["a", "a", "to", "to", "to"], ["O"] * 5))
-    encoded = encode([text], CASED, CONTRACT, 8, 2, context_words=9)
+    encoded = encode([text], CASED, CONTRACT, Windowing(8, 2, 9))
     # Room for six pieces of one word each. The second sentence has five to give away: two before it, as there are no
     # more, and so three after it. The first has four, all after it; the third one, before it.
     assert [tokens[1:-1] for tokens, _ in windows(encoded)] == [
@@ -178,40 +181,40 @@ def test_where_context_does_not_fit_both_sides_get_half_and_what_the_other_leave
 
 def test_a_sentence_of_100_000_words_is_cut_into_about_as_many_windows_as_its_length_asks() -> None:
     text = document((["a"] * 100_000, ["O"] * 100_000))
-    encoded = encode([text], CASED, CONTRACT, 128, 16)
+    encoded = encode([text], CASED, CONTRACT, Windowing(128, 16))
     assert encoded.num_words == 100_000
     assert encoded.stats.windows == 909  # the first shows 126 words, each further one 110 more: 1 + ceil(99874 / 110)
 
 
 def test_neighbouring_windows_share_the_words_asked_for() -> None:
     text = document((["a"] * 40, ["O"] * 40))
-    encoded = encode([text], CASED, CONTRACT, 22, 5)
+    encoded = encode([text], CASED, CONTRACT, Windowing(22, 5))
     assert encoded.lengths.tolist() == [22, 22, 12]  # words 0-19, 15-34, 30-39
 
 
 def test_documents_without_sentences_or_words_give_no_window() -> None:
-    encoded = encode([Document("x", ()), document(([], []))], CASED, CONTRACT, 16, 2)
+    encoded = encode([Document("x", ()), document(([], []))], CASED, CONTRACT, Windowing(16, 2))
     assert (encoded.num_windows, encoded.num_words, encoded.stats.sentences) == (0, 0, 1)
 
 
 def test_an_encoding_takes_no_more_than_a_few_bytes_a_piece() -> None:
-    encoded = encode([document((["a"] * 50, ["O"] * 50))] * 20, CASED, CONTRACT, 64, 2)
+    encoded = encode([document((["a"] * 50, ["O"] * 50))] * 20, CASED, CONTRACT, Windowing(64, 2))
     assert encoded.input_ids.dtype == encoded.labels.dtype == np.int32
 
 
 def test_a_tag_outside_the_contract_is_refused_with_document_and_types() -> None:
     with pytest.raises(LabelError, match=r"document 'd', sentence 2: tag 'B-ORG' .*PER, LOC"):
-        encode([document((["a"], ["O"]), (["a"], ["B-ORG"]))], CASED, CONTRACT, 16, 2)
+        encode([document((["a"], ["O"]), (["a"], ["B-ORG"]))], CASED, CONTRACT, Windowing(16, 2))
 
 
 def test_a_sentence_with_fewer_tags_than_words_is_refused() -> None:
     with pytest.raises(LabelError, match="2 words but 1 tags"):
-        encode([document((["a", "a"], ["O"]))], CASED, CONTRACT, 16, 2)
+        encode([document((["a", "a"], ["O"]))], CASED, CONTRACT, Windowing(16, 2))
 
 
 def test_a_window_without_room_is_refused() -> None:
     with pytest.raises(InputError, match=r"model\.max_length"):
-        encode([document((["a"], ["O"]))], CASED, CONTRACT, 2, 0)
+        encode([document((["a"], ["O"]))], CASED, CONTRACT, Windowing(2, 0))
 
 
 def test_text_to_predict_on_needs_no_tags() -> None:

@@ -2,8 +2,9 @@ import numpy as np
 import torch
 
 from fedner.data.encoding import IGNORE, Encoded
-from fedner.learning.batches import collate, num_batches, owned_words, pack, sorted_order, training_order
+from fedner.learning.batches import collate, owned_words, pack, sorted_order
 from fedner.learning.model import Tagger
+from fedner.learning.sampling import num_batches, training_order
 
 CPU = torch.device("cpu")
 

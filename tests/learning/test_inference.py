@@ -1,5 +1,5 @@
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,15 @@ from seqeval.metrics.sequence_labeling import get_entities
 from transformers import pipeline
 from transformers.modeling_outputs import TokenClassifierOutput
 
-from fedner.config import ModelConfig, Precision, TrainingConfig
+from fedner.config import ModelConfig, Precision, TrainingConfig, Windowing
 from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded, encode, unlabelled
 from fedner.data.labels import EntityType, LabelContract, spans_of
 from fedner.errors import RunError
-from fedner.learning.inference import evaluate, predict_documents, predict_tags, type_beliefs
+from fedner.learning.batches import Batch
+from fedner.learning.inference import decode, evaluate, predict_documents, predict_tags, type_beliefs
 from fedner.learning.model import Tagger, build_tagger, save_tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.training import fit
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -65,7 +67,7 @@ def test_a_word_far_into_a_cut_sentence_gets_the_tag_of_its_own_first_piece(
     say(tagger, monkeypatch, {"x": "B-PER", "##y": "B-LOC"})
     words = ["zy"] * 90
     words[47] = "xy"
-    encoded = encode([Document("d", (unlabelled(words),))], tagger.tokenizer, tagger.contract, 64, 8)
+    encoded = encode([Document("d", (unlabelled(words),))], tagger.tokenizer, tagger.contract, Windowing(64, 8))
     assert encoded.num_windows > 2
     (tags,) = predict_tags(tagger, encoded, config)
     assert tags == ["O"] * 47 + ["B-PER"] + ["O"] * 42
@@ -79,7 +81,7 @@ def test_predictions_are_legal_and_hold_the_entities_that_conlleval_reads(
     with pytest.MonkeyPatch.context() as patch:
         say(tagger, patch, dict(zip("abcde", TAGS, strict=True)))
         text = Document("d", tuple(unlabelled(words) for words in texts))
-        encoded = encode([text], tagger.tokenizer, tagger.contract, 64, 8)
+        encoded = encode([text], tagger.tokenizer, tagger.contract, Windowing(64, 8))
         predicted = predict_tags(tagger, encoded, config)
     raw = [[TAGS["abcde".index(word)] for word in words] for words in texts]
     for tags, said in zip(predicted, raw, strict=True):
@@ -87,6 +89,26 @@ def test_predictions_are_legal_and_hold_the_entities_that_conlleval_reads(
         assert not any(
             tag.startswith("I-") and before[2:] != tag[2:] for before, tag in zip(["O", *tags], tags, strict=False)
         )
+
+
+@dataclass
+class PieceTable:
+    """A predictor without a model: a word's logits follow from its first piece."""
+
+    table: torch.Tensor
+    device: torch.device
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        return self.table[batch.input_ids.flatten()[batch.positions]]
+
+
+def test_decoding_takes_any_predictor(tagger: Tagger) -> None:
+    table = torch.zeros(len(tagger.tokenizer), len(TAGS))
+    for word, tag in (("x", "B-PER"), ("y", "I-LOC")):
+        table[tagger.tokenizer.convert_tokens_to_ids(word), TAGS.index(tag)] = 1.0
+    encoded = tagger.encode([Document("d", (unlabelled(["z", "x", "y"]), unlabelled(["y", "y"])))])
+    tag_ids = decode(PieceTable(table, torch.device("cpu")), encoded, batch_size=1)
+    assert [TAGS[index] for index in tag_ids] == ["O", "B-PER", "B-LOC", "B-LOC", "I-LOC"]
 
 
 def test_evaluation_counts_per_document_and_sums_the_loss(
@@ -98,7 +120,7 @@ def test_evaluation_counts_per_document_and_sums_the_loss(
         Document("empty", ()),
         Document("d1", (Sentence(("a", "a", "c"), ("B-PER", "I-PER", "O")),)),
     ]
-    encoded = encode(documents, tagger.tokenizer, tagger.contract, 64, 8)
+    encoded = encode(documents, tagger.tokenizer, tagger.contract, Windowing(64, 8))
     evaluation = evaluate(tagger, encoded, config)
     # d0: PER right, LOC at b wrong, PER at b and LOC at c missed. d1: two PER found where one long one was.
     assert evaluation.document_counts.tolist() == [[[1, 0, 1], [0, 1, 1]], [[0, 0, 0]] * 2, [[0, 2, 1], [0, 0, 0]]]
@@ -129,7 +151,7 @@ def test_the_batch_size_of_evaluation_does_not_change_the_loss(
 
 def test_text_of_another_contract_is_refused(tagger: Tagger, config: TrainingConfig) -> None:
     other = LabelContract("other", 1, (EntityType("DRUG"),))
-    encoded = encode([], tagger.tokenizer, other, 64, 8)
+    encoded = encode([], tagger.tokenizer, other, Windowing(64, 8))
     with pytest.raises(RunError, match="another contract"):
         evaluate(tagger, encoded, config)
 
@@ -169,7 +191,7 @@ def test_the_pipeline_finds_the_same_entities_in_an_exported_model(
     tagger: Tagger, encoded: Encoded, config: TrainingConfig, documents: tuple[Document, ...], tmp_path: Path
 ) -> None:
     for number in (1, 2):  # little enough that illegal sequences are still predicted
-        fit(tagger, encoded, replace(config, lr=2e-3), seed=0, site="a", round_number=number, rounds=6)
+        fit(tagger, encoded, in_round(replace(config, lr=2e-3), seed=0, site="a", number=number, rounds=6))
     save_tagger(tagger, tmp_path, "")
     sentences = [list(sentence.words) for document in documents for sentence in document.sentences]
     rng = np.random.default_rng(0)
@@ -187,9 +209,9 @@ def test_the_pipeline_finds_the_same_entities_in_an_exported_minilm(
     contract: LabelContract, documents: tuple[Document, ...], config: TrainingConfig, tmp_path: Path
 ) -> None:
     tagger = build_tagger(ModelConfig(name="minilm", max_length=128), contract, seed=0)
-    encoded = encode(documents, tagger.tokenizer, contract, 128, 16)
+    encoded = encode(documents, tagger.tokenizer, contract, Windowing(128, 16))
     for number in range(1, 4):
-        fit(tagger, encoded, replace(config, lr=1e-4), seed=0, site="a", round_number=number, rounds=4)
+        fit(tagger, encoded, in_round(replace(config, lr=1e-4), seed=0, site="a", number=number, rounds=4))
     save_tagger(tagger, tmp_path, "")
     sentences = [list(sentence.words) for document in documents for sentence in document.sentences]
     ours = our_entities(tagger, sentences, config)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, BertConfig, BertModel, RobertaConfig, RobertaModel
 
-from fedner.config import ModelConfig
+from fedner.config import ModelConfig, Windowing
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError, InputError, LabelError, StateError
 from fedner.learning.model import Tagger, build_tagger, load_tagger, save_tagger
@@ -132,7 +132,7 @@ def test_a_saved_tagger_comes_back_whole(tagger: Tagger, tmp_path: Path) -> None
     save_tagger(tagger, tmp_path, "# A model\n\nTrained on nothing.\n")
     loaded = load_tagger(tmp_path)
     assert digest(get_state(loaded.model)) == digest(get_state(tagger.model))
-    assert (loaded.contract, loaded.max_length, loaded.overlap_words) == (tagger.contract, 64, 4)
+    assert (loaded.contract, loaded.windowing) == (tagger.contract, Windowing(64, 4))
     assert loaded.tokenizer.tokenize("Anna’s") == tagger.tokenizer.tokenize("Anna’s")
     assert (tmp_path / "README.md").read_text() == "# A model\n\nTrained on nothing.\n"
     assert (tmp_path / "model.safetensors").is_file()
@@ -141,12 +141,12 @@ def test_a_saved_tagger_comes_back_whole(tagger: Tagger, tmp_path: Path) -> None
 def test_how_text_is_cut_is_saved_and_a_model_from_before_there_was_context_has_none(
     tagger: Tagger, tmp_path: Path
 ) -> None:
-    save_tagger(replace(tagger, context_words=5), tmp_path, "# A model\n")
-    assert load_tagger(tmp_path).context_words == 5
+    save_tagger(replace(tagger, windowing=Windowing(64, 4, 5)), tmp_path, "# A model\n")
+    assert load_tagger(tmp_path).windowing == Windowing(64, 4, 5)
     settings = json.loads((tmp_path / "fedner.json").read_text())
     del settings["context_words"]
     (tmp_path / "fedner.json").write_text(json.dumps(settings))
-    assert load_tagger(tmp_path).context_words == 0
+    assert load_tagger(tmp_path).windowing == Windowing(64, 4, 0)
 
 
 def test_transformers_alone_reads_a_saved_tagger(tagger: Tagger, tmp_path: Path) -> None:

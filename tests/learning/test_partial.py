@@ -20,6 +20,7 @@ from fedner.learning.batches import collate, owned_words, pack
 from fedner.learning.inference import evaluate, log_probabilities, predict_tags
 from fedner.learning.model import Tagger
 from fedner.learning.partial import partial_loss, unannotated
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import fit
 from fedner.metrics import score, total
@@ -104,7 +105,7 @@ def test_each_word_may_hide_what_its_own_document_leaves_open(
     tagger: Tagger, partly: tuple[Document, ...], config: TrainingConfig
 ):
     encoded = encoded_of(tagger, partly)
-    found = unannotated(encoded, tagger.contract, config, CPU)
+    found = unannotated(encoded, tagger.contract, CPU)
     assert found is not None
     wanted = [
         [tag[2:] in document.unannotated for tag in tagger.contract.tags]
@@ -139,7 +140,7 @@ def test_a_fit_goes_down_the_gradient_of_the_marginal_loss(
     for row, target, types in zip(p, batch.targets.tolist(), hides, strict=True):
         allowed = [target] + [i for i, tag in enumerate(tagger.contract.tags) if target == 0 and tag[2:] in types]
         loss = loss - row[allowed].sum().log()
-    result = fit(tagger, encoded, config, seed=0, site="a", round_number=1, rounds=1)
+    result = fit(tagger, encoded, in_round(config, seed=0, site="a", number=1, rounds=1))
     assert result.loss_sum == pytest.approx(float(loss.detach()), rel=1e-4)
 
 
@@ -149,7 +150,7 @@ def test_sums_of_a_shard_that_annotates_everything_are_those_of_the_plain_loss(
     start, digests = get_state(tagger.model), set()
     for settings in (config, replace(config, partial=Partial.ignore), replace(config, distil_weight=0.0)):
         set_state(tagger.model, start)
-        fit(tagger, encoded_of(tagger, documents), settings, seed=0, site="a", round_number=1, rounds=1)
+        fit(tagger, encoded_of(tagger, documents), in_round(settings, seed=0, site="a", number=1, rounds=1))
         digests.add(digest(get_state(tagger.model)))
     assert len(digests) == 1
 
@@ -162,7 +163,7 @@ def test_ignoring_trains_as_if_everything_had_been_looked_for(
     for documents, partial in ((partly, Partial.ignore), (told, Partial.marginal), (partly, Partial.marginal)):
         set_state(tagger.model, start)
         settings = replace(config, partial=partial)
-        fit(tagger, encoded_of(tagger, documents), settings, seed=0, site="a", round_number=1, rounds=1)
+        fit(tagger, encoded_of(tagger, documents), in_round(settings, seed=0, site="a", number=1, rounds=1))
         digests.append(digest(get_state(tagger.model)))
     assert digests[0] == digests[1] != digests[2]
 
@@ -177,7 +178,7 @@ def test_distillation_holds_what_an_o_may_be_near_where_the_round_began(
     for weight in (0.0, 5.0):
         set_state(tagger.model, start)
         settings = replace(config, distil_weight=weight, epochs=4, lr=3e-3)
-        fit(tagger, encoded, settings, seed=0, site="a", round_number=1, rounds=1)
+        fit(tagger, encoded, in_round(settings, seed=0, site="a", number=1, rounds=1))
         after = log_probabilities(tagger, encoded, config, everything)
         odds = [each[outside, B_LOC] - each[outside, OUTSIDE] for each in (before, after)]
         moved.append(float(np.abs(odds[1] - odds[0]).mean()))
@@ -204,7 +205,7 @@ def test_a_sites_score_is_seqevals_after_the_other_types_are_stripped_from_both_
 ):
     encoded = encoded_of(tagger, partly)
     settings = replace(config, lr=1e-2, epochs=6)
-    fit(tagger, encoded_of(tagger, documents), settings, seed=0, site="a", round_number=1, rounds=1)
+    fit(tagger, encoded_of(tagger, documents), in_round(settings, seed=0, site="a", number=1, rounds=1))
     predicted = predict_tags(tagger, encoded, config)
     hides = [document.unannotated for document in partly for _ in document.sentences]
     sides = [

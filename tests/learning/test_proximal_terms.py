@@ -11,6 +11,7 @@ from fedner.data.encoding import Encoded
 from fedner.errors import ConfigError, RunError
 from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.training import FitResult, fit
 from fedner.tensors import State, digest
@@ -55,7 +56,8 @@ def train(
     control: State | None = None,
 ) -> FitResult:
     set_state(tagger.model, start)
-    return fit(tagger, encoded, config, seed=0, site="a", round_number=1, rounds=1, memory=memory, control=control)
+    task = in_round(config, seed=0, site="a", number=1, rounds=1, control=control)
+    return fit(tagger, encoded, task, memory=memory)
 
 
 def test_scaffold_trains_as_if_the_difference_of_control_variates_were_in_the_loss(

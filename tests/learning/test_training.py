@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig
+from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig, Windowing
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.errors import ConfigError, RunError
-from fedner.learning.batches import collate, training_order
+from fedner.learning.batches import collate
 from fedner.learning.device import computes_bf16
 from fedner.learning.memory import TrainingMemory
 from fedner.learning.model import Tagger
+from fedner.learning.sampling import training_order
+from fedner.learning.schedule import in_round, learning_rate
 from fedner.learning.tensors import get_state, set_state
-from fedner.learning.training import FitResult, fit, learning_rate
+from fedner.learning.training import FitResult, fit
 from fedner.tensors import State, digest
 
 CPU = torch.device("cpu")
@@ -55,7 +57,7 @@ def run(
     results: list[FitResult] = []
     for number in range(first_round, rounds + 1):
         results.append(
-            fit(tagger, encoded, config, seed=seed, site="a", round_number=number, rounds=rounds, memory=memory)
+            fit(tagger, encoded, in_round(config, seed=seed, site="a", number=number, rounds=rounds), memory=memory)
         )
         memory = results[-1].memory
     return results
@@ -123,7 +125,7 @@ def test_sums_count_each_sentence_and_word_of_the_shard_once(
     assert encoded.stats.cut_sentences > 0
     assert result.num_examples == sum(len(document.sentences) for document in documents)
     assert result.num_words == sum(len(s.words) for document in documents for s in document.sentences)
-    assert result.num_tokens == len(encoded.input_ids)
+    assert result.num_pieces == len(encoded.input_ids)
     assert result.steps == math.ceil(encoded.num_windows / config.batch_size)
 
 
@@ -138,7 +140,7 @@ def test_resuming_from_memory_equals_no_interruption(
     set_state(tagger.model, start)
     for number in (1, 2):
         memory = half[number - 2].memory if number == 2 else None
-        fit(tagger, encoded, config, seed=0, site="a", round_number=number, rounds=4, memory=memory)
+        fit(tagger, encoded, in_round(config, seed=0, site="a", number=number, rounds=4), memory=memory)
     middle = get_state(tagger.model)
     arrays = {name: array.copy() for name, array in half[1].memory.to_arrays().items()}
     rest = run(tagger, encoded, config, middle, rounds=4, first_round=3, memory=TrainingMemory.from_arrays(arrays))
@@ -297,25 +299,21 @@ def test_frozen_parameters_stay_as_they_are(tagger: Tagger, encoded: Encoded, co
     for name, parameter in tagger.model.named_parameters():
         parameter.requires_grad_(not name.startswith("bert.embeddings"))
     before = tagger.model.get_input_embeddings().weight.detach().clone()
-    fit(tagger, encoded, config, seed=0, site="a", round_number=1, rounds=1)
+    fit(tagger, encoded, in_round(config, seed=0, site="a", number=1, rounds=1))
     assert torch.equal(before, tagger.model.get_input_embeddings().weight)
 
 
-def test_progress_is_told_after_each_step(
+def test_progress_is_reported_after_each_step(
     tagger: Tagger, encoded: Encoded, config: TrainingConfig, start: State
 ) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     fit(
         tagger,
         encoded,
-        replace(config, steps=3),
-        seed=0,
-        site="a",
-        round_number=1,
-        rounds=1,
-        progress=lambda done, steps: told.append((done, steps)),
+        in_round(replace(config, steps=3), seed=0, site="a", number=1, rounds=1),
+        on_step=lambda done, steps: reported.append((done, steps)),
     )
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_bf16_is_taken_on_its_own_only_where_it_is_native(
@@ -375,7 +373,7 @@ def test_a_device_or_precision_that_is_not_here_is_refused(
     tagger: Tagger, encoded: Encoded, config: TrainingConfig, key: str, value: str
 ) -> None:
     with pytest.raises(ConfigError, match=rf"training\.{key}"):
-        fit(tagger, encoded, replace(config, **{key: value}), seed=0, site="a", round_number=1, rounds=1)
+        fit(tagger, encoded, in_round(replace(config, **{key: value}), seed=0, site="a", number=1, rounds=1))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_site_and_round_and_no_text(
@@ -383,7 +381,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_site_and_round_and_no_text(
 ) -> None:
     set_state(tagger.model, {name: array * np.float32("nan") for name, array in start.items()})
     with pytest.raises(RunError, match="site 'a' is not finite in round 3"):
-        fit(tagger, encoded, config, seed=0, site="a", round_number=3, rounds=3)
+        fit(tagger, encoded, in_round(config, seed=0, site="a", number=3, rounds=3))
     assert tagger.model.get_input_embeddings().weight.shape == start["bert.embeddings.word_embeddings.weight"].shape
 
 
@@ -399,6 +397,6 @@ def test_memory_of_another_model_is_refused(
 
 
 def test_a_site_without_sentences_cannot_train(tagger: Tagger, config: TrainingConfig) -> None:
-    empty = encode([], tagger.tokenizer, tagger.contract, 64, 4)
+    empty = encode([], tagger.tokenizer, tagger.contract, Windowing(64, 4))
     with pytest.raises(RunError, match="site 'a' has no sentences"):
-        fit(tagger, empty, config, seed=0, site="a", round_number=1, rounds=1)
+        fit(tagger, empty, in_round(config, seed=0, site="a", number=1, rounds=1))

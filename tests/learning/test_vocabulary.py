@@ -7,15 +7,16 @@ import pytest
 import torch
 from transformers import RobertaConfig, RobertaModel
 
-from fedner.config import ModelConfig, Precision, TrainingConfig
+from fedner.config import ModelConfig, Precision, TrainingConfig, Windowing
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract
 from fedner.learning import vocabulary
 from fedner.learning.model import Tagger, build_tagger
+from fedner.learning.schedule import in_round, learning_rate
 from fedner.learning.tensors import get_state, set_state
 from fedner.learning.tiny import tiny_tokenizer
-from fedner.learning.training import fit, learning_rate
+from fedner.learning.training import fit
 from fedner.learning.vocabulary import only_rows, used_rows
 
 WEIGHT = "bert.embeddings.word_embeddings.weight"
@@ -26,7 +27,7 @@ def test_rows_that_no_window_uses_only_shrink_by_weight_decay(
 ) -> None:
     config = replace(config, weight_decay=0.1, lr=1e-2)
     before = get_state(tagger.model)[WEIGHT]
-    result = fit(tagger, encoded, config, seed=0, site="a", round_number=1, rounds=1)
+    result = fit(tagger, encoded, in_round(config, seed=0, site="a", number=1, rounds=1))
     after = get_state(tagger.model)[WEIGHT]
     steps = result.steps
     factor = math.prod(1 - 0.1 * learning_rate(config, (step + 0.5) / steps) for step in range(steps))
@@ -82,14 +83,14 @@ def test_positions_that_hang_on_the_padding_id_stay_right(
     tokenizer.pad_token = "[UNK]"  # id 1
     tokenizer.save_pretrained(tmp_path)
     tagger = build_tagger(ModelConfig(name=str(tmp_path), dropout=0.0), contract, seed=0)
-    encoded = encode(documents, tagger.tokenizer, contract, 64, 4)
+    encoded = encode(documents, tagger.tokenizer, contract, Windowing(64, 4))
     start = get_state(tagger.model)
     config = replace(config, precision=Precision.fp32, epsilon=1e-4)
     found = []
     for share in (vocabulary._WORTHWHILE, 0.0):
         monkeypatch.setattr(vocabulary, "_WORTHWHILE", share)
         set_state(tagger.model, start)
-        fit(tagger, encoded, config, seed=0, site="a", round_number=1, rounds=1)
+        fit(tagger, encoded, in_round(config, seed=0, site="a", number=1, rounds=1))
         found.append(get_state(tagger.model))
     assert encoded.pad_id == 1
     for name, array in found[0].items():

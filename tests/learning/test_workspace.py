@@ -7,6 +7,7 @@ from fedner.config import ModelConfig, TrainingConfig
 from fedner.data.corpus import Document
 from fedner.data.labels import LabelContract
 from fedner.learning.model import build_tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state
 from fedner.learning.training import fit
 from fedner.learning.workspace import Workspace, workspace
@@ -29,7 +30,7 @@ def test_the_initial_state_is_that_of_a_fresh_tagger_whatever_was_trained_before
     warm: Workspace, contract: LabelContract, documents: tuple[Document, ...], config: TrainingConfig
 ) -> None:
     wanted = digest(get_state(build_tagger(TINY, contract, seed=3).model))
-    fit(warm.tagger, warm.encoded(documents), config, seed=0, site="a", round_number=1, rounds=1)
+    fit(warm.tagger, warm.encoded(documents), in_round(config, seed=0, site="a", number=1, rounds=1))
     assert digest(warm.initial_state(3)) == wanted
     assert digest(get_state(warm.tagger.model)) == wanted
     assert digest(warm.initial_state(4)) != wanted
