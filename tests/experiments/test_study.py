@@ -228,7 +228,7 @@ def test_a_run_that_an_earlier_version_left_before_a_restart_of_the_machine_resu
         save_file(load_file(path), path)  # as it was written where nothing was flushed: without a digest
     again = StopsAfterRound()
     assert one_federated_run(compare(config, "cmd", again))[1:] == undisturbed
-    assert "goes on after round 2 of 4" in again.messages
+    assert "resumes after round 2 of 4" in again.messages
 
 
 def test_a_run_that_lost_the_memory_of_its_sites_restarts_to_the_same_bytes(tmp_path, undisturbed):
