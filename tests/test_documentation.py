@@ -76,6 +76,7 @@ def test_every_verb_and_action_is_on_the_page_of_verbs(capsys):
     assert all(f"`{verb} {action}" in page for verb in verbs for action in parser_of(verb).actions)
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_python_page_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text("utf-8"), re.DOTALL)
