@@ -120,7 +120,7 @@ def test_other_shells_can_read_their_script(program, shell, check, tmp_path):
     ("line", "completed"),
     [("fedner data ch", "check"), ("fedner simulate experiment=smo", "experiment=smoke")],
 )
-def test_fish_completes_a_line(program, line, completed):
+def test_fish_completes_a_line(program, line, completed, tmp_path):
     script = f"fedner completion fish | source; complete -C '{line}'"
-    done = subprocess.run(["fish", "-c", script], env=program, capture_output=True, text=True, check=True)
+    done = subprocess.run(["fish", "-c", script], env=program, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [completed]
