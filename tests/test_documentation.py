@@ -2,8 +2,11 @@
 
 import ast
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
@@ -13,12 +16,12 @@ import pytest
 
 from fedner.cli import main
 from fedner.cli.compose import run_composed
-from fedner.cli.main import VERBS
+from fedner.cli.main import VERBS, parser_of
 from fedner.config import Config
 from fedner.records.events import Event
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMPOSED = ("simulate", "compare", "config", "data")
 
 
@@ -64,12 +67,47 @@ def test_links_between_pages_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_every_verb_is_in_the_readme(capsys):
+def test_every_verb_and_action_is_on_the_page_of_verbs(capsys):
     main(["--help"])
     verbs = re.findall(r"^  (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert verbs == list(VERBS)
-    assert all(f"`fedner {verb}" in readme for verb in verbs)
+    assert re.findall(r"^\| `fedner (\w+)", page, re.MULTILINE) == verbs
+    assert all(f"`{verb} {action}" in page for verb in verbs for action in parser_of(verb).actions)
+
+
+@pytest.mark.slow
+def test_the_blocks_of_the_python_page_run_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) > 5
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_in_a_new_process(tmp_path):
+    """Cell by cell in one namespace; a cell's last line is shown, as a notebook does."""
+    code = f"""
+import ast, json
+names = {{}}
+for cell in json.load(open({str(ROOT / "docs" / "quickstart.ipynb")!r}))["cells"]:
+    if cell["cell_type"] == "code":
+        assert cell["outputs"] == [] and cell["execution_count"] is None, "stored without outputs"
+        lines = ast.parse("".join(cell["source"])).body
+        last = lines.pop() if isinstance(lines[-1], ast.Expr) else None
+        exec(compile(ast.Module(lines, []), "cell", "exec"), names)
+        if last is not None:
+            shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+            print(shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown))
+"""
+    root = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("<table") >= 3
+    assert "PRF(precision=" in done.stdout
+    assert (tmp_path / "runs" / "notebook" / "report" / "index.html").exists()
 
 
 def test_every_event_has_an_example_line_with_its_keys():

@@ -1,4 +1,4 @@
-"""Command-line overrides -> a checked `Config`, by Hydra; or a saved run's config with overrides."""
+"""Overrides -> a checked `Config`, by Hydra; or a saved run's config with overrides."""
 
 import os
 import sys
@@ -31,6 +31,25 @@ def _register_schemas() -> None:
             store.store(group=group, name=f"schema_{kind}", node=schema)
     for group, schema in _SINGLE_CLASSES.items():
         store.store(group=group, name=f"schema_{group}", node=schema)
+
+
+def compose(*overrides: str, run: str | Path | None = None) -> Config:
+    """Return the configuration that overrides describe, as after `fedner simulate`.
+
+    Args:
+        run: a run directory whose saved configuration is the start, in place of fedner's defaults.
+
+    Raises:
+        ConfigError: a key or group is unknown (with a did-you-mean) or a value does not fit.
+    """
+    if run is not None:
+        return _saved(["--from", str(run), *overrides])
+    _register_schemas()
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+            return _checked(hydra.compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_in_plain_words(error)) from error
 
 
 def run_composed(verb: str, arguments: Sequence[str], task: Callable[[Config], None]) -> None:

@@ -1,15 +1,18 @@
 """The page: one file that needs no network and no script, drawn from the template beside this module."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fedner.report import facts, tables, wording
 from fedner.report.averages import arms_of, on_test
-from fedner.report.figures import Drawing
 from fedner.report.sentences import Verdict, summarise
 from fedner.report.study import Study
+
+if TYPE_CHECKING:
+    from fedner.report.figures import Drawing  # whose matplotlib a page without figures need not wait for
 
 BADGES = {
     Verdict.gain: ("▲", "Joining paid overall"),
@@ -18,7 +21,7 @@ BADGES = {
 }
 
 
-def render_html(study: Study, drawings: Mapping[str, Drawing], compact: Mapping[str, Drawing]) -> str:
+def render_html(study: Study, drawings: "Mapping[str, Drawing]", compact: "Mapping[str, Drawing]") -> str:
     """Return the page.
 
     Args:
@@ -76,3 +79,10 @@ def _tile(study: Study, arm: str) -> tuple[str, str, str, str]:
     bounds = tables.interval_cell(study, arm)
     below = (bounds.detail or "no interval") if bounds.absent else bounds.text
     return arm, f"{wording.ARM_NAMES[arm]}, F1", wording.score(mean.f1 if mean else None), below
+
+
+def render_summary(study: Study) -> str:
+    """Return the headline and the tables of arms and sites as a piece of HTML, for a notebook."""
+    draw = getattr(page_templates().get_template("tables.html").module, "draw")  # noqa: B009 - unknown to pyright
+    found = [draw(table) for table in (tables.arms_table(study), tables.sites_table(study)) if table]
+    return Markup("<p><strong>{}</strong></p>").format(summarise(study).headline) + Markup("").join(found)

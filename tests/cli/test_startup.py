@@ -113,3 +113,14 @@ def test_other_shells_can_read_their_script(program, shell, check, tmp_path):
     script = subprocess.run(["fedner", "completion", shell], env=program, capture_output=True, check=True).stdout
     (tmp_path / "script").write_bytes(script)
     subprocess.run([*check.split(), str(tmp_path / "script")], check=True)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish")
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [("fedner data ch", "check"), ("fedner simulate experiment=smo", "experiment=smoke")],
+)
+def test_fish_completes_a_line(program, line, completed, tmp_path):
+    script = f"fedner completion fish | source; complete -C '{line}'"
+    done = subprocess.run(["fish", "-c", script], env=program, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [completed]
