@@ -11,6 +11,7 @@ from fedner.config import Precision, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.learning.inference import evaluate, predict_tags
 from fedner.learning.model import Tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.tensors import get_state
 from fedner.learning.training import FitResult, fit
 from fedner.tensors import digest
@@ -30,8 +31,8 @@ def trained(
     """Train a copy of the tagger for some rounds that keep the moments."""
     tagger, memory, results = copy.deepcopy(tagger), None, []
     for number in range(1, rounds + 1):
-        place = {"seed": seed, "site": "a", "round_number": number, "rounds": rounds}
-        results.append(fit(tagger, encoded, config, memory=memory, **place))
+        task = in_round(config, seed=seed, site="a", number=number, rounds=rounds)
+        results.append(fit(tagger, encoded, task, memory=memory))
         memory = results[-1].memory
     return tagger, results
 
