@@ -41,12 +41,13 @@ from transformers import (
     TrainingArguments,
 )
 
-from fedner.config import Precision, TrainingConfig
+from fedner.config import Precision, TrainingConfig, Windowing
 from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded
 from fedner.data.labels import EntityType, LabelContract
 from fedner.files import write_json
 from fedner.learning.model import Tagger
+from fedner.learning.schedule import in_round
 from fedner.learning.training import fit
 
 SIZES = {
@@ -146,7 +147,7 @@ def timed(work: Callable[[], object], device: str) -> tuple[float, int]:
 
 def ours(tagger: Tagger, encoded: Encoded, leg: Leg, options: argparse.Namespace) -> None:
     config = TrainingConfig(batch_size=leg.batch_size, device=options.device, precision=Precision(leg.precision))
-    fit(tagger, encoded, config, seed=0, site="benchmark", round_number=1, rounds=1)
+    fit(tagger, encoded, in_round(config, seed=0, site="benchmark", number=1, rounds=1))
 
 
 def trainer(tagger: Tagger, encoded: Encoded, leg: Leg, options: argparse.Namespace) -> None:
@@ -185,7 +186,7 @@ def random_tagger(tokenizer: PreTrainedTokenizerFast, leg: Leg, options: argpars
     torch.manual_seed(0)
     labels = dict(enumerate(CONTRACT.tags))
     config = BertConfig(vocab_size=VOCABULARY, id2label=labels, pad_token_id=0, **SIZES[options.size])
-    return Tagger(BertForTokenClassification(config), tokenizer, CONTRACT, max_length=leg.length)
+    return Tagger(BertForTokenClassification(config), tokenizer, CONTRACT, Windowing(leg.length))
 
 
 def random_text(tokenizer: PreTrainedTokenizerFast, length: int, windows: int) -> Encoded:
@@ -197,7 +198,7 @@ def random_text(tokenizer: PreTrainedTokenizerFast, length: int, windows: int) -
         words = tuple(f"w{word}" for word in rng.integers(VOCABULARY - len(SPECIAL), size=size))
         tags = tuple("B-PER" if one else "O" for one in rng.random(size) < 0.1)
         documents.append(Document(f"d{number}", (Sentence(words, tags),)))
-    blank = Tagger(None, tokenizer, CONTRACT, max_length=length)  # pyright: ignore[reportArgumentType]
+    blank = Tagger(None, tokenizer, CONTRACT, Windowing(length))  # pyright: ignore[reportArgumentType]
     return blank.encode(documents)
 
 
