@@ -20,10 +20,11 @@ from fedner.refusals import Refusal, RefusalCode, no_reply, unusable
 
 # Two rounds of what a federation tells; the second waits for a file that the test makes, where it names one.
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from fedner.cli.console import watching
 from tests_console_rounds import entry
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started in the background
 with watching() as progress:
     progress.run_started("run directory [runs/a]")
     for number in (1, 2):

@@ -16,13 +16,13 @@ from fedner.learning.tensors import get_state
 from fedner.learning.training import FitResult, fit
 from fedner.tensors import digest
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 HALVES = [Precision.bf16, Precision.fp16]
 
 
-@pytest.fixture
-def on_gpu(config: TrainingConfig) -> TrainingConfig:
-    return replace(config, device="cuda", precision=Precision.fp32)
+@pytest.fixture(params=[pytest.param("cuda", marks=ON_GPU)])
+def on_gpu(config: TrainingConfig, request: pytest.FixtureRequest) -> TrainingConfig:
+    return replace(config, device=request.param, precision=Precision.fp32)
 
 
 def trained(
@@ -46,6 +46,15 @@ def without_dropout(tagger: Tagger) -> Tagger:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     return tagger
+
+
+def test_what_these_tests_call_is_there_on_a_machine_without_a_gpu(
+    tagger: Tagger, encoded: Encoded, config: TrainingConfig
+) -> None:
+    learned, results = trained(without_dropout(tagger), encoded, config)
+    assert mean_losses(results)[-1] < mean_losses(results)[0]
+    assert evaluate(learned, encoded, config).num_words == results[0].num_words
+    assert len(predict_tags(learned, encoded, config)) == len(list(encoded.sentences()))
 
 
 def test_training_follows_the_cpu(tagger: Tagger, encoded: Encoded, on_gpu: TrainingConfig) -> None:
