@@ -46,9 +46,9 @@ from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded
 from fedner.data.labels import EntityType, LabelContract
 from fedner.files import write_json
-from fedner.learning.model import Tagger
-from fedner.learning.schedule import in_round
-from fedner.learning.training import fit
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.schedule import in_round
 
 SIZES = {
     "base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},

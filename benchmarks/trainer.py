@@ -7,7 +7,7 @@ Each leg is a process of its own, and the legs alternate, so that a machine that
 warms up on a few batches, then passes once over the same windows; ours is timed around the whole of `fit`, Trainer from
 its on_train_begin to its on_train_end. Legs:
 
-    ours           fedner.learning.training.fit at its defaults (bf16 where the CPU computes it)
+    ours           fedner.learning.training.fitting.fit at its defaults (bf16 where the CPU computes it)
     ours-fp32      the same in float32
     trainer        Trainer at its defaults: float32, random order, padding to the longest of a batch
     trainer-tuned  Trainer with bf16=True and train_sampling_strategy="group_by_length"
@@ -81,7 +81,7 @@ def run_leg(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from fedner.config import ModelConfig
-    from fedner.learning.model import build_tagger
+    from fedner.learning.tagger.model import build_tagger
 
     warnings.simplefilter("ignore")  # Trainer's remarks about pinned memory on a machine without a GPU
     torch.set_num_threads(options.threads)
@@ -132,8 +132,8 @@ def _documents_for(documents: list[Any], sentences: int) -> int:
 def ours(tagger: Any, encoded: Any, options: argparse.Namespace) -> tuple[float, float]:
     """Return seconds and mean loss of one pass by `fit`."""
     from fedner.config import Precision, TrainingConfig
-    from fedner.learning.schedule import in_round
-    from fedner.learning.training import fit
+    from fedner.learning.training.fitting import fit
+    from fedner.learning.training.schedule import in_round
 
     precision = Precision.fp32 if options.leg == "ours-fp32" else Precision.auto
     config = TrainingConfig(batch_size=options.batch_size, device="cpu", threads=options.threads, precision=precision)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fedner.config import Config
     from fedner.errors import FednerError
     from fedner.learning.entities import FoundEntity
-    from fedner.learning.model import Tagger, load_tagger
+    from fedner.learning.tagger.model import Tagger, load_tagger
     from fedner.metrics import Score
     from fedner.report import Study
 
@@ -45,11 +45,11 @@ _MODULES = {
     "Run": "fedner.api.runs",
     "Score": "fedner.metrics",
     "Study": "fedner.report",
-    "Tagger": "fedner.learning.model",
+    "Tagger": "fedner.learning.tagger.model",
     "compare": "fedner.api.training",
     "compose": "fedner.cli.compose",
     "evaluate": "fedner.api.tagging",
-    "load_tagger": "fedner.learning.model",
+    "load_tagger": "fedner.learning.tagger.model",
     "open_run": "fedner.api.runs",
     "predict": "fedner.api.tagging",
     "resume": "fedner.api.training",

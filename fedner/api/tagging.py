@@ -8,8 +8,8 @@ from fedner.data.labels import EntityType, LabelContract
 from fedner.data.reading import read_documents
 from fedner.errors import DataError
 from fedner.learning.entities import FoundEntity, find_entities
-from fedner.learning.model import Tagger
 from fedner.learning.rescoring import count_twice
+from fedner.learning.tagger.model import Tagger
 from fedner.metrics import Counts, Score, total
 from fedner.metrics import score as score_counts
 

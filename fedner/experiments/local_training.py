@@ -13,13 +13,13 @@ from fedner.config import Config, OptimizerState, Partial, TrainingConfig
 from fedner.data.corpus import Document, Shard
 from fedner.data.encoding import Encoded
 from fedner.data.simulated_sites import Sites
-from fedner.experiments.test_scores import count_tests, pooled_score, site_scores
+from fedner.experiments.final_scores import count_tests, pooled_score, site_scores
 from fedner.learning.inference import evaluate
-from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import Tagger
-from fedner.learning.schedule import in_round
-from fedner.learning.tensors import get_state, set_state
-from fedner.learning.training import fit
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.tagger.tensors import get_state, set_state
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.memory import TrainingMemory
+from fedner.learning.training.schedule import in_round
 from fedner.learning.workspace import Workspace
 from fedner.metrics import contributions, score, total
 from fedner.records.events import round_evaluated

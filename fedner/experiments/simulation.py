@@ -10,9 +10,9 @@ from fedner.data.corpus import Corpus, Shard
 from fedner.data.labels import LabelContract, read_contract
 from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import RunError
+from fedner.experiments.final_scores import with_unseen
 from fedner.experiments.study_directory import Finished, Unit
 from fedner.experiments.summary import write_metrics
-from fedner.experiments.test_scores import with_unseen
 from fedner.learning.workspace import workspace
 from fedner.records.progress import Progress
 from fedner.records.results import RunOutcome, StoredRun, load_run, save_run

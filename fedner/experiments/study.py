@@ -16,6 +16,7 @@ from pathlib import Path
 from fedner.config import Arm, Config
 from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import FednerError
+from fedner.experiments.final_scores import with_unseen
 from fedner.experiments.local_training import Learner, Recorded, pooled_learner, site_learner, train_alone
 from fedner.experiments.study_directory import (
     Finished,
@@ -27,8 +28,7 @@ from fedner.experiments.study_directory import (
     run_directory,
 )
 from fedner.experiments.summary import write_metrics
-from fedner.experiments.test_scores import with_unseen
-from fedner.learning.tensors import travelling_names
+from fedner.learning.tagger.tensors import travelling_names
 from fedner.learning.workspace import Workspace, workspace
 from fedner.records.events import RunStarted, run_finished
 from fedner.records.progress import Progress

@@ -12,7 +12,7 @@ from fedner.data.labels import spans_of
 from fedner.data.reading import AnnotatedText, Place
 from fedner.data.writing import MarkedText, as_document, mark
 from fedner.learning.inference import log_probabilities, predict_documents, predict_tags
-from fedner.learning.model import Tagger
+from fedner.learning.tagger.model import Tagger
 
 TEXTS_AT_ONCE = 256
 """Texts that are predicted together, which bounds what is held in memory."""

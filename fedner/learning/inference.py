@@ -24,8 +24,8 @@ from fedner.data.labels import LabelContract
 from fedner.errors import RunError
 from fedner.learning.batches import Batch, Indices, collate, owned_words, sorted_order
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision
-from fedner.learning.model import Tagger
-from fedner.learning.partial import batch_words_loss, unannotated
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.training.partial import batch_words_loss, unannotated
 from fedner.metrics import DocumentCounts, count_tag_ids, only_annotated
 
 

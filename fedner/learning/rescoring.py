@@ -10,7 +10,7 @@ from fedner.data.annotation import tags_without
 from fedner.data.corpus import Document
 from fedner.errors import RunError
 from fedner.learning.inference import count_predicted, predict_tag_ids, tag_names
-from fedner.learning.model import Tagger
+from fedner.learning.tagger.model import Tagger
 from fedner.metrics import DocumentCounts, score, total
 
 

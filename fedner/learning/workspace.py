@@ -13,8 +13,8 @@ from fedner.config.by_value import ByValue
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded
 from fedner.data.labels import LabelContract
-from fedner.learning.model import Tagger, build_tagger, seed_head
-from fedner.learning.tensors import get_state, set_state
+from fedner.learning.tagger.model import Tagger, build_tagger, seed_head
+from fedner.learning.tagger.tensors import get_state, set_state
 from fedner.tensors import State
 
 _ENCODINGS_KEPT = 64  # three splits of twenty sites; an encoding is about 8 bytes a word piece

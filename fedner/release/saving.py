@@ -8,8 +8,8 @@ from fedner.config import Config
 from fedner.data.labels import LabelContract
 from fedner.errors import RunDirectoryError, StateError
 from fedner.files import reason_of
-from fedner.learning.model import Tagger, save_tagger
-from fedner.learning.tensors import set_state
+from fedner.learning.tagger.model import Tagger, save_tagger
+from fedner.learning.tagger.tensors import set_state
 from fedner.learning.workspace import workspace
 from fedner.records.results import RunOutcome, RunResult
 

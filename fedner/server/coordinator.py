@@ -20,7 +20,7 @@ from fedner.data.loading import load_files
 from fedner.errors import FederationError, QuorumError
 from fedner.flower.polling import look_again_soon
 from fedner.learning.inference import evaluate
-from fedner.learning.tensors import set_state
+from fedner.learning.tagger.tensors import set_state
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import Score, contributions, score, total
 from fedner.protocol.messages import Header, HelloRequest

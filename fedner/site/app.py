@@ -25,10 +25,10 @@ from fedner.data.labels import LabelContract
 from fedner.data.simulated_sites import Sites, load_sites
 from fedner.errors import AuditError, FederationError, InputError, PolicyError, RunDirectoryError, RunError
 from fedner.learning.inference import evaluate
-from fedner.learning.memory import TrainingMemory
-from fedner.learning.schedule import in_round
-from fedner.learning.tensors import get_state, personal_state, set_personal, set_state
-from fedner.learning.training import fit
+from fedner.learning.tagger.tensors import get_state, personal_state, set_personal, set_state
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.memory import TrainingMemory
+from fedner.learning.training.schedule import in_round
 from fedner.learning.workspace import Workspace, workspace
 from fedner.metrics import total
 from fedner.protocol import wire

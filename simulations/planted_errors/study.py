@@ -20,7 +20,7 @@ from fedner.data.labels import LabelContract, Span, spans_of, tags_of
 from fedner.data.loading import load_corpus
 from fedner.files import write_json
 from fedner.learning.inference import type_beliefs
-from fedner.learning.model import load_tagger
+from fedner.learning.tagger.model import load_tagger
 from fedner.records.environment import environment
 
 SHARE = 0.05

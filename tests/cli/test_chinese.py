@@ -20,7 +20,7 @@ from fedner.data.reading import read_documents
 from fedner.data.reading.formats.texts import read_texts
 from fedner.data.writing import MarkedText, mark, write_brat
 from fedner.learning.inference import predict_documents
-from fedner.learning.model import load_tagger
+from fedner.learning.tagger.model import load_tagger
 from fedner.metrics import count, score
 
 FIXTURE = Path(__file__).parent.parent / "data" / "fixtures" / "chinese.jsonl"

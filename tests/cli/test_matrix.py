@@ -8,7 +8,7 @@ import pytest
 from fedner.cli import main
 from fedner.config import ModelConfig
 from fedner.data.labels import EntityType, LabelContract
-from fedner.learning.model import build_tagger, save_tagger
+from fedner.learning.tagger.model import build_tagger, save_tagger
 
 CONTRACT = LabelContract("people", 1, (EntityType("PER", "a person"), EntityType("LOC", "a place")))
 FILES = {

@@ -17,7 +17,7 @@ from fedner.data.auditing.suspicion import Beliefs, confident_labels, find_suspi
 from fedner.data.corpus import Document, Sentence
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError
-from fedner.learning.model import build_tagger, save_tagger
+from fedner.learning.tagger.model import build_tagger, save_tagger
 from fedner.report.text.audit import audit_tables
 
 CONTRACT = LabelContract("notes", 1, (EntityType("DRUG", ""), EntityType("DOSE", "")))

@@ -14,7 +14,7 @@ from fedner.data.simulated_sites import load_sites
 from fedner.errors import ConfigError, RunDirectoryError
 from fedner.experiments import compare
 from fedner.learning.inference import evaluate
-from fedner.learning.tensors import set_state
+from fedner.learning.tagger.tensors import set_state
 from fedner.learning.workspace import workspace
 from fedner.metrics import CrossSiteMatrix, score, total
 from fedner.records.progress import Silent

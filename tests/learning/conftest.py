@@ -11,9 +11,9 @@ from fedner.data.corpus import Document, Sentence
 from fedner.data.encoding import Encoded
 from fedner.data.labels import EntityType, LabelContract
 from fedner.learning.batches import collate
-from fedner.learning.model import Tagger, build_tagger
-from fedner.learning.sampling import training_order
-from fedner.learning.tensors import get_state, set_state
+from fedner.learning.tagger.model import Tagger, build_tagger
+from fedner.learning.tagger.tensors import get_state, set_state
+from fedner.learning.training.sampling import training_order
 from fedner.tensors import State
 
 

@@ -3,8 +3,8 @@ import torch
 
 from fedner.data.encoding import IGNORE, Encoded
 from fedner.learning.batches import collate, owned_words, pack, sorted_order
-from fedner.learning.model import Tagger
-from fedner.learning.sampling import num_batches, training_order
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.training.sampling import num_batches, training_order
 
 CPU = torch.device("cpu")
 

@@ -10,10 +10,10 @@ import torch
 from fedner.config import Precision, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.learning.inference import evaluate, predict_tags
-from fedner.learning.model import Tagger
-from fedner.learning.schedule import in_round
-from fedner.learning.tensors import get_state
-from fedner.learning.training import FitResult, fit
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.tagger.tensors import get_state
+from fedner.learning.training.fitting import FitResult, fit
+from fedner.learning.training.schedule import in_round
 from fedner.tensors import digest
 
 ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]

@@ -10,9 +10,9 @@ from fedner.data.encoding import Encoded
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import LabelError
 from fedner.learning.batches import collate
-from fedner.learning.growing import grow_head
-from fedner.learning.model import Tagger, build_tagger, load_tagger, save_tagger
-from fedner.learning.tensors import get_state
+from fedner.learning.tagger.growing import grow_head
+from fedner.learning.tagger.model import Tagger, build_tagger, load_tagger, save_tagger
+from fedner.learning.tagger.tensors import get_state
 from fedner.learning.workspace import Workspace
 from fedner.tensors import digest
 

@@ -19,9 +19,9 @@ from fedner.data.labels import EntityType, LabelContract, spans_of
 from fedner.errors import RunError
 from fedner.learning.batches import Batch
 from fedner.learning.inference import decode, evaluate, predict_documents, predict_tags, type_beliefs
-from fedner.learning.model import Tagger, build_tagger, save_tagger
-from fedner.learning.schedule import in_round
-from fedner.learning.training import fit
+from fedner.learning.tagger.model import Tagger, build_tagger, save_tagger
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.schedule import in_round
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 

@@ -12,9 +12,9 @@ from transformers import AutoModelForTokenClassification, BertConfig, BertModel,
 from fedner.config import ModelConfig, Windowing
 from fedner.data.labels import EntityType, LabelContract
 from fedner.errors import ConfigError, InputError, LabelError, StateError
-from fedner.learning.model import Tagger, build_tagger, load_tagger, save_tagger
-from fedner.learning.tensors import get_state, set_state, travelling_names
-from fedner.learning.tiny import tiny_tokenizer
+from fedner.learning.tagger.model import Tagger, build_tagger, load_tagger, save_tagger
+from fedner.learning.tagger.tensors import get_state, set_state, travelling_names
+from fedner.learning.tagger.tiny import tiny_tokenizer
 from fedner.tensors import digest
 
 TINY = ModelConfig(name="tiny-random", max_length=64)

@@ -18,11 +18,11 @@ from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded
 from fedner.learning.batches import collate, owned_words, pack
 from fedner.learning.inference import evaluate, log_probabilities, predict_tags
-from fedner.learning.model import Tagger
-from fedner.learning.partial import partial_loss, unannotated
-from fedner.learning.schedule import in_round
-from fedner.learning.tensors import get_state, set_state
-from fedner.learning.training import fit
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.tagger.tensors import get_state, set_state
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.partial import partial_loss, unannotated
+from fedner.learning.training.schedule import in_round
 from fedner.metrics import score, total
 from fedner.tensors import digest
 

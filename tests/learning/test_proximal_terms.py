@@ -9,11 +9,11 @@ import pytest
 from fedner.config import OptimizerState, Precision, Schedule, TrainingConfig
 from fedner.data.encoding import Encoded
 from fedner.errors import ConfigError, RunError
-from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import Tagger
-from fedner.learning.schedule import in_round
-from fedner.learning.tensors import get_state, set_state
-from fedner.learning.training import FitResult, fit
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.tagger.tensors import get_state, set_state
+from fedner.learning.training.fitting import FitResult, fit
+from fedner.learning.training.memory import TrainingMemory
+from fedner.learning.training.schedule import in_round
 from fedner.tensors import State, digest
 
 SGD_LR = 0.5

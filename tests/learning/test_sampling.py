@@ -2,7 +2,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedner.data.encoding import Encoded
-from fedner.learning.sampling import num_batches, shuffled_epochs, training_order
+from fedner.learning.training.sampling import num_batches, shuffled_epochs, training_order
 
 
 def test_the_stream_is_one_shuffled_pass_after_another(encoded: Encoded) -> None:

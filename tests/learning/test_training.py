@@ -15,12 +15,12 @@ from fedner.data.encoding import Encoded, encode
 from fedner.errors import ConfigError, RunError
 from fedner.learning.batches import collate
 from fedner.learning.device import computes_bf16
-from fedner.learning.memory import TrainingMemory
-from fedner.learning.model import Tagger
-from fedner.learning.sampling import training_order
-from fedner.learning.schedule import in_round, learning_rate
-from fedner.learning.tensors import get_state, set_state
-from fedner.learning.training import FitResult, fit
+from fedner.learning.tagger.model import Tagger
+from fedner.learning.tagger.tensors import get_state, set_state
+from fedner.learning.training.fitting import FitResult, fit
+from fedner.learning.training.memory import TrainingMemory
+from fedner.learning.training.sampling import training_order
+from fedner.learning.training.schedule import in_round, learning_rate
 from fedner.tensors import State, digest
 
 CPU = torch.device("cpu")
@@ -339,7 +339,7 @@ def test_bf16_trains_as_fp32_does(tagger: Tagger, encoded: Encoded, config: Trai
 @pytest.fixture
 def fp16_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the CPU do what is refused there for want of speed, not of loss scaling."""
-    for module in ("training", "inference"):
+    for module in ("training.fitting", "inference"):
         monkeypatch.setattr(f"fedner.learning.{module}.resolve_precision", lambda precision, device: precision)
 
 

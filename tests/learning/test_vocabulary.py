@@ -11,13 +11,13 @@ from fedner.config import ModelConfig, Precision, TrainingConfig, Windowing
 from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract
-from fedner.learning import vocabulary
-from fedner.learning.model import Tagger, build_tagger
-from fedner.learning.schedule import in_round, learning_rate
-from fedner.learning.tensors import get_state, set_state
-from fedner.learning.tiny import tiny_tokenizer
-from fedner.learning.training import fit
-from fedner.learning.vocabulary import only_rows, used_rows
+from fedner.learning.tagger.model import Tagger, build_tagger
+from fedner.learning.tagger.tensors import get_state, set_state
+from fedner.learning.tagger.tiny import tiny_tokenizer
+from fedner.learning.training import vocabulary
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.schedule import in_round, learning_rate
+from fedner.learning.training.vocabulary import only_rows, used_rows
 
 WEIGHT = "bert.embeddings.word_embeddings.weight"
 

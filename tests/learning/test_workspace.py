@@ -6,10 +6,10 @@ import pytest
 from fedner.config import ModelConfig, TrainingConfig
 from fedner.data.corpus import Document
 from fedner.data.labels import LabelContract
-from fedner.learning.model import build_tagger
-from fedner.learning.schedule import in_round
-from fedner.learning.tensors import get_state
-from fedner.learning.training import fit
+from fedner.learning.tagger.model import build_tagger
+from fedner.learning.tagger.tensors import get_state
+from fedner.learning.training.fitting import fit
+from fedner.learning.training.schedule import in_round
 from fedner.learning.workspace import Workspace, workspace
 from fedner.tensors import digest
 

@@ -14,8 +14,8 @@ from fedner.data.labels import contract_from_config
 from fedner.data.simulated_sites import load_sites
 from fedner.errors import ConfigError, FederationError, LabelError, QuorumError, RunDirectoryError
 from fedner.learning.inference import evaluate
-from fedner.learning.model import load_tagger
-from fedner.learning.tensors import set_state
+from fedner.learning.tagger.model import load_tagger
+from fedner.learning.tagger.tensors import set_state
 from fedner.learning.workspace import workspace
 from fedner.metrics import Counts, score, total
 from fedner.protocol import wire

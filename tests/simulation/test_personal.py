@@ -13,7 +13,7 @@ from fedner.data.labels import contract_from_config
 from fedner.data.simulated_sites import load_sites
 from fedner.errors import ConfigError, StateError
 from fedner.learning.inference import evaluate
-from fedner.learning.model import load_tagger
+from fedner.learning.tagger.model import load_tagger
 from fedner.learning.workspace import workspace
 from fedner.metrics import score, total
 from fedner.protocol.messages import Header

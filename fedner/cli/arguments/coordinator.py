@@ -21,7 +21,7 @@ def submit() -> Parser:
         "submit",
         "Start a run at the sites; overrides are those of `fedner simulate`, the data is each site's own.",
         "fedner submit kits/nord/coordinator model=minilm federation.rounds=10 name=first",
-        "fedner.cli.verbs.control:submit",
+        "fedner.cli.verbs.deployment.control:submit",
     )
     parser.add_argument("--resume", metavar="RUN", help="continue a run after its last whole round")
     parser.add_argument("--follow", action="store_true", help="print the run's log until it ends")
@@ -36,7 +36,7 @@ def status() -> Parser:
         "status",
         "Show a server's sites and runs; with a site's kit the runs, and of sites that one alone.",
         "fedner status kits/nord/coordinator --follow",
-        "fedner.cli.verbs.watching:status",
+        "fedner.cli.verbs.deployment.watching:status",
         kit="the coordinator's kit, or a site's",
     )
     parser.add_argument("--follow", action="store_true", help="keep showing what happens, until interrupted")
@@ -51,7 +51,7 @@ def logs() -> Parser:
         "logs",
         "Print the log of a run, until it ends.",
         "fedner logs kits/nord/coordinator first",
-        "fedner.cli.verbs.control:logs",
+        "fedner.cli.verbs.deployment.control:logs",
     )
     parser.add_argument("name", metavar="RUN", help="name or number of the run")
     return parser
@@ -63,7 +63,7 @@ def stop() -> Parser:
         "stop",
         "Stop a run; whole rounds are kept.",
         "fedner stop kits/nord/coordinator first",
-        "fedner.cli.verbs.control:stop",
+        "fedner.cli.verbs.deployment.control:stop",
     )
     parser.add_argument("name", metavar="RUN", help="name or number of the run")
     return parser
@@ -75,7 +75,7 @@ def fetch() -> Parser:
         "fetch",
         "Copy a run's model, history and result to this machine and write its report.",
         "fedner fetch kits/nord/coordinator first",
-        "fedner.cli.verbs.fetch:fetch",
+        "fedner.cli.verbs.deployment.fetch:fetch",
     )
     parser.add_argument("name", metavar="RUN", help="name of the run")
     parser.add_argument(
@@ -90,7 +90,7 @@ def connect() -> Parser:
         "connect",
         "Let Flower's own command line speak to the server: flwr run, flwr ls, flwr log, flwr stop.",
         "fedner connect kits/nord/coordinator && flwr ls nord",
-        "fedner.cli.verbs.control:connect",
+        "fedner.cli.verbs.deployment.control:connect",
     )
     parser.add_argument("--app", type=Path, default=Path("fedner-app"), help="folder for the app that `flwr run` names")
     return parser

@@ -17,7 +17,7 @@ def provision() -> Parser:
         "FOLDER below is the one named after the federation in --out. verify, check and key are for each party, the\n"
         "others for the coordinator.",
         "fedner provision federation.yaml --out kits\n         fedner provision check site-north --site site.yaml",
-        "fedner.cli.verbs.provision:issue_kits",
+        "fedner.cli.verbs.deployment.provision:issue_kits",
     )
     parser.add_argument("federation", type=Path, help="federation.yaml: name, server, contract, sites, validity")
     parser.add_argument("--out", type=Path, required=True, help="where the folder named after the federation is made")
@@ -29,7 +29,7 @@ def provision() -> Parser:
 
 
 def _changing(provision: Parser, name: str, about: str, example: str) -> Parser:
-    parser = provision.action(name, about, example, f"fedner.cli.verbs.provision:{name}_kits")
+    parser = provision.action(name, about, example, f"fedner.cli.verbs.deployment.provision:{name}_kits")
     parser.add_argument("folder", type=Path, help="the folder named after the federation")
     add_json(parser)
     return parser
@@ -78,7 +78,7 @@ def _for_each_party(provision: Parser) -> None:
         "verify",
         "check that a kit is whole, by whom it was issued, and that its private keys are private",
         "fedner provision verify site-north",
-        "fedner.cli.verbs.provision:verify_kit",
+        "fedner.cli.verbs.deployment.provision:verify_kit",
     )
     verify.add_argument("kit", type=Path, help="the kit's folder")
     verify.add_argument("--trusted", type=Path, help="ca.crt of a kit that is trusted already, to check a newer kit by")
@@ -88,7 +88,7 @@ def _for_each_party(provision: Parser) -> None:
         "check everything this machine needs to take part\n\n"
         "Kit, versions, clock, certificates, network, keys, text: what is missing and what to do.",
         "fedner provision check site-north --site site.yaml",
-        "fedner.cli.verbs.preflight:check_machine",
+        "fedner.cli.verbs.deployment.preflight:check_machine",
     )
     check.add_argument("kit", type=Path, help="the kit's folder")
     check.add_argument("--site", type=Path, help="a site's site.yaml, to look at its text as well")
@@ -97,7 +97,7 @@ def _for_each_party(provision: Parser) -> None:
         "key",
         "make a site's key pair at the site, which sends the coordinator the .pub file alone",
         "fedner provision key --site north --out .",
-        "fedner.cli.verbs.provision:make_key",
+        "fedner.cli.verbs.deployment.provision:make_key",
     )
     key.add_argument("--site", required=True, help="the site's name in the federation")
     key.add_argument("--out", type=Path, required=True, help="the folder that both keys are written into")
@@ -110,7 +110,7 @@ def server() -> Parser:
         "server",
         "Run the server of a federation until it is stopped (Ctrl-C, SIGTERM); it keeps its files in --state.",
         "fedner server kits/nord/server --state /var/lib/fedner/server",
-        "fedner.cli.verbs.server:server",
+        "fedner.cli.verbs.deployment.server:server",
     )
     parser.add_argument("kit", type=Path, help="the server's kit")
     parser.add_argument("--state", type=Path, default=Path("server-state"), help="folder for database, runs and log")
@@ -133,7 +133,7 @@ def client() -> Parser:
         "client",
         "Take part in a federation until stopped (Ctrl-C, SIGTERM); the site's text stays where the site file says.",
         "fedner client site-north --site site.yaml --state /var/lib/fedner/north",
-        "fedner.cli.verbs.client:client",
+        "fedner.cli.verbs.deployment.client:client",
     )
     parser.add_argument("kit", type=Path, help="the site's kit")
     parser.add_argument("--site", type=Path, required=True, help="the site file")
@@ -143,7 +143,7 @@ def client() -> Parser:
         "--dry-run",
         action="store_const",
         dest="run",
-        const="fedner.cli.verbs.dry_run:client",
+        const="fedner.cli.verbs.deployment.dry_run:client",
         help="show what the run that overrides describe would take, and end",
     )
     add_overrides(parser)
@@ -156,7 +156,7 @@ def units() -> Parser:
         "units",
         "Write the systemd unit of whoever has this kit: the server, with where it listens, or a site.",
         "fedner units /etc/fedner/site-north --site /etc/fedner/site.yaml --output .",
-        "fedner.cli.verbs.units:units",
+        "fedner.cli.verbs.deployment.units:units",
     )
     parser.add_argument("kit", type=Path, help="the kit, where it will lie on that machine")
     parser.add_argument("--site", type=Path, help="the site file, for a site's kit")

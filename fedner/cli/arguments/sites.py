@@ -17,7 +17,7 @@ def policy() -> Parser:
         "show each answer to a run's requests, tensor by tensor, value by value\n\n"
         "Under the policy of the site file. Sends nothing and trains nothing. Overrides or --from describe the run.",
         "fedner policy show --site site.yaml --contract contract.yaml model=minilm federation.rounds=10",
-        "fedner.cli.verbs.dry_run:show",
+        "fedner.cli.verbs.deployment.dry_run:show",
     )
     add_site_and_contract(show, required=True)
     add_json(show)
@@ -36,7 +36,7 @@ def audit() -> Parser:
         "verify",
         "check every byte against the chain; exit status 1 if anything does not fit",
         "fedner audit verify audit.jsonl --anchor /mnt/elsewhere/heads",
-        "fedner.cli.verbs.audit:verify_trail",
+        "fedner.cli.verbs.deployment.audit:verify_trail",
     )
     verify.add_argument("trail", type=Path, metavar="TRAIL")
     verify.add_argument(
@@ -52,7 +52,7 @@ def audit() -> Parser:
         "head",
         "print the number and hash of the last line, to be kept elsewhere",
         "fedner audit head audit.jsonl",
-        "fedner.cli.verbs.audit:print_head",
+        "fedner.cli.verbs.deployment.audit:print_head",
     )
     head.add_argument("trail", type=Path, metavar="TRAIL")
     return parser

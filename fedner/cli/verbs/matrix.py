@@ -12,8 +12,8 @@ from fedner.data.labels import LabelContract, difference
 from fedner.data.reading import read_documents
 from fedner.errors import ConfigError, LabelError
 from fedner.files import write_json
-from fedner.learning.model import load_tagger, model_contract
 from fedner.learning.rescoring import count_twice
+from fedner.learning.tagger.model import load_tagger, model_contract
 from fedner.metrics import CrossSiteMatrix, DocumentCounts, MatrixCell, MatrixRow, local_interval, signature, total
 from fedner.records.results import SCHEMA
 from fedner.report import print_matrix, write_matrix

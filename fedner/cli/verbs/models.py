@@ -14,8 +14,8 @@ from fedner.data.reading.formats.texts import read_texts
 from fedner.data.writing import MarkedText, write_bioc, write_brat, write_conll, write_jsonl
 from fedner.errors import ConfigError, DataError
 from fedner.learning.entities import mark_texts
-from fedner.learning.model import load_tagger
 from fedner.learning.rescoring import count_twice
+from fedner.learning.tagger.model import load_tagger
 from fedner.metrics import score, signature, total
 
 

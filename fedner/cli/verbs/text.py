@@ -100,7 +100,7 @@ def _audit(name: str, contract: LabelContract, text: Corpus | Shard, chosen: Aud
 def _beliefs(model: str, contract: LabelContract, splits: Mapping[str, Sequence[Document]]) -> dict[str, Beliefs]:
     # Torch takes seconds to import, and only --model needs it.
     from fedner.learning.inference import type_beliefs
-    from fedner.learning.model import load_tagger
+    from fedner.learning.tagger.model import load_tagger
 
     tagger = load_tagger(model)
     found, wanted = (each.type_names for each in (tagger.contract, contract))

@@ -13,8 +13,8 @@ P that counted, and y their mean,
 
     u = u - (|P| / m) (y - x)        x' = y - u
 
-where u is the paper's h / alpha: alpha then appears at the sites only (`fedner.learning.proximal_terms`). The paper's
-mean is uniform (federation.weighting=uniform).
+where u is the paper's h / alpha: alpha then appears at the sites only (`fedner.learning.training.proximal_terms`). The
+paper's mean is uniform (federation.weighting=uniform).
 
 SCAFFOLD: Karimireddy et al. 2020, SCAFFOLD: Stochastic Controlled Averaging for Federated Learning, algorithm 1. Each
 site sends the change of its control variate; of N sites in all, those in S counted:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watched import DIVERGED, finished, half_way, hostile, joined, line, run_view, started, status
 
-from fedner.cli.verbs.watching import status_lines
+from fedner.cli.verbs.deployment.watching import status_lines
 from fedner.deployment.monitoring import phrases
 from fedner.deployment.monitoring.status import Doing, Phase, RunView, SiteInRun, read_status, seen_by, status_to_json
 from fedner.errors import FederationError

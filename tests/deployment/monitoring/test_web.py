@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from watched import half_way, hostile, run_view, status
 
 from fedner.cli import main
-from fedner.cli.verbs import watching
+from fedner.cli.verbs.deployment import watching
 from fedner.deployment.monitoring import web
 from fedner.deployment.monitoring.credentials import Viewer, Viewers, sign_credential, viewing_token
 from fedner.deployment.monitoring.page import render_page

@@ -48,7 +48,7 @@ def test_a_site_runs_as_its_user_and_cannot_write_but_to_its_state():
 
 
 def test_a_server_listens_where_the_unit_was_told_and_a_site_nowhere(monkeypatch, capsys):
-    monkeypatch.setattr("fedner.cli.verbs.units.read_kit", lambda _: kit(Party.server))
+    monkeypatch.setattr("fedner.cli.verbs.deployment.units.read_kit", lambda _: kit(Party.server))
     told = ["--web", "9095", "--web-host", "::", "--control-host", "10.0.0.5"]
     perform(["units", "/etc/fedner/kit", "--program", "/opt/fedner/bin/fedner", *told])
     started = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ExecStart="))

@@ -8,7 +8,7 @@ from fedner.data.corpus import Shard
 from fedner.data.labels import LabelContract
 from fedner.data.simulated_sites import Sites
 from fedner.learning.inference import evaluate
-from fedner.learning.tensors import set_state
+from fedner.learning.tagger.tensors import set_state
 from fedner.learning.workspace import Workspace
 from fedner.metrics import DocumentCounts, Score, pool, score, total
 from fedner.records.results import RunOutcome

@@ -29,9 +29,9 @@ from fedner.data.corpus import Document
 from fedner.data.encoding import Encoded, encode
 from fedner.data.labels import LabelContract, read_contract, write_contract
 from fedner.errors import ConfigError, InputError, LabelError
-from fedner.learning.growing import grow_head, knows_first_tags
-from fedner.learning.tensors import freeze, head, personal_names
-from fedner.learning.tiny import tiny_model, tiny_tokenizer
+from fedner.learning.tagger.growing import grow_head, knows_first_tags
+from fedner.learning.tagger.tensors import freeze, head, personal_names
+from fedner.learning.tagger.tiny import tiny_model, tiny_tokenizer
 from fedner.seeding import derive_seed
 
 CONTRACT_FILE = "contract.yaml"

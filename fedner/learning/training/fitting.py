@@ -24,13 +24,13 @@ from fedner.errors import RunError
 from fedner.learning.batches import PACKED, Indices, collate, pack
 from fedner.learning.device import autocast, cpu_threads, prepare_model, resolve_device, resolve_precision, seeded
 from fedner.learning.inference import log_probabilities
-from fedner.learning.memory import CONTROL, MOMENTS, Remembered, TrainingMemory
-from fedner.learning.model import Tagger, word_embedding
-from fedner.learning.partial import Unannotated, batch_words_loss, unannotated
-from fedner.learning.proximal_terms import Drift, begin
-from fedner.learning.sampling import num_batches, shuffled_epochs
-from fedner.learning.schedule import LocalTraining, learning_rate
-from fedner.learning.vocabulary import UsedRows, embedding_name, only_rows, used_rows
+from fedner.learning.tagger.model import Tagger, word_embedding
+from fedner.learning.training.memory import CONTROL, MOMENTS, Remembered, TrainingMemory
+from fedner.learning.training.partial import Unannotated, batch_words_loss, unannotated
+from fedner.learning.training.proximal_terms import Drift, begin
+from fedner.learning.training.sampling import num_batches, shuffled_epochs
+from fedner.learning.training.schedule import LocalTraining, learning_rate
+from fedner.learning.training.vocabulary import UsedRows, embedding_name, only_rows, used_rows
 from fedner.tensors import State
 
 OnStep = Callable[[int, int], None]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from fedner.data.encoding import Encoded
-from fedner.learning.model import word_embedding
+from fedner.learning.tagger.model import word_embedding
 
 _WORTHWHILE = 0.8
 """Above this share of used rows the copying is not worth it."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fedner.errors import RunError
-from fedner.learning.vocabulary import UsedRows
+from fedner.learning.training.vocabulary import UsedRows
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 CONTROL = "control"

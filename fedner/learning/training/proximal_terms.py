@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from fedner.config import TrainingConfig
 from fedner.errors import RunError
-from fedner.learning.memory import CONTROL, Remembered
-from fedner.learning.vocabulary import UsedRows
+from fedner.learning.training.memory import CONTROL, Remembered
+from fedner.learning.training.vocabulary import UsedRows
 from fedner.tensors import State
 
 Named = Sequence[tuple[str, nn.Parameter]]

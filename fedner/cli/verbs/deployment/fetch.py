@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from fedner import experiments
 from fedner.cli.console import stderr
-from fedner.cli.verbs.control import at_server
+from fedner.cli.verbs.deployment.control import at_server
 
 
 def fetch(options: Namespace) -> None:

@@ -1,0 +1,1 @@
+"""Verbs of a federation of real machines."""
