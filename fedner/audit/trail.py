@@ -100,11 +100,11 @@ class Trail:
 def parse_line(raw: bytes) -> ChainedLine | None:
     """Return a line, its end included, if it is whole and its hash fits."""
     body, found = raw[: -(_HASH_BYTES + len(_MARK) + len(_END))], raw[-(_HASH_BYTES + len(_END)) : -len(_END)]
-    told = hashlib.sha256(body).hexdigest()
-    if raw != body + _MARK + told.encode() + _END or found != told.encode():
+    digest = hashlib.sha256(body).hexdigest()
+    if raw != body + _MARK + digest.encode() + _END or found != digest.encode():
         return None
     content = json.loads(body + b"}")
-    return ChainedLine(content["number"], content["previous"], told, content)
+    return ChainedLine(content["number"], content["previous"], digest, content)
 
 
 def _tail(file: int) -> tuple[ChainedLine | None, bytes, bool]:

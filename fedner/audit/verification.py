@@ -9,7 +9,7 @@ from fedner.audit.entries import TornLine, TrailOpened
 from fedner.audit.trail import GENESIS, ChainedLine, Head, parse_line, split_lines
 from fedner.errors import AuditError
 
-_TOLD = 20
+_SHOWN = 20
 """Problems listed; one altered line can bring as many as there are lines."""
 
 
@@ -76,8 +76,8 @@ def verify(path: Path, heads: Sequence[Head] = ()) -> Findings:
         state.problems.append("expected at least the line that opens a trail, got none")
     state.problems += [problem for head in heads if (problem := _against(head, state))]
     last = None if not state.hashes else Head(state.number - 1, state.previous)
-    told, further = tuple(state.problems[:_TOLD]), max(0, len(state.problems) - _TOLD)
-    return Findings(state.keeper, len(state.hashes), last, tuple(state.torn), told, further)
+    shown, further = tuple(state.problems[:_SHOWN]), max(0, len(state.problems) - _SHOWN)
+    return Findings(state.keeper, len(state.hashes), last, tuple(state.torn), shown, further)
 
 
 def read_heads(path: Path) -> list[Head]:
@@ -100,10 +100,10 @@ def parse_head(text: str, where: str = "head") -> Head:
     Raises:
         AuditError: it is none.
     """
-    number, _, told = text.strip().partition(" ")
-    if not number.isdecimal() or len(told) != len(GENESIS) or not set(told) <= set("0123456789abcdef"):
+    number, _, digest = text.strip().partition(" ")
+    if not number.isdecimal() or len(digest) != len(GENESIS) or not set(digest) <= set("0123456789abcdef"):
         raise AuditError(f"{where}: expected a line's number and its hash (64 hexadecimal digits), got {text[:80]!r}")
-    return Head(int(number), told)
+    return Head(int(number), digest)
 
 
 def _follow(state: _Reading, place: int, line: ChainedLine) -> None:
@@ -131,8 +131,8 @@ def _close_gap(state: _Reading, line: ChainedLine | None) -> None:
         return
     written = broken.removesuffix(b"\n")
     if seals and line is not None:
-        told = line.content["num_bytes"], line.content["digest"]
-        if told == (len(written), hashlib.sha256(written).hexdigest()):
+        recorded = line.content["num_bytes"], line.content["digest"]
+        if recorded == (len(written), hashlib.sha256(written).hexdigest()):
             state.torn += at
             return
     places = f"line {at[0]}" if len(at) == 1 else f"lines {at[0]} to {at[-1]}"

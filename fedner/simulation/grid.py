@@ -1,7 +1,7 @@
 """A federation in this process: a Flower `Grid` that hands each message to the sites' ClientApp directly.
 
 No daemon, no network, no Ray; models and encodings stay warm between rounds. Node ids and message ids are the same in
-every run. Sites run one after the other, each when its reply is asked for, so that a reply can be used and let go of
+every run. Sites run one after the other, each when its reply is asked for, so that a reply can be used and released
 before the next one exists; or side by side in worker processes, with the same bytes as long as each site trains with
 the same number of threads.
 """

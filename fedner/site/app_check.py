@@ -27,7 +27,7 @@ _PROSE = re.compile(r"\.info/.+|LICENSE|NOTICE|\.gitignore|[^/]+\.md")
 
 
 @dataclass(frozen=True)
-class ToldApp:
+class AnnouncedApp:
     """What the server says of the app it sends: publisher/name, version and SHA-256 (hex)."""
 
     name: str
@@ -42,24 +42,24 @@ class _RefusedError(Exception):
     sentence: str
 
 
-def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Refusal | None:
+def judge_bundle(content: bytes, announced: AnnouncedApp, policy: AppsPolicy) -> Refusal | None:
     """Return why requests that come with this bundle are refused, or None if it is an app that the site listens to.
 
     Args:
         content: the bundle.
-        told: what the server says it is.
+        announced: the server's description of it.
         policy: the apps that the site listens to.
     """
     try:
         digest = hashlib.sha256(content).hexdigest()
         if len(content) > LARGEST_BYTES:
             raise _RefusedError(f"it is larger than {LARGEST_BYTES // 1024**2} MiB")
-        if digest != told.digest:
+        if digest != announced.digest:
             raise _RefusedError("its bytes are not those that the server announced")
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            _check_identity(archive, told)
+            _check_identity(archive, announced)
             _check_files(archive)
-        _check_policy(told, policy)
+        _check_policy(announced, policy)
     except _RefusedError as refusal:
         return Refusal(RefusalCode.app, f"the site does not listen to this app: {refusal.sentence}")
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError):
@@ -69,13 +69,13 @@ def judge_bundle(content: bytes, told: ToldApp, policy: AppsPolicy) -> Refusal |
     return None
 
 
-def _check_identity(archive: zipfile.ZipFile, told: ToldApp) -> None:
+def _check_identity(archive: zipfile.ZipFile, announced: AnnouncedApp) -> None:
     if archive.getinfo("pyproject.toml").file_size > _LARGEST_PYPROJECT:
         raise _RefusedError("its pyproject.toml is too large")
     project = tomllib.loads(archive.read("pyproject.toml").decode("utf-8"))
     app = project["tool"]["flwr"]["app"]
     name, version = f"{app['publisher']}/{project['project']['name']}", project["project"]["version"]
-    if (name, version) != (told.name, told.version):
+    if (name, version) != (announced.name, announced.version):
         raise _RefusedError("its name or version is not what the server announced")
     if app["components"].get("clientapp") != CLIENT_APP:
         raise _RefusedError(f"its client app is not {CLIENT_APP}")
@@ -105,11 +105,11 @@ def _check_files(archive: zipfile.ZipFile) -> None:
         )
 
 
-def _check_policy(told: ToldApp, policy: AppsPolicy) -> None:
+def _check_policy(announced: AnnouncedApp, policy: AppsPolicy) -> None:
     for what, value, allowed in (
-        ("name", told.name, policy.names),
-        ("version", told.version, policy.versions),
-        ("hash", told.digest, policy.hashes),
+        ("name", announced.name, policy.names),
+        ("version", announced.version, policy.versions),
+        ("hash", announced.digest, policy.hashes),
     ):
         if value not in allowed and (allowed or what == "name"):
             raise _RefusedError(f"its {what} is not among those that the site's policy allows")

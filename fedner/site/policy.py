@@ -47,13 +47,13 @@ def before_work(policy: SitePolicy, request: AnyRequest, config: Config, now: da
 
 
 def release_hello(policy: SitePolicy, reply: HelloReply, config: Config) -> HelloReply:
-    """Return an introduction as it may leave: sizes as the policy tells them, and which scores are not worth asking."""
+    """Return an introduction as it may leave: sizes as the policy allows, and the splits whose scores are withheld."""
     splits = (Request.dev, Request.test)
     return replace(
         reply,
-        train_sentences=_told_size(policy, reply.train_sentences),
-        dev_sentences=_told_size(policy, reply.dev_sentences),
-        test_sentences=_told_size(policy, reply.test_sentences),
+        train_sentences=_released_size(policy, reply.train_sentences),
+        dev_sentences=_released_size(policy, reply.dev_sentences),
+        test_sentences=_released_size(policy, reply.test_sentences),
         declines=tuple(split.value for split in splits if _keeps_scores(policy, split, config)),
     )
 
@@ -62,7 +62,7 @@ def release_update(policy: SitePolicy, reply: TrainReply, declared: int, config:
     """Return a trained state as it may leave.
 
     Where sizes are kept back, the sums are those that follow from the run's config or from rounded sizes; means stay
-    what they are. Where they are rounded, steps grow like examples, since they would tell the same.
+    what they are. Where they are rounded, steps grow like examples, since they would show the same.
 
     Args:
         policy: the site's.
@@ -77,8 +77,8 @@ def release_update(policy: SitePolicy, reply: TrainReply, declared: int, config:
     if policy.sentences is Sizes.exact:
         return reply
     training = config.training
-    told = _told_size(policy, declared) or 0
-    most = most_examples(told, training)
+    released = _released_size(policy, declared) or 0
+    most = most_examples(released, training)
     nominal = policy.sentences is Sizes.none or training.steps is not None
     examples = most if nominal else min(most, _up(reply.num_examples, policy.sentences_step))
     words = examples if policy.sentences is Sizes.none else _up(reply.num_words, policy.sentences_step)
@@ -112,17 +112,19 @@ def release_scores(
     if reply.document_counts is None:
         raise FederationError("scores: expected counts by document, on which the policy decides, got none")
     scores = policy.scores(request.split)
-    told = _told_types(scores, reply.document_counts, types)
-    if not told.any() or not policy.tells(Request(request.split)):
+    released = _released_types(scores, reply.document_counts, types)
+    if not released.any() or not policy.tells(Request(request.split)):
         return _declined(request.split)
     by_document = request.by_document and policy.document_counts
     everything = scores.tell is ScoresTold.all
     return replace(
         reply,
-        counts=_only(reply.counts, told),
-        document_counts=reply.document_counts * told[None, :, None] if by_document else None,
-        withheld=tuple(name for name, tells in zip(types, told, strict=True) if not tells),
-        unannotated=tuple(name for name, tells in zip(types, told, strict=True) if tells and name in reply.unannotated),
+        counts=_only(reply.counts, released),
+        document_counts=reply.document_counts * released[None, :, None] if by_document else None,
+        withheld=tuple(name for name, leaves in zip(types, released, strict=True) if not leaves),
+        unannotated=tuple(
+            name for name, leaves in zip(types, released, strict=True) if leaves and name in reply.unannotated
+        ),
         loss_sum=reply.loss_sum if everything else None,
         num_words=reply.num_words if everything and policy.sentences is Sizes.exact else None,
     )
@@ -185,8 +187,8 @@ def _sites(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal |
     wanted, found = policy.min_sites, config.federation.min_sites
     if found >= wanted:
         return None
-    told = f"the site's policy wants updates of at least {wanted} sites united in every round"
-    return Refusal(RefusalCode.policy_sites, f"{told}, the run promises {found} (federation.min_sites)")
+    required = f"the site's policy wants updates of at least {wanted} sites united in every round"
+    return Refusal(RefusalCode.policy_sites, f"{required}, the run promises {found} (federation.min_sites)")
 
 
 def _tensors(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal | None:
@@ -199,11 +201,11 @@ def _sizes(policy: SitePolicy, request: AnyRequest, config: Config) -> Refusal |
         return None
     steps = config.training.steps is not None
     if policy.sentences is Sizes.none and not (steps and config.federation.weighting is Weighting.uniform):
-        told = "the site tells no sizes, so that it trains with training.steps and federation.weighting=uniform only"
-        return Refusal(RefusalCode.policy_sizes, told)
+        sentence = "the site withholds sizes, so it trains with training.steps and federation.weighting=uniform only"
+        return Refusal(RefusalCode.policy_sizes, sentence)
     if not steps and config.aggregation.kind is AggregationKind.fednova:
-        told = "the site tells rounded sizes, so that it trains under aggregation=fednova with training.steps only"
-        return Refusal(RefusalCode.policy_sizes, told)
+        sentence = "the site rounds sizes, so it trains under aggregation=fednova with training.steps only"
+        return Refusal(RefusalCode.policy_sizes, sentence)
     return None
 
 
@@ -232,7 +234,7 @@ def _may_leave(policy: SitePolicy, tensors: Mapping[str, object]) -> bool:
     return all(any(fnmatchcase(name, pattern) for pattern in policy.tensors) for name in tensors)
 
 
-def _told_types(scores: ScoresPolicy, documents: DocumentCounts, types: Sequence[str]) -> NDArray[np.bool_]:
+def _released_types(scores: ScoresPolicy, documents: DocumentCounts, types: Sequence[str]) -> NDArray[np.bool_]:
     """Return which types' counts may leave, shape (types,)."""
     match scores.tell:
         case ScoresTold.all:
@@ -246,14 +248,14 @@ def _told_types(scores: ScoresPolicy, documents: DocumentCounts, types: Sequence
             return np.zeros(len(types), dtype=np.bool_)
 
 
-def _only(counts: Counts, told: NDArray[np.bool_]) -> Counts:
+def _only(counts: Counts, released: NDArray[np.bool_]) -> Counts:
     def kept(numbers: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(number if tells else 0 for number, tells in zip(numbers, told, strict=True))
+        return tuple(number if leaves else 0 for number, leaves in zip(numbers, released, strict=True))
 
     return Counts(kept(counts.tp), kept(counts.fp), kept(counts.fn))
 
 
-def _told_size(policy: SitePolicy, size: int | None) -> int | None:
+def _released_size(policy: SitePolicy, size: int | None) -> int | None:
     match policy.sentences:
         case Sizes.exact:
             return size

@@ -8,5 +8,5 @@ from fedner.config.site import SiteConfig
 
 def trail_of(site: SiteConfig) -> Trail:
     """Return a site's audit trail."""
-    told = site.audit
-    return Trail(Path(told.path), site.site, None if told.anchor is None else Path(told.anchor))
+    audit = site.audit
+    return Trail(Path(audit.path), site.site, None if audit.anchor is None else Path(audit.anchor))

@@ -24,7 +24,7 @@ from fedner.flower.task_runtime import TaskSource, run_task, start_parent_proces
 from fedner.protocol import wire
 from fedner.refusals import Refusal, RefusalCode
 from fedner.site.app import app as installed_app
-from fedner.site.app_check import ToldApp, judge_bundle
+from fedner.site.app_check import AnnouncedApp, judge_bundle
 from fedner.site.guard import guard_of
 
 POLL_SECONDS = 0.5
@@ -43,25 +43,25 @@ def serve(runtime_api_address: str, secret: bytes | None) -> None:
                 runtime_api_address,
                 token,
                 lambda task: answer(
-                    task.message, task.context, ToldApp(task.app, task.version, task.digest), task.bundle
+                    task.message, task.context, AnnouncedApp(task.app, task.version, task.digest), task.bundle
                 ),
             )
 
 
-def answer(message: Message, context: Context, told: ToldApp, bundle: bytes) -> Message:
+def answer(message: Message, context: Context, announced: AnnouncedApp, bundle: bytes) -> Message:
     """Answer one message with fedner's own app, or refuse it for the app that it came with."""
     try:
         guard = guard_of(context)
-        refusal = judge_bundle(bundle, told, guard.apps)
+        refusal = judge_bundle(bundle, announced, guard.apps)
         if refusal is None:
             return installed_app(message=message, context=context)
-        _LOG.warning("this site refuses the app %s %s: %s", told.name, told.version, refusal.sentence)
+        _LOG.warning("this site refuses the app %s %s: %s", announced.name, announced.version, refusal.sentence)
         entry = AppRefused(
             message=message.metadata.message_id,
             flower_run=str(message.metadata.run_id),
-            app=told.name,
-            version=told.version,
-            digest=told.digest,
+            app=announced.name,
+            version=announced.version,
+            digest=announced.digest,
             reason=refusal.sentence,
         )
         guard.record(entry)

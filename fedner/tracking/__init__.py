@@ -1,7 +1,7 @@
-"""Trackers follow a run's history: each is told every event that history.jsonl gets, and none may end the run.
+"""Trackers follow a run's history: each receives every event of history.jsonl, and none may end the run.
 
 A tracker is whatever has `event` and `close`; each library is imported in one file only, and only when a run
-asks for it. What goes wrong in a tracker is told once, and that tracker is told nothing more.
+asks for it. A tracker's failure is reported once, and that tracker receives nothing more.
 """
 
 from collections.abc import Callable, Generator
@@ -27,7 +27,7 @@ _LIBRARIES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"
 
 
 class Tracker(Protocol):
-    """Somebody who is told what happens in a run."""
+    """Receives the events of a run."""
 
     def event(self, event: Event) -> None:
         """Take one event; events come in the order of the history."""
@@ -80,12 +80,14 @@ def followed(config: Config, run: RunDirectory, progress: Progress) -> Generator
         yield run
         return
 
-    def tell(failure: TrackerFailed) -> None:
+    def report(failure: TrackerFailed) -> None:
         run.record(failure)
-        progress.message(f"{failure.tracker} is told nothing more of this run: {failure.reason}")
+        progress.message(f"{failure.tracker} is disabled for the rest of this run: {failure.reason}")
 
     subject = subject_of(config, run.path)
-    followers = [_Follower(name, lambda o=opener: o(config.tracking, subject), tell) for name, opener in wanted.items()]
+    followers = [
+        _Follower(name, lambda o=opener: o(config.tracking, subject), report) for name, opener in wanted.items()
+    ]
     try:
         yield replace(run, followers=(*run.followers, *followers))
     finally:
@@ -96,9 +98,9 @@ def followed(config: Config, run: RunDirectory, progress: Progress) -> Generator
 class _Follower:
     """Passes events on to a tracker until something goes wrong with it."""
 
-    def __init__(self, name: str, open_tracker: Callable[[], Tracker], tell: Callable[[TrackerFailed], None]) -> None:
+    def __init__(self, name: str, open_tracker: Callable[[], Tracker], report: Callable[[TrackerFailed], None]) -> None:
         self._name = name
-        self._tell = tell
+        self._report = report
         self._tracker: Tracker | None = None
         self._finished = False
         self._guarded(lambda: setattr(self, "_tracker", open_tracker()))
@@ -122,4 +124,4 @@ class _Follower:
         except Exception as error:  # whatever a tracker's library, server or disk comes up with
             self._tracker = None
             lines = str(error).strip().splitlines() or [""]
-            self._tell(TrackerFailed(tracker=self._name, reason=f"{type(error).__name__}: {lines[0][:200]}"))
+            self._report(TrackerFailed(tracker=self._name, reason=f"{type(error).__name__}: {lines[0][:200]}"))

@@ -18,7 +18,7 @@ class Measured:
 
 @dataclass
 class Measures:
-    """Gathers a round's replies until the round is whole, so that one that is played again is not told twice."""
+    """Gathers a round's replies until the round is complete, so that a retried round is not sent twice."""
 
     _replies: dict[str, ReplyAccepted] = field(default_factory=dict[str, ReplyAccepted])
 

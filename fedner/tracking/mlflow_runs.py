@@ -61,7 +61,7 @@ def _new_run(client: Any, experiment_name: str, uri: str, subject: Subject) -> R
 
 
 class Mlflow:
-    """Sends the numbers of every whole round at once; a round that was told before is not told again."""
+    """Sends the numbers of every whole round at once; a round that was sent before is not sent again."""
 
     def __init__(self, client: Any, subject: Subject, kept: Remembered) -> None:
         self._client = client

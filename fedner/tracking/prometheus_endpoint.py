@@ -51,7 +51,7 @@ class Prometheus:
         def histogram(name: str, meaning: str, *labels: str) -> Histogram:
             return Histogram(name, meaning, labels, registry=registry, buckets=_SECONDS)
 
-        gauge("fedner_run_info", "The run that this endpoint tells of", "run").labels(subject.name).set(1)
+        gauge("fedner_run_info", "The run of this endpoint", "run").labels(subject.name).set(1)
         self._planned = gauge("fedner_rounds", "Rounds planned")
         self._round = gauge("fedner_round", "Rounds done")
         self._done_at = gauge("fedner_last_round_timestamp_seconds", "When the last round was done, Unix time")

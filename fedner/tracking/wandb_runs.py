@@ -42,7 +42,7 @@ def open_wandb(tracking: TrackingConfig, subject: Subject) -> "Wandb":
 
 
 def _settings(wandb: Any, mode: WandbMode) -> Any:
-    """Return settings with which W&B learns what it is told and nothing of the machine, its user or its code."""
+    """Return settings with which W&B receives what is sent and nothing of the machine, its user or its code."""
     return wandb.Settings(
         mode=mode.value,
         silent=True,
@@ -61,7 +61,7 @@ def _settings(wandb: Any, mode: WandbMode) -> Any:
 
 
 class Wandb:
-    """Logs the numbers of every whole round at once; a round that was told before is not told again."""
+    """Logs the numbers of every whole round at once; a round that was sent before is not sent again."""
 
     def __init__(self, run: Any, subject: Subject, kept: Remembered) -> None:
         self._run = run
@@ -77,7 +77,7 @@ class Wandb:
         if measured.last:
             self._run.summary.update(dict(measured.values))
         elif measured.step > self._kept.round:
-            # A step is written when the next one begins, unless it is told that nothing more comes.
+            # A step is written when the next one begins, unless the run is finished.
             self._run.log(dict(measured.values), step=measured.step, commit=True)
             self._kept = replace(self._kept, round=measured.step)
             remember(self._folder, _NAME, self._kept)

@@ -10,7 +10,7 @@ import pytest
 
 import fedner
 from fedner.config.policy import AppsPolicy
-from fedner.site.app_check import ToldApp, judge_bundle
+from fedner.site.app_check import AnnouncedApp, judge_bundle
 
 PACKAGE = Path(fedner.__file__).parent
 PYPROJECT = """
@@ -33,9 +33,9 @@ def packed(files: dict[str, bytes | str]) -> bytes:
     return buffer.getvalue()
 
 
-def told(content: bytes, **changed: str) -> ToldApp:
+def told(content: bytes, **changed: str) -> AnnouncedApp:
     said = {"name": "fedner/fedner-run", "version": "1.0.0", "digest": sha256(content).hexdigest()}
-    return ToldApp(**{**said, **changed})
+    return AnnouncedApp(**{**said, **changed})
 
 
 def judged(files: dict[str, bytes | str], policy: AppsPolicy | None = None, **changed: str) -> str:

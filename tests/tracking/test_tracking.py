@@ -245,7 +245,7 @@ def test_a_tracker_that_cannot_begin_is_told_once_and_the_run_is_the_same(
     (failure,) = lines_of(tmp_path / "run", "tracker failed")
     assert failure["tracker"] == "prometheus"
     assert "in use" in failure["reason"]
-    assert len([text for text in watcher.messages if "prometheus is told nothing more" in text]) == 1
+    assert len([text for text in watcher.messages if "prometheus is disabled for the rest of this run" in text]) == 1
 
 
 def test_a_tracker_that_fails_on_the_way_is_told_once_and_the_run_goes_on(small_config, tmp_path: Path):
